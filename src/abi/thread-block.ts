@@ -1,0 +1,53 @@
+// The thread block and the area it lives in: what gates (src/backend/gates) and engine (src/engine/thread) share.
+//
+// Every thread has one *area* of linear memory, found through gs base, which holds the process address of its block:
+//
+//   offset    size     what
+//   0x00000   0x08000  the kernel's alternate signal stack (invariant I10): the engine's, never the program's
+//   0x08000   0x0c000  the engine stack; the gate's frame is always its topmost 144 bytes, since gates never nest
+//   0x14000   0x01000  the thread block; gs base points here
+//   0x15000   0x04000  the frame that the engine hands to rt_sigreturn to enter any program state
+//   0x19000   0x07000  deferred signals: the interrupted ucontext with its xstate, then the siginfos
+//
+// No type annotations and no imports: this file is TypeScript for the backend and AssemblyScript for the engine.
+
+export const AREA_SIZE = 0x20000;
+export const ALTERNATE_STACK_OFFSET = 0x00000;
+export const ALTERNATE_STACK_SIZE = 0x08000;
+export const ENGINE_STACK_TOP_OFFSET = 0x14000;
+export const BLOCK_OFFSET = 0x14000;
+export const RETURN_FRAME_OFFSET = 0x15000;
+export const DEFERRED_OFFSET = 0x19000;
+
+// Fields of the block that gates touch, as offsets from gs base. src/engine/thread/block.ts declares them in this order.
+export const BLOCK_SELF = 0x00; // u32: engine pointer of the block
+export const BLOCK_TID = 0x04; // u32
+export const BLOCK_STACK_TOP = 0x08; // u64: process address of the engine stack's top
+export const BLOCK_SAVED_RCX = 0x10; // u64: the program's rcx at a site
+export const BLOCK_SAVED_R11 = 0x18; // u64: the program's r11 at a site
+export const BLOCK_SAVED_R15 = 0x20; // u64: the program's r15 across clone
+export const BLOCK_AFTER = 0x28; // u64: where a native call or the start of the program goes on
+export const BLOCK_DEFERRED = 0x30; // u32: how many signals wait for the way out of the engine
+export const BLOCK_DEAD = 0x34; // u32: 1 once the thread touches its area no more
+export const BLOCK_RETURN_FRAME = 0x38; // u64: process address of the rt_sigreturn frame
+
+// The gate's frame, ascending from rsp. `target` holds the site descriptor on the way in, the next rip on the way out.
+export const FRAME_R15 = 0x00;
+export const FRAME_R14 = 0x08;
+export const FRAME_R13 = 0x10;
+export const FRAME_R12 = 0x18;
+export const FRAME_R10 = 0x20;
+export const FRAME_R9 = 0x28;
+export const FRAME_R8 = 0x30;
+export const FRAME_RBP = 0x38;
+export const FRAME_RDI = 0x40;
+export const FRAME_RSI = 0x48;
+export const FRAME_RDX = 0x50;
+export const FRAME_RBX = 0x58;
+export const FRAME_RAX = 0x60;
+export const FRAME_R11 = 0x68;
+export const FRAME_RCX = 0x70;
+export const FRAME_TARGET = 0x78;
+export const FRAME_FLAGS = 0x80;
+export const FRAME_RSP = 0x88;
+export const FRAME_SIZE = 0x90;

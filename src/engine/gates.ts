@@ -1,0 +1,35 @@
+// Addresses of the hand-written machine code in src/backend/gates and of the backend's routines. Each function is
+// compiled to one `lea symbol(%rip)`: the symbol has the function's name.
+
+/** Entry of every trampoline's slow path: rcx = descriptor, S_RCX and S_R11 saved, the program's rsp. */
+export declare function gateSyscall(): u64;
+/** First instruction of `gateSyscall` that runs on the engine stack. */
+export declare function gateSyscallOnEngineStack(): u64;
+/** The conditional jump behind the check for deferred signals: from here on a signal finishes from the saved frame. */
+export declare function gateExit(): u64;
+/** The last jump out of the engine: rsp is the program's, rcx the target. */
+export declare function gateExitJump(): u64;
+/** One past the last byte of `gateExitJump`. */
+export declare function gateExitEnd(): u64;
+/** `syscall` of a call that the engine looked at and lets the kernel do with the program's registers. */
+export declare function gateNative(): u64;
+/** One past the last byte of the native gate. */
+export declare function gateNativeEnd(): u64;
+/** `syscall` of clone, clone3, fork and vfork: r15 holds the child's block, every signal is blocked. */
+export declare function gateClone(): u64;
+/** One past the last byte of the clone gate. */
+export declare function gateCloneEnd(): u64;
+/** Ends the calling thread: marks its area dead and makes the `exit` system call without touching memory again. */
+export declare function gateThreadExit(): u64;
+/** The kernel's handler for every signal. */
+export declare function gateSignal(): u64;
+/** SA_RESTORER of the kernel's handler; never reached, since the signal gate makes its own rt_sigreturn. */
+export declare function gateSignalRestorer(): u64;
+
+/** The single `rep movsb` of tryCopyIn and tryCopyOut, and where it goes on after a fault. */
+export declare function tryCopyInstruction(): u64;
+export declare function tryCopyFault(): u64;
+
+/** Bounds of the launcher's text: gates and compiled engine. */
+export declare function textStart(): u64;
+export declare function textEnd(): u64;

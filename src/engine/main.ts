@@ -1,0 +1,2 @@
+import "./assertion";
+export function ping(x: u32): u32 { assert(x != 5, "five"); return x + 1; }

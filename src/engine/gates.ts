@@ -19,6 +19,10 @@ export declare function gateNativeEnd(): u64;
 export declare function gateClone(): u64;
 /** One past the last byte of the clone gate. */
 export declare function gateCloneEnd(): u64;
+/** The conditional jump behind the check for deferred signals, on the way into the return frame. */
+export declare function gateReturn(): u64;
+/** One past the last byte of the way into the return frame. */
+export declare function gateReturnEnd(): u64;
 /** Ends the calling thread: marks its area dead and makes the `exit` system call without touching memory again. */
 export declare function gateThreadExit(): u64;
 /** The kernel's handler for every signal. */

@@ -1,2 +1,31 @@
+// The engine's entry points: what the gates (src/backend/gates) call.
+
 import "./assertion";
-export function ping(x: u32): u32 { assert(x != 5, "five"); return x + 1; }
+import { afterClone } from "./kernel/clone";
+import { dispatch } from "./kernel/dispatch";
+import { currentThread, gateFrameOf } from "./thread/block";
+import { onSignal as handleSignal } from "./thread/signal";
+import { SYSCALL_SIZE, siteOfDescriptor } from "./thread/trampoline";
+
+export { start } from "./load/start";
+export { onDeferredAtExit, onDeferredAtReturn } from "./thread/return-frame";
+
+/** A system call came in through its trampoline; gives what the gate is to do next (kernel/call.ts). */
+export function onSyscall(): u32 {
+  const thread = currentThread();
+  const frame = gateFrameOf(thread);
+  thread.site = siteOfDescriptor(frame.target);
+  thread.after = thread.site + SYSCALL_SIZE;
+  return dispatch(thread, frame);
+}
+
+/** Parent or child came back from the clone gate. */
+export function onCloneReturn(): u32 {
+  const thread = currentThread();
+  return afterClone(thread, gateFrameOf(thread));
+}
+
+/** The kernel delivered a signal: process addresses of its siginfo and ucontext, on the engine's alternate stack. */
+export function onSignal(signal: u32, info: u64, context: u64): void {
+  handleSignal(signal, info, context);
+}

@@ -79,5 +79,13 @@ export class Instruction {
   ripRelative: u8;
   reserved: u8;
   prefixes: u16;
+  /** The register that VEX.vvvv, XOP.vvvv or EVEX.V'vvvv names (not inverted), 0 where there is none. */
+  vvvv: u8;
+  /** Bit 4 of register numbers, from EVEX and REX2: R4 (4), X4 (2), B4 (1), not inverted. */
+  rexHigh: u8;
+  /** EVEX: the third payload byte, z L'L b V' aaa. VEX and XOP: L in the place of L'L. 0 elsewhere. */
+  evex: u8;
+  /** The mandatory prefix: 0 none, 1: 66, 2: F3, 3: F2, as VEX.pp counts. With legacy encoding: what stands there, used or not. */
+  mandatoryPrefix: u8;
 }
 export const INSTRUCTION_SIZE = offsetof<Instruction>();

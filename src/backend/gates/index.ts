@@ -1,0 +1,222 @@
+// The gates: the only machine code written by hand, and the only ways in and out of the engine.
+//
+// A trampoline's slow path (src/engine/thread/trampoline.ts) arrives at `gateSyscall` with the program's stack pointer,
+// which may point to the last bytes of a tiny stack, with a red zone under it: nothing is written there. RFLAGS are the
+// program's until they are saved on the engine stack. On the way out everything is restored with `mov`, never `pop`, so
+// that the frame stays readable: a signal that arrives on the way out takes the program's state from it
+// (src/engine/thread/interrupted.ts, which knows each label here).
+//
+// The engine's entry points give back what is to be done next, in eax: see src/engine/main.ts.
+
+import {
+  BLOCK_AFTER,
+  BLOCK_DEAD,
+  BLOCK_DEFERRED,
+  BLOCK_RETURN_FRAME,
+  BLOCK_SAVED_R11,
+  BLOCK_SAVED_R15,
+  BLOCK_SAVED_RCX,
+  BLOCK_STACK_TOP,
+  FRAME_FLAGS,
+  FRAME_R10,
+  FRAME_R11,
+  FRAME_R12,
+  FRAME_R13,
+  FRAME_R14,
+  FRAME_R15,
+  FRAME_R8,
+  FRAME_R9,
+  FRAME_RAX,
+  FRAME_RBP,
+  FRAME_RBX,
+  FRAME_RDI,
+  FRAME_RDX,
+  FRAME_RSI,
+  FRAME_TARGET,
+} from "../../abi/thread-block.js";
+import {
+  Assembler,
+  eax,
+  edi,
+  mem,
+  mem32,
+  mem64,
+  r10,
+  r11,
+  r12,
+  r13,
+  r14,
+  r15,
+  r8,
+  r9,
+  rax,
+  rbp,
+  rbx,
+  rcx,
+  rdi,
+  rdx,
+  rsi,
+  rsp,
+  type Memory,
+  type Register,
+} from "../x64/assembler.js";
+
+const SYS_RT_SIGRETURN = 15;
+const SYS_EXIT = 60;
+
+/** AC of RFLAGS: a program that set it would have every unaligned access of the engine fault. */
+const FLAG_ALIGNMENT_CHECK = 1 << 18;
+/** IF, and the bit that is always one: RFLAGS of a process that starts. */
+const FLAGS_AT_START = 0x202;
+
+const inBlock = (disp: number): Memory => mem({ segment: "gs", disp });
+const inBlock32 = (disp: number): Memory => mem32({ segment: "gs", disp });
+const inFrame = (disp: number): Memory => mem({ base: rsp, disp });
+
+/** Registers that the way out restores from the frame, with their places in it. */
+const RESTORED: readonly (readonly [Register, number])[] = [
+  [r15, FRAME_R15],
+  [r14, FRAME_R14],
+  [r13, FRAME_R13],
+  [r12, FRAME_R12],
+  [r10, FRAME_R10],
+  [r9, FRAME_R9],
+  [r8, FRAME_R8],
+  [rbp, FRAME_RBP],
+  [rdi, FRAME_RDI],
+  [rsi, FRAME_RSI],
+  [rdx, FRAME_RDX],
+  [rbx, FRAME_RBX],
+  [rax, FRAME_RAX],
+  [r11, FRAME_R11],
+  [rcx, FRAME_TARGET],
+];
+
+/** From the program's stack to the engine's. r11 is lost, as after any `syscall`. */
+function switchStack(a: Assembler): void {
+  a.mov(r11, inBlock(BLOCK_STACK_TOP));
+  a.mov(mem({ base: r11, disp: -8 }), rsp);
+  a.lea(rsp, mem({ base: r11, disp: -8 }));
+}
+
+/** Builds the frame of src/abi/thread-block.ts under the saved rsp, and makes RFLAGS the engine's. */
+function saveFrame(a: Assembler): void {
+  a.pushfq();
+  a.push(rcx); // FRAME_TARGET: the descriptor
+  a.push(mem64({ segment: "gs", disp: BLOCK_SAVED_RCX }));
+  a.push(mem64({ segment: "gs", disp: BLOCK_SAVED_R11 }));
+  for (const register of [rax, rbx, rdx, rsi, rdi, rbp, r8, r9, r10, r12, r13, r14, r15]) a.push(register);
+  const aligned = a.label();
+  a.test(mem32({ base: rsp, disp: FRAME_FLAGS }), FLAG_ALIGNMENT_CHECK);
+  a.jcc("e", aligned);
+  a.pushfq();
+  a.and(mem64({ base: rsp }), ~FLAG_ALIGNMENT_CHECK);
+  a.popfq();
+  a.bind(aligned);
+  a.cld();
+}
+
+/** Emits every gate; the symbols are those of src/engine/gates.ts. */
+export function emitGates(a: Assembler): void {
+  const enterReturnFrame = a.label();
+  const deferredAtExit = a.label();
+  const deferredAtReturn = a.label();
+  const threadExit = a.label();
+  const leave = a.label();
+  const afterClone = a.label();
+
+  // ---- start of the process
+  a.global("textStart");
+  a.global("_start");
+  a.mov(rdi, rsp);
+  a.and(rsp, -16);
+  a.call("engine.start");
+  a.push(FLAGS_AT_START);
+  a.popfq();
+  a.mov(rsp, inBlock(BLOCK_SAVED_RCX));
+  // The registers of a program that starts are all zero: ELF_PLAT_INIT in arch/x86/include/asm/elf.h.
+  for (const [register] of RESTORED) a.mov(register, 0);
+  a.jmp(mem64({ segment: "gs", disp: BLOCK_AFTER }));
+
+  // ---- a system call that does not just pass through
+  a.global("gateSyscall");
+  switchStack(a);
+  a.global("gateSyscallOnEngineStack");
+  saveFrame(a);
+  a.call("engine.onSyscall");
+  a.bind(leave);
+  a.cmp(eax, 1);
+  a.jcc("e", enterReturnFrame);
+  a.jcc("a", threadExit);
+  a.cmp(inBlock32(BLOCK_DEFERRED), 0);
+  a.global("gateExit");
+  a.jcc("ne", deferredAtExit);
+  for (const [register, offset] of RESTORED) a.mov(register, inFrame(offset));
+  a.lea(rsp, mem({ base: rsp, disp: FRAME_FLAGS }));
+  a.popfq();
+  a.pop(rsp);
+  a.global("gateExitJump");
+  a.jmp(rcx);
+  a.global("gateExitEnd");
+
+  a.bind(deferredAtExit);
+  a.call("engine.onDeferredAtExit");
+
+  // ---- any program state, through the kernel
+  a.bind(enterReturnFrame);
+  a.cmp(inBlock32(BLOCK_DEFERRED), 0);
+  a.global("gateReturn");
+  a.jcc("ne", deferredAtReturn);
+  a.mov(rsp, inBlock(BLOCK_RETURN_FRAME));
+  a.lea(rsp, mem({ base: rsp, disp: 8 })); // the handler's `ret` has taken pretcode
+  a.mov(eax, SYS_RT_SIGRETURN);
+  a.syscall();
+  a.global("gateReturnEnd");
+  a.bind(deferredAtReturn);
+  a.call("engine.onDeferredAtReturn");
+  a.jmp(enterReturnFrame);
+
+  // ---- the end of a thread: from the store on, another thread may use the area
+  a.bind(threadExit);
+  a.mov(edi, mem32({ base: rsp, disp: FRAME_RDI }));
+  a.mov(eax, SYS_EXIT);
+  a.mov(inBlock32(BLOCK_DEAD), 1);
+  a.syscall();
+  a.ud2();
+
+  // ---- a call that the kernel answers, with the program's registers and stack pointer
+  a.global("gateNative");
+  a.syscall();
+  a.mov(rcx, inBlock(BLOCK_AFTER));
+  a.jmp(rcx);
+  a.global("gateNativeEnd");
+
+  // ---- clone, clone3, fork, vfork: r15 is the child's block, every signal is blocked
+  a.global("gateClone");
+  a.syscall();
+  a.mov(rcx, rax);
+  const child = a.label();
+  const both = a.label();
+  a.jrcxz(child);
+  a.jmp(both);
+  a.bind(child);
+  a.wrgsbase(r15);
+  a.bind(both);
+  a.mov(r15, inBlock(BLOCK_SAVED_R15));
+  a.bind(afterClone);
+  switchStack(a);
+  saveFrame(a);
+  a.call("engine.onCloneReturn");
+  a.jmp(leave);
+  a.global("gateCloneEnd");
+
+  // ---- the kernel's handler for every signal: rdi = signal, rsi = siginfo, rdx = ucontext, on the alternate stack
+  a.global("gateSignal");
+  a.mov(rbx, rsp);
+  a.call("engine.onSignal");
+  a.lea(rsp, mem({ base: rbx, disp: 8 }));
+  a.mov(eax, SYS_RT_SIGRETURN);
+  a.syscall();
+  a.global("gateSignalRestorer");
+  a.ud2();
+}

@@ -1,0 +1,141 @@
+// clone, clone3, fork, vfork.
+//
+// The child wakes up in the gate on a stack of the program's choosing, so the engine hands it its block in r15, which
+// both sides get back from their blocks at once; every signal is blocked until then. The arguments stay the program's
+// own: Go reads the register of clone's stack argument after the call.
+//
+// What shares memory gets a block of its own (threads, vfork children, CLONE_VM alone). What copies memory keeps its
+// parent's block at the same address; the engine lock is held across such a fork, so that the child finds whole data.
+
+import { gateClone } from "../gates";
+import { clearActions, copyActions, releaseActions, shareActions } from "../thread/actions";
+import { resetAlternateStack } from "../thread/alternate-stack";
+import { allocateBlock, armAlternateStack, freeBlock, freeOtherBlocks } from "../thread/areas";
+import { GateFrame, ThreadBlock } from "../thread/block";
+import { frameBufferOf } from "../thread/deferred";
+import { lockEngine, resetLockAfterFork, unlockEngine } from "../thread/lock";
+import { kernelMask } from "../thread/signal-frame";
+import { reportFork } from "../stats/report";
+import { tryCopyIn } from "../process";
+import { LEAVE, finish, passToKernel, undo } from "./call";
+import { addressOf, isError, syscall0, syscall2 } from "./calls";
+import { EAGAIN } from "./errno";
+import { SYS_CLONE, SYS_CLONE3, SYS_FORK, SYS_GETPID, SYS_GETTID, SYS_MUNMAP, SYS_VFORK } from "./numbers";
+import { setKernelMask } from "./signal-calls";
+
+export const CLONE_VM: u64 = 0x00000100;
+export const CLONE_SIGHAND: u64 = 0x00000800;
+export const CLONE_VFORK: u64 = 0x00004000;
+export const CLONE_THREAD: u64 = 0x00010000;
+export const CLONE_CLEAR_SIGHAND: u64 = 0x100000000;
+
+/** CLONE_ARGS_SIZE_VER0 of include/uapi/linux/sched.h. */
+const CLONE_ARGS_SIZE_MIN: u64 = 64;
+
+/** The block of a child that will share this memory; 0 when memory is out. Under the engine lock. */
+function blockForChild(thread: ThreadBlock, frame: GateFrame, flags: u64): usize {
+  const pointer = allocateBlock();
+  if (pointer == 0) return 0;
+  const child = changetype<ThreadBlock>(pointer);
+  const actions = flags & CLONE_SIGHAND ? shareActions(thread.actions) : copyActions(thread.actions);
+  if (actions == 0) {
+    freeBlock(child);
+    return 0;
+  }
+  child.actions = actions as u32;
+  child.savedR15 = frame.r15;
+  child.site = thread.site;
+  child.after = thread.after;
+  child.programMask = thread.programMask;
+  child.cloneFlags = flags;
+  child.birthFlags = flags;
+  child.borrowed = flags & CLONE_THREAD ? thread.borrowed : 1;
+  child.pid = thread.pid;
+  // sas_ss_reset in copy_process of kernel/fork.c: a thread starts without one, a vfork child keeps its parent's.
+  if ((flags & (CLONE_VM | CLONE_VFORK)) == CLONE_VM) {
+    resetAlternateStack(child);
+  } else {
+    child.alternateStack = thread.alternateStack;
+    child.alternateStackSize = thread.alternateStackSize;
+    child.alternateStackFlags = thread.alternateStackFlags;
+  }
+  return pointer;
+}
+
+function cloneWith(thread: ThreadBlock, frame: GateFrame, flags: u64): u32 {
+  setKernelMask(thread, ~(0 as u64));
+  if (thread.deferred != 0) return undo(thread, frame);
+  lockEngine();
+  let child: usize = changetype<usize>(thread);
+  if (flags & CLONE_VM) {
+    child = blockForChild(thread, frame, flags);
+    unlockEngine();
+    if (child == 0) {
+      setKernelMask(thread, kernelMask(thread.programMask));
+      return finish(thread, frame, -EAGAIN);
+    }
+  }
+  thread.child = child as u32;
+  thread.cloneFlags = flags;
+  thread.savedR15 = frame.r15;
+  frame.r15 = addressOf(child);
+  frame.target = gateClone();
+  return LEAVE;
+}
+
+/** clone, clone3, fork and vfork, by number. */
+export function clone(thread: ThreadBlock, frame: GateFrame): u32 {
+  const number = frame.rax as u32;
+  if (number == SYS_FORK) return cloneWith(thread, frame, 0);
+  if (number == SYS_VFORK) return cloneWith(thread, frame, CLONE_VM | CLONE_VFORK);
+  if (number == SYS_CLONE) return cloneWith(thread, frame, frame.rdi & 0xffffffff);
+  assert(number == SYS_CLONE3, "not a call that clones");
+  const buffer = frameBufferOf(thread);
+  // The kernel words the error.
+  if (frame.rsi < CLONE_ARGS_SIZE_MIN || tryCopyIn(buffer, frame.rdi, 8) != 0) return passToKernel(frame);
+  return cloneWith(thread, frame, load<u64>(buffer));
+}
+
+function inChild(thread: ThreadBlock): void {
+  const flags = thread.cloneFlags;
+  thread.tid = syscall0(SYS_GETTID) as u32;
+  if (flags & CLONE_VM) {
+    if (!(flags & CLONE_THREAD)) thread.pid = syscall0(SYS_GETPID) as u32;
+    armAlternateStack(thread);
+  } else {
+    thread.pid = syscall0(SYS_GETPID) as u32;
+    thread.pending = 0;
+    thread.borrowed = 0;
+    thread.birthFlags = 0;
+    resetLockAfterFork();
+    freeOtherBlocks();
+  }
+  if (flags & CLONE_CLEAR_SIGHAND) clearActions(thread, frameBufferOf(thread));
+  if (!(flags & CLONE_THREAD)) reportFork(thread);
+}
+
+function inParent(thread: ThreadBlock, result: i64): void {
+  const flags = thread.cloneFlags;
+  if (!(flags & CLONE_VM)) {
+    unlockEngine();
+    return;
+  }
+  const child = changetype<ThreadBlock>(thread.child);
+  // A vfork child is gone when its parent wakes up; nobody else knows that its block is free.
+  const isVfork = (flags & (CLONE_VFORK | CLONE_THREAD)) == CLONE_VFORK;
+  if (!isError(result) && !isVfork) return;
+  lockEngine();
+  releaseActions(child.actions);
+  if (child.scratchSize != 0) syscall2(SYS_MUNMAP, child.scratch, child.scratchSize);
+  freeBlock(child);
+  unlockEngine();
+}
+
+/** Both sides of a clone come here, each with its own block, all signals blocked. */
+export function afterClone(thread: ThreadBlock, frame: GateFrame): u32 {
+  const result = frame.rax as i64;
+  if (result == 0) inChild(thread);
+  else inParent(thread, result);
+  setKernelMask(thread, kernelMask(thread.programMask));
+  return finish(thread, frame, result);
+}

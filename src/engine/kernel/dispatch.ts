@@ -1,0 +1,115 @@
+// What handles each system call that reaches the gate.
+
+import { GateFrame, ThreadBlock } from "../thread/block";
+import { passToKernel } from "./call";
+import { clone } from "./clone";
+import { execve, execveat } from "./exec";
+import { exit, exitGroup } from "./exit";
+import { mmap, mprotect, mremap, munmap } from "./memory-map";
+import {
+  SYS_CLONE,
+  SYS_CLONE3,
+  SYS_EPOLL_PWAIT,
+  SYS_EPOLL_PWAIT2,
+  SYS_EXECVE,
+  SYS_EXECVEAT,
+  SYS_EXIT,
+  SYS_EXIT_GROUP,
+  SYS_FORK,
+  SYS_LSTAT,
+  SYS_MMAP,
+  SYS_MPROTECT,
+  SYS_MREMAP,
+  SYS_MUNMAP,
+  SYS_NEWFSTATAT,
+  SYS_OPEN,
+  SYS_OPENAT,
+  SYS_PPOLL,
+  SYS_PSELECT6,
+  SYS_READLINK,
+  SYS_READLINKAT,
+  SYS_RT_SIGACTION,
+  SYS_RT_SIGPENDING,
+  SYS_RT_SIGPROCMASK,
+  SYS_RT_SIGRETURN,
+  SYS_RT_SIGSUSPEND,
+  SYS_RT_SIGTIMEDWAIT,
+  SYS_SIGALTSTACK,
+  SYS_STAT,
+  SYS_STATX,
+  SYS_VFORK,
+} from "./numbers";
+import { pathCall, pathCallAt } from "./proc-exe";
+import {
+  epollPwait,
+  ppoll,
+  pselect6,
+  rtSigaction,
+  rtSigpending,
+  rtSigprocmask,
+  rtSigreturn,
+  rtSigsuspend,
+  rtSigtimedwait,
+  sigaltstack,
+} from "./signal-calls";
+
+/** What becomes of a call that reached the gate: a value of kernel/call.ts. */
+export function dispatch(thread: ThreadBlock, frame: GateFrame): u32 {
+  // The kernel reads eax, sign-extended, as the number: an alias in the low 16 bits is no such call.
+  switch (frame.rax as u32) {
+    case SYS_RT_SIGPROCMASK:
+      return rtSigprocmask(thread, frame);
+    case SYS_RT_SIGACTION:
+      return rtSigaction(thread, frame);
+    case SYS_RT_SIGRETURN:
+      return rtSigreturn(thread, frame);
+    case SYS_SIGALTSTACK:
+      return sigaltstack(thread, frame);
+    case SYS_RT_SIGPENDING:
+      return rtSigpending(thread, frame);
+    case SYS_RT_SIGTIMEDWAIT:
+      return rtSigtimedwait(thread, frame);
+    case SYS_RT_SIGSUSPEND:
+      return rtSigsuspend(thread, frame);
+    case SYS_PPOLL:
+      return ppoll(thread, frame);
+    case SYS_PSELECT6:
+      return pselect6(thread, frame);
+    case SYS_EPOLL_PWAIT:
+    case SYS_EPOLL_PWAIT2:
+      return epollPwait(thread, frame);
+    case SYS_CLONE:
+    case SYS_CLONE3:
+    case SYS_FORK:
+    case SYS_VFORK:
+      return clone(thread, frame);
+    case SYS_EXECVE:
+      return execve(thread, frame);
+    case SYS_EXECVEAT:
+      return execveat(thread, frame);
+    case SYS_EXIT:
+      return exit(thread, frame);
+    case SYS_EXIT_GROUP:
+      return exitGroup(thread, frame);
+    case SYS_MMAP:
+      return mmap(thread, frame);
+    case SYS_MPROTECT:
+      return mprotect(thread, frame);
+    case SYS_MUNMAP:
+      return munmap(thread, frame);
+    case SYS_MREMAP:
+      return mremap(thread, frame);
+    case SYS_OPEN:
+    case SYS_STAT:
+    case SYS_LSTAT:
+    case SYS_READLINK:
+      return pathCall(thread, frame);
+    case SYS_OPENAT:
+    case SYS_NEWFSTATAT:
+    case SYS_READLINKAT:
+    case SYS_STATX:
+      return pathCallAt(thread, frame);
+    default:
+      return passToKernel(frame);
+  }
+}

@@ -1,0 +1,130 @@
+// The launcher's own arguments: `flicker run [OPTIONS] -- PROG ARGS...`, `flicker PROG ARGS...`, or a handover from execve.
+//
+// The launcher reads them itself, since Node would leave marks on the program: it resets ignored signals, raises limits
+// and opens closed descriptors.
+
+import {
+  STATS_JSON,
+  STATS_TEXT,
+  setFollowExec,
+  setStatsMode,
+  statsFile,
+  statsMode,
+  HANDOVER_NAME,
+  readHandover,
+} from "../options";
+import { Address } from "../process";
+import { appendBytes, appendText, copyString, equalsText, startsWithText, STDERR, writeOut } from "../text";
+import { addressOf, isError, syscall1, syscall2 } from "../kernel/calls";
+import { SYS_EXIT_GROUP, SYS_GETCWD } from "../kernel/numbers";
+import { InitialStack, argument } from "./stack";
+
+/** Exit status of a failure of Flicker's own. */
+export const STATUS_FAILED: u64 = 125;
+/** POSIX's statuses for a program that cannot be run, and one that is not there. */
+export const STATUS_NOT_EXECUTABLE: u64 = 126;
+export const STATUS_NOT_FOUND: u64 = 127;
+
+const PATH_MAX: usize = 4096;
+const word = memory.data(4352, 8);
+const line = memory.data(8704, 8);
+
+/** Prints `flicker: ` and what the caller appended, and ends the process. */
+function refuse(end: usize, status: u64): void {
+  store<u8>(end, 10);
+  writeOut(STDERR, line, end + 1);
+  syscall1(SYS_EXIT_GROUP, status);
+}
+
+/** `flicker: SUBJECT: REASON` on standard error, and the end of the process. */
+export function fail(subject: usize, reason: string, status: u64): void {
+  let at = appendText(line, "flicker: ");
+  if (subject != 0) {
+    at = appendBytes(at, subject);
+    at = appendText(at, ": ");
+  }
+  refuse(appendText(at, reason), status);
+}
+
+/** What the arguments say. */
+@unmanaged
+export class CommandLine {
+  /** How many arguments in front are the launcher's. */
+  dropped: u64;
+  /** 1 for an execve that was followed: argv[0] of the program need not be its path. */
+  handedOver: u32;
+  padding: u32;
+  /** Process address of the path to run; with a handover, separate from the program's argv[0]. */
+  path: Address;
+}
+
+function readWord(stack: InitialStack, index: u64): void {
+  if (copyString(word, argument(stack, index), PATH_MAX) < 0)
+    fail(0, "an argument is too long for an option", STATUS_FAILED);
+}
+
+/** The file of --stats-file as an absolute path: the program may change its directory. */
+function setStatsFile(path: usize): void {
+  let at = statsFile;
+  if (load<u8>(path) != 47) {
+    const size = syscall2(SYS_GETCWD, addressOf(statsFile), PATH_MAX / 2);
+    if (isError(size)) fail(path, "the current directory has no path", STATUS_FAILED);
+    at += (size as usize) - 1;
+    store<u8>(at++, 47);
+  }
+  store<u8>(appendBytes(at, path), 0);
+}
+
+/** Reads options up to `--` or the program's name; gives the index of the program's path. */
+function readOptions(stack: InitialStack, index: u64): u64 {
+  for (; index < stack.argumentCount; index++) {
+    readWord(stack, index);
+    if (load<u8>(word) != 45) return index;
+    if (equalsText(word, "--")) return index + 1;
+    if (equalsText(word, "--stats")) {
+      setStatsMode(STATS_TEXT);
+    } else if (equalsText(word, "--stats=text")) {
+      setStatsMode(STATS_TEXT);
+    } else if (equalsText(word, "--stats=json")) {
+      setStatsMode(STATS_JSON);
+    } else if (startsWithText(word, "--stats-file=")) {
+      setStatsFile(word + 13);
+      if (statsMode == 0) setStatsMode(STATS_JSON);
+    } else if (equalsText(word, "--stats-file")) {
+      index++;
+      if (index >= stack.argumentCount) fail(word, "a file name is missing behind it", STATUS_FAILED);
+      readWord(stack, index);
+      setStatsFile(word);
+      if (statsMode == 0) setStatsMode(STATS_JSON);
+    } else if (equalsText(word, "--no-follow-exec")) {
+      setFollowExec(false);
+    } else {
+      fail(word, "no such option; see flicker run --help", STATUS_FAILED);
+    }
+  }
+  return index;
+}
+
+/** Reads the launcher's arguments; does not return when they make no sense. */
+export function readCommandLine(stack: InitialStack, result: CommandLine): void {
+  result.handedOver = 0;
+  if (stack.argumentCount == 0) fail(0, "no program to run", STATUS_FAILED);
+  readWord(stack, 0);
+  if (equalsText(word, HANDOVER_NAME) && stack.argumentCount >= 3) {
+    readWord(stack, 1);
+    readHandover(word);
+    result.handedOver = 1;
+    result.path = argument(stack, 2);
+    result.dropped = 3;
+    return;
+  }
+  let index: u64 = 1;
+  if (stack.argumentCount > 1) {
+    readWord(stack, 1);
+    if (equalsText(word, "run")) index = readOptions(stack, 2);
+  }
+  if (index >= stack.argumentCount)
+    fail(0, "no program to run; usage: flicker run [OPTIONS] -- PROG ARGS...", STATUS_FAILED);
+  result.dropped = index;
+  result.path = argument(stack, index);
+}

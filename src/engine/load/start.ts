@@ -1,0 +1,348 @@
+// The way of a run, up to the program's first instruction: docs/architecture.md.
+
+import { adoptActions, newActions } from "../thread/actions";
+import { allocateBlock, armAlternateStack } from "../thread/areas";
+import { resetAlternateStack } from "../thread/alternate-stack";
+import { ThreadBlock, assertLayouts } from "../thread/block";
+import { frameBufferOf } from "../thread/deferred";
+import { UNBLOCKABLE, kernelMask } from "../thread/signal-frame";
+import { addressOf, isError, syscall0, syscall1, syscall2, syscall3, syscall5 } from "../kernel/calls";
+import { EACCES, ELIBBAD, ELOOP, ENOENT, ENOEXEC, ENOTDIR, ETXTBSY } from "../kernel/errno";
+import {
+  SYS_CLOSE,
+  SYS_GETPID,
+  SYS_GETRANDOM,
+  SYS_GETTID,
+  SYS_PRCTL,
+  SYS_PREAD64,
+  SYS_READLINK,
+} from "../kernel/numbers";
+import { createDispatchTable } from "../kernel/dispatch-table";
+import { kernelMaskNow, setKernelMask } from "../kernel/signal-calls";
+import { handoverDescriptor, handoverMask } from "../options";
+import { patchVdso } from "../patch/executable";
+import { Address, copyIn, peek64, peek8, syscall, writeGsBase } from "../process";
+import { reportStart } from "../stats/report";
+import { appendBytes, appendDecimal, appendText, copyString, equalsText, lengthOf } from "../text";
+import {
+  AT_BASE,
+  AT_ENTRY,
+  AT_EXECFN,
+  AT_HWCAP2,
+  AT_PHDR,
+  AT_PHENT,
+  AT_PHNUM,
+  AT_SYSINFO_EHDR,
+  HWCAP2_FSGSBASE,
+  auxiliaryValue,
+  setAuxiliaryValue,
+} from "./auxiliary";
+import {
+  CommandLine,
+  STATUS_FAILED,
+  STATUS_NOT_EXECUTABLE,
+  STATUS_NOT_FOUND,
+  fail,
+  readCommandLine,
+} from "./command-line";
+import { PROGRAM_HEADERS_MAX, PROGRAM_HEADER_SIZE, pageCeil, programHeader } from "./elf";
+import { Image, interpreterSegment, mapImage, readHeaders } from "./map";
+import {
+  AT_FDCWD,
+  CANDIDATE_BUFFER_SIZE,
+  Candidate,
+  KIND_ELF,
+  KIND_FOREIGN,
+  SCRIPT_DEPTH_MAX,
+  ScriptLine,
+  openCandidate,
+  parseScriptLine,
+} from "./program";
+import { InitialStack, ProgramStack, readInitialStack, rewriteStack } from "./stack";
+
+const PATH_MAX: usize = 4096;
+
+const stackMemory = memory.data(40, 8);
+const lineMemory = memory.data(24, 8);
+const programStackMemory = memory.data(56, 8);
+const programImage = memory.data(112, 8);
+const interpreterImage = memory.data(112, 8);
+const programHeader64 = memory.data(64, 8);
+const interpreterHeader64 = memory.data(64, 8);
+const programHeaders = memory.data(65536, 8);
+const interpreterHeaders = memory.data(65536, 8);
+const candidateMemory = memory.data(16, 8);
+const candidateHead = memory.data(400, 8);
+const scriptLine = memory.data(8, 8);
+const shown = memory.data(4352, 8);
+const searched = memory.data(8704, 8);
+
+/** Strings that `#!` lines put in front, innermost first: each level adds at most two and a path. */
+const INSERTED_MAX: u32 = 24;
+const inserted = memory.data(96, 8);
+let insertedCount: u32 = 0;
+const insertedStrings = memory.data(32768, 8);
+let insertedEnd: usize = 0;
+
+/** The absolute path of the program's file, zero-terminated: what /proc/self/exe must say. */
+export const programPath = memory.data(4352, 8);
+/** The program's name as `comm` has it: the last component of the path that was run. */
+const programName = memory.data(4352, 8);
+
+function reasonOf(error: i64): string {
+  if (error == -ENOENT) return "No such file or directory";
+  if (error == -EACCES) return "Permission denied";
+  if (error == -ENOEXEC) return "Exec format error";
+  if (error == -ENOTDIR) return "Not a directory";
+  if (error == -ELOOP) return "Too many levels of symbolic links";
+  if (error == -ETXTBSY) return "Text file busy";
+  if (error == -ELIBBAD) return "Accessing a corrupted shared library";
+  return "cannot be loaded";
+}
+
+/** Ends the process as a shell would when execve fails: 127 for what is not there, 126 for what cannot be run. */
+function failWith(error: i64): void {
+  fail(shown, reasonOf(error), error == -ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE);
+}
+
+function keepInserted(from: usize): usize {
+  const at = insertedEnd;
+  const end = appendBytes(at, from);
+  assert(end + 1 < insertedStrings + 32768, "the interpreters' lines are longer than the kernel allows");
+  store<u8>(end, 0);
+  insertedEnd = end + 1;
+  return at;
+}
+
+/** Puts a string in front of the program's arguments. */
+function insertFront(pointer: usize): void {
+  assert(insertedCount < INSERTED_MAX, "more interpreters than the kernel allows");
+  memory.copy(inserted + 4, inserted, (insertedCount as usize) << 2);
+  store<u32>(inserted, pointer as u32);
+  insertedCount += 1;
+}
+
+/** The value of an environment variable as a process address, or 0. */
+function environmentValue(stack: InitialStack, name: string): Address {
+  for (let at = stack.environment; peek64(at) != 0; at += 8) {
+    const entry = peek64(at);
+    let i: u32 = 0;
+    while (i < (name.length as u32) && peek8(entry + i) == (name.charCodeAt(i) as u32)) i++;
+    if (i == (name.length as u32) && peek8(entry + i) == 61) return entry + i + 1;
+  }
+  return 0;
+}
+
+/** Opens the program as execvp would find it: along PATH unless its name has a slash. Gives KIND_* or -errno. */
+function openAlongPath(stack: InitialStack, candidate: Candidate, name: Address): i64 {
+  const size = copyString(shown, name, PATH_MAX);
+  if (size < 0) fail(0, "the program's path is too long", STATUS_NOT_FOUND);
+  memory.copy(searched, shown, (size as usize) + 1);
+  for (let i: isize = 0; i < size; i++) {
+    if (load<u8>(shown + (i as usize)) == 47) return openCandidate(candidate, AT_FDCWD, addressOf(searched));
+  }
+  let path = environmentValue(stack, "PATH");
+  let best: i64 = -ENOENT;
+  const fallback = appendText(programPath, "/bin:/usr/bin");
+  store<u8>(fallback, 0);
+  if (path == 0) path = addressOf(programPath);
+  while (true) {
+    let at = searched;
+    while (peek8(path) != 0 && peek8(path) != 58 && at < searched + PATH_MAX) store<u8>(at++, peek8(path++) as u8);
+    if (at != searched) store<u8>(at++, 47);
+    memory.copy(at, shown, (size as usize) + 1);
+    const kind = openCandidate(candidate, AT_FDCWD, addressOf(searched));
+    if (!isError(kind)) return kind;
+    if (kind == -EACCES) best = kind;
+    if (peek8(path) == 0) return best;
+    path++;
+  }
+}
+
+/** From the path on the command line to an open ELF file, through `#!` lines. */
+function openProgram(stack: InitialStack, line: CommandLine, candidate: Candidate): void {
+  let kind = openAlongPath(stack, candidate, line.path);
+  if (isError(kind)) failWith(kind);
+  let at = searched;
+  let component = searched;
+  for (; load<u8>(at) != 0; at++) if (load<u8>(at) == 47) component = at + 1;
+  store<u8>(appendBytes(programName, component), 0);
+
+  const script = changetype<ScriptLine>(scriptLine);
+  for (let depth: u32 = 0; kind != KIND_ELF; depth++) {
+    if (depth > SCRIPT_DEPTH_MAX) failWith(-ELOOP);
+    if (kind == KIND_FOREIGN)
+      fail(shown, "not a 64-bit x86 program, or set-user-ID: run it without flicker", STATUS_NOT_EXECUTABLE);
+    if (isError(parseScriptLine(candidate, script))) failWith(-ENOEXEC);
+    syscall1(SYS_CLOSE, candidate.descriptor);
+    // The script's argv[0] gives way to its path; its interpreter and the line's argument come in front.
+    if (depth == 0) {
+      line.dropped += line.handedOver && line.dropped >= stack.argumentCount ? 0 : 1;
+      insertFront(keepInserted(searched));
+    }
+    if (script.argument != 0) insertFront(keepInserted(script.argument));
+    const interpreter = keepInserted(script.interpreter);
+    insertFront(interpreter);
+    store<u8>(appendBytes(shown, script.interpreter), 0);
+    kind = openCandidate(candidate, AT_FDCWD, addressOf(interpreter));
+    if (isError(kind)) failWith(kind);
+  }
+}
+
+/** The path that the kernel has for an open descriptor. */
+function readDescriptorPath(descriptor: i32): void {
+  let at = appendText(searchedDescriptor, "/proc/self/fd/");
+  at = appendDecimal(at, descriptor as u64);
+  store<u8>(at, 0);
+  const size = syscall3(SYS_READLINK, addressOf(searchedDescriptor), addressOf(programPath), PATH_MAX);
+  if (isError(size)) store<u8>(appendBytes(programPath, searched), 0);
+  else store<u8>(programPath + (size as usize), 0);
+}
+const searchedDescriptor = memory.data(64, 8);
+
+function newImage(pointer: usize, header: usize, headers: usize, descriptor: i32): Image {
+  const image = changetype<Image>(pointer);
+  image.header = header;
+  image.headers = headers;
+  image.descriptor = descriptor;
+  return image;
+}
+
+/** Maps the interpreter that the program asks for. */
+function mapInterpreter(program: Image, segment: i32): Image {
+  const entry = programHeader(program.headers, segment);
+  if (entry.filesz < 2 || entry.filesz > PATH_MAX) failWith(-ENOEXEC);
+  const size = entry.filesz as usize;
+  if (syscall5(SYS_PREAD64, program.descriptor, addressOf(searched), size, entry.offset, 0) != (size as i64))
+    failWith(-ENOEXEC);
+  if (load<u8>(searched + size - 1) != 0) failWith(-ENOEXEC);
+  store<u8>(appendBytes(shown, searched), 0);
+  const candidate = changetype<Candidate>(candidateMemory);
+  const kind = openCandidate(candidate, AT_FDCWD, addressOf(searched));
+  if (isError(kind)) failWith(kind);
+  const image = newImage(interpreterImage, interpreterHeader64, interpreterHeaders, candidate.descriptor);
+  if (isError(readHeaders(image))) failWith(-ELIBBAD);
+  const result = mapImage(image, false);
+  if (isError(result)) failWith(-ELIBBAD);
+  syscall1(SYS_CLOSE, candidate.descriptor);
+  return image;
+}
+
+/** struct prctl_mm_map of include/uapi/linux/prctl.h. */
+@unmanaged
+class MemoryMap {
+  startCode: u64;
+  endCode: u64;
+  startData: u64;
+  endData: u64;
+  startBrk: u64;
+  brk: u64;
+  startStack: u64;
+  argumentsStart: u64;
+  argumentsEnd: u64;
+  environmentStart: u64;
+  environmentEnd: u64;
+  auxiliary: u64;
+  auxiliarySize: u32;
+  descriptor: i32;
+}
+const memoryMap = memory.data(104, 8);
+const PR_SET_NAME: u64 = 15;
+const PR_SET_MM: u64 = 35;
+const PR_SET_MM_MAP: u64 = 14;
+/** arch_randomize_brk: at most 32 MiB behind bss. */
+const BRK_RANDOM_MASK: u64 = 0x1fff;
+
+/** Tells the kernel what it would know had it loaded the program: brk, arguments, environment, auxv, the name. */
+function describeProcess(image: Image, stack: ProgramStack): void {
+  const map = changetype<MemoryMap>(memoryMap);
+  let random: u64 = 0;
+  if (syscall3(SYS_GETRANDOM, addressOf(memoryMap), 8, 0) == 8) random = load<u64>(memoryMap) & BRK_RANDOM_MASK;
+  map.startCode = image.startCode;
+  map.endCode = image.endCode;
+  map.startData = image.startData;
+  map.endData = image.endData;
+  map.startBrk = pageCeil(image.end) + (random << 12);
+  map.brk = map.startBrk;
+  map.startStack = stack.rsp;
+  map.argumentsStart = stack.argumentsStart;
+  map.argumentsEnd = stack.argumentsEnd;
+  map.environmentStart = stack.environmentStart;
+  map.environmentEnd = stack.environmentEnd;
+  map.auxiliary = stack.auxiliary;
+  map.auxiliarySize = stack.auxiliarySize as u32;
+  map.descriptor = -1;
+  // Without CONFIG_CHECKPOINT_RESTORE the kernel refuses; then brk grows behind the launcher and `ps` shows its words.
+  syscall5(SYS_PRCTL, PR_SET_MM, PR_SET_MM_MAP, addressOf(memoryMap), 104, 0);
+  syscall2(SYS_PRCTL, PR_SET_NAME, addressOf(programName));
+}
+
+/** The first thread's block, and the engine's hold on its signals. */
+function adoptThread(line: CommandLine): ThreadBlock {
+  const pointer = allocateBlock();
+  if (pointer == 0) fail(0, "no memory for the engine", STATUS_FAILED);
+  const thread = changetype<ThreadBlock>(pointer);
+  writeGsBase(addressOf(pointer));
+  thread.pid = syscall0(SYS_GETPID) as u32;
+  thread.tid = syscall0(SYS_GETTID) as u32;
+  thread.actions = newActions() as u32;
+  thread.programMask = (line.handedOver ? handoverMask : kernelMaskNow(thread)) & ~UNBLOCKABLE;
+  resetAlternateStack(thread);
+  armAlternateStack(thread);
+  adoptActions(thread, frameBufferOf(thread));
+  return thread;
+}
+
+/** Entry from the launcher's `_start`: `rsp` is what the kernel gave. The gate then enters the program. */
+export function start(rsp: Address): void {
+  assertLayouts();
+  const stack = changetype<InitialStack>(stackMemory);
+  readInitialStack(stack, rsp);
+  const line = changetype<CommandLine>(lineMemory);
+  readCommandLine(stack, line);
+  if ((auxiliaryValue(stack.auxiliary, AT_HWCAP2) & HWCAP2_FSGSBASE) == 0)
+    fail(0, "this processor or kernel has no FSGSBASE (Linux 5.9, Ivy Bridge or later)", STATUS_FAILED);
+  const thread = adoptThread(line);
+  createDispatchTable();
+
+  insertedEnd = insertedStrings;
+  const candidate = changetype<Candidate>(candidateMemory);
+  candidate.head = candidateHead;
+  openProgram(stack, line, candidate);
+  readDescriptorPath(candidate.descriptor);
+  if (line.handedOver && handoverDescriptor != 0xffffffff) syscall1(SYS_CLOSE, handoverDescriptor);
+
+  const image = newImage(programImage, programHeader64, programHeaders, candidate.descriptor);
+  let result = readHeaders(image);
+  if (isError(result)) failWith(result);
+  result = mapImage(image, interpreterSegment(image) >= 0);
+  if (isError(result)) failWith(result);
+  let entry = image.entry;
+  let base: u64 = 0;
+  const segment = interpreterSegment(image);
+  if (segment >= 0) {
+    const interpreter = mapInterpreter(image, segment);
+    entry = interpreter.entry;
+    base = interpreter.bias;
+  }
+  syscall1(SYS_CLOSE, image.descriptor);
+
+  const vdso = auxiliaryValue(stack.auxiliary, AT_SYSINFO_EHDR);
+  if (vdso != 0) patchVdso(vdso);
+
+  setAuxiliaryValue(stack.auxiliary, AT_PHDR, image.headersAddress);
+  setAuxiliaryValue(stack.auxiliary, AT_PHENT, PROGRAM_HEADER_SIZE);
+  setAuxiliaryValue(stack.auxiliary, AT_PHNUM, image.headerCount);
+  setAuxiliaryValue(stack.auxiliary, AT_BASE, base);
+  setAuxiliaryValue(stack.auxiliary, AT_ENTRY, image.entry);
+  setAuxiliaryValue(stack.auxiliary, AT_EXECFN, line.path);
+  const programStack = changetype<ProgramStack>(programStackMemory);
+  result = rewriteStack(stack, line.dropped, inserted, insertedCount, programStack);
+  if (isError(result)) fail(0, "no memory to set up the program's stack", STATUS_FAILED);
+  describeProcess(image, programStack);
+
+  reportStart(thread);
+  thread.savedRcx = programStack.rsp;
+  thread.after = entry;
+  setKernelMask(thread, kernelMask(thread.programMask));
+}

@@ -1,0 +1,270 @@
+// An executable mapping, from its birth without PROT_EXEC to the moment it may run: find sites, plan, apply, protect.
+
+import { addressOf, isError, syscall2, syscall3 } from "../kernel/calls";
+import { SYS_CLOCK_GETTIME, SYS_FSTAT, SYS_MMAP, SYS_MPROTECT } from "../kernel/numbers";
+import {
+  FileHeader,
+  PF_X,
+  PT_LOAD,
+  ProgramHeader,
+  PROGRAM_HEADER_SIZE,
+  pageCeil,
+  pageFloor,
+  protectionOf,
+} from "../load/elf";
+import { Address, copyIn, copyOut, peek16, peek32, peek64, syscall } from "../process";
+import { nextCandidate } from "../scan/candidates";
+import { EVIDENCE_CODE, EVIDENCE_INTERIOR, weigh } from "../scan/evidence";
+import {
+  FATE_B1,
+  FATE_DOUBTFUL,
+  FATE_TRAP,
+  FATE_UNPATCHED,
+  countFate,
+  countInterior,
+  countMapping,
+  countTime,
+} from "../stats/counters";
+import { SYSCALL_TRAMPOLINE_SIZE, emitSyscallTrampoline } from "../thread/trampoline";
+import { Cluster } from "./cluster";
+import { islandOf, outpostFor, reachHigh, reachLow } from "./outpost";
+import {
+  TACTIC_B0,
+  TACTIC_B1,
+  abandonPlan,
+  addCluster,
+  beginPlan,
+  boundTrampolines,
+  commitPlan,
+  endPlan,
+  planCluster,
+} from "./plan";
+import { Record, forgetRange } from "./record";
+import { forgetTraps } from "./traps";
+
+const PROT_READ: u64 = 1;
+const PROT_WRITE: u64 = 2;
+const PROT_EXEC: u64 = 4;
+const MAP_SHARED: u64 = 1;
+const MAP_PRIVATE: u64 = 2;
+const MAP_TYPE: u64 = 0xf;
+const MAP_SHARED_VALIDATE: u64 = 3;
+
+/** Code on each side of a site that tactics may use: a short jump's reach and a long instruction. */
+const SLACK: u64 = 160;
+/** Sites closer than this share a cluster. */
+const CLUSTER_GAP: u64 = 2 * SLACK;
+/** Most sites of one cluster. */
+const CLUSTER_SITES: u32 = 256;
+/** Bytes of a copy in which a candidate is weighed. */
+const WINDOW_SIZE: u32 = 256;
+
+/** The outpost of the plan that is open. */
+let outpost: Address = 0;
+
+const windowCode = memory.data(512, 8);
+const windowBoundary = memory.data(512, 8);
+
+/** Sites of the mapping that is being patched: u64 addresses, ascending. */
+const SITES_MAX: u32 = 32768;
+const sites = memory.data(262144, 8);
+let siteCount: u32 = 0;
+
+const offsets = memory.data(1024, 8);
+const fates = memory.data(256, 8);
+const time = memory.data(16, 8);
+
+const CLOCK_MONOTONIC: u64 = 1;
+
+function nanoseconds(): u64 {
+  syscall2(SYS_CLOCK_GETTIME, CLOCK_MONOTONIC, addressOf(time));
+  return load<u64>(time) * 1000000000 + load<u64>(time, 8);
+}
+
+function emit(pointer: usize, recordPointer: usize, resume: Address): u32 {
+  const record = changetype<Record>(recordPointer);
+  emitSyscallTrampoline(pointer, record.address, record.original, outpost, islandOf(outpost), resume);
+  return SYSCALL_TRAMPOLINE_SIZE;
+}
+
+/** Copies the code around an address; gives the offset of the address in the copy. */
+function copyWindow(start: Address, end: Address, at: Address): u32 {
+  const from = at - start > (WINDOW_SIZE as u64) / 2 ? at - (WINDOW_SIZE as u64) / 2 : start;
+  const size = end - from < (WINDOW_SIZE as u64) ? end - from : (WINDOW_SIZE as u64);
+  copyIn(windowCode, from, size as usize);
+  store<u32>(windowCode + (WINDOW_SIZE as usize), size as u32);
+  return (at - from) as u32;
+}
+
+/** Finds the sites in [start, end). */
+function findSites(start: Address, end: Address): void {
+  siteCount = 0;
+  for (let at = nextCandidate(start, end); at < end; at = nextCandidate(at + 1, end)) {
+    const offset = copyWindow(start, end, at);
+    const evidence = weigh(windowCode, load<u32>(windowCode + (WINDOW_SIZE as usize)), offset, windowBoundary);
+    if (evidence == EVIDENCE_INTERIOR) countInterior();
+    else if (evidence != EVIDENCE_CODE) countFate(FATE_DOUBTFUL);
+    else if (siteCount == SITES_MAX) countFate(FATE_UNPATCHED);
+    else store<u64>(sites + (siteCount++ << 3), at);
+  }
+}
+
+function siteAt(index: u32): Address {
+  return load<u64>(sites + (index << 3));
+}
+
+/** Makes and plans the cluster of sites [first, last]; gives it, or 0 when the engine's memory is out. */
+function planSites(start: Address, end: Address, first: u32, last: u32): usize {
+  const low = siteAt(first) - start > SLACK ? siteAt(first) - SLACK : start;
+  const high = end - siteAt(last) > SLACK + 2 ? siteAt(last) + 2 + SLACK : end;
+  const pointer = addCluster(low, (high - low) as u32);
+  if (pointer == 0) return 0;
+  const cluster = changetype<Cluster>(pointer);
+  copyIn(cluster.code, low, cluster.size);
+  for (let i = first; i <= last; i++) {
+    const offset = (siteAt(i) - low) as u32;
+    store<u32>(offsets + ((i - first) << 2), offset);
+    weigh(cluster.code, cluster.size, offset, cluster.boundary);
+  }
+  if (planCluster(cluster, offsets, last - first + 1, fates) < 0) return 0;
+  return pointer;
+}
+
+/** Clusters of the open plan, to be written back. */
+const CLUSTERS_MAX: u32 = 32768;
+const clusters = memory.data(131072, 8);
+let clusterCount: u32 = 0;
+/** Fates that count once the plan is committed: FATE_* by tactic. */
+const planned = memory.data(32, 8);
+
+function addPlanned(tactic: u32): void {
+  store<u32>(planned + (tactic << 2), load<u32>(planned + (tactic << 2)) + 1);
+}
+
+/** Plans every site, from the highest address to the lowest; false when the engine's memory is out. */
+function planAll(start: Address, end: Address): bool {
+  clusterCount = 0;
+  memory.fill(planned, 0, 32);
+  let last = siteCount;
+  while (last > 0) {
+    last--;
+    let first = last;
+    while (first > 0 && siteAt(first) - siteAt(first - 1) < CLUSTER_GAP && last - first + 1 < CLUSTER_SITES) first--;
+    const pointer = planSites(start, end, first, last);
+    if (pointer == 0) return false;
+    for (let i: u32 = 0; i <= last - first; i++) addPlanned(load<u8>(fates + i));
+    store<u32>(clusters + (clusterCount++ << 2), pointer as u32);
+    last = first;
+  }
+  return true;
+}
+
+/** Writes the clusters of a committed plan to the process; false when their pages cannot be written. */
+function writeClusters(low: Address, high: Address, readable: u64): bool {
+  const start = pageFloor(low);
+  const size = pageCeil(high) - start;
+  if (syscall3(SYS_MPROTECT, start, size, PROT_READ | PROT_WRITE) != 0) return false;
+  for (let i: u32 = 0; i < clusterCount; i++) {
+    const cluster = changetype<Cluster>(load<u32>(clusters + (i << 2)));
+    copyOut(cluster.address, cluster.code, cluster.size);
+  }
+  return syscall3(SYS_MPROTECT, start, size, readable) == 0;
+}
+
+function countAll(fate: u32): void {
+  for (let i: u32 = 0; i < siteCount; i++) countFate(fate);
+}
+
+/**
+ * Patches the sites in [start, end), which no thread can run. Whatever fails leaves the code as it was (I7).
+ * @param protection what the pages have, and get back
+ */
+function patchRange(start: Address, end: Address, protection: u64): void {
+  const began = nanoseconds();
+  findSites(start, end);
+  if (siteCount != 0) {
+    outpost = outpostFor(start, end);
+    if (outpost == 0) countAll(FATE_UNPATCHED);
+    else applyPlan(start, end, protection);
+  }
+  countMapping(end - start);
+  countTime(nanoseconds() - began);
+}
+
+function applyPlan(start: Address, end: Address, protection: u64): void {
+  beginPlan(SYSCALL_TRAMPOLINE_SIZE, emit);
+  boundTrampolines(reachLow(outpost), reachHigh(outpost));
+  if (!planAll(start, end)) {
+    abandonPlan();
+    countAll(FATE_UNPATCHED);
+    return;
+  }
+  if (commitPlan() != 0) {
+    countAll(FATE_UNPATCHED);
+    return;
+  }
+  if (
+    !writeClusters(siteAt(0) - min(SLACK, siteAt(0) - start), min(siteAt(siteCount - 1) + 2 + SLACK, end), protection)
+  ) {
+    forgetRange(start, end);
+    countAll(FATE_UNPATCHED);
+  } else {
+    for (let tactic: u32 = 0; tactic < 8; tactic++) {
+      const fate = tactic == (TACTIC_B0 as u32) ? FATE_UNPATCHED : FATE_B1 + tactic - TACTIC_B1;
+      for (let i: u32 = load<u32>(planned + (tactic << 2)); i != 0; i--) countFate(fate);
+    }
+  }
+  endPlan();
+}
+
+/** struct stat: st_size is at 48. */
+const fileStat = memory.data(144, 8);
+
+/** How much of a mapping of a file can be read: behind the file's last page is SIGBUS. */
+function readableSize(size: u64, descriptor: i32, offset: u64): u64 {
+  if (syscall2(SYS_FSTAT, descriptor, addressOf(fileStat)) != 0) return 0;
+  const fileSize = pageCeil(load<u64>(fileStat, 48));
+  if (offset >= fileSize) return 0;
+  return size < fileSize - offset ? size : fileSize - offset;
+}
+
+/**
+ * mmap of a file with PROT_EXEC: its code is patched before it can run. A shared mapping that cannot be written is made
+ * private, so that no file on disk ever changes (I9).
+ * @returns what mmap gives
+ */
+export function mapExecutable(address: u64, size: u64, protection: u64, flags: u64, descriptor: i32, offset: u64): i64 {
+  const type = flags & MAP_TYPE;
+  const privately = type == MAP_SHARED || type == MAP_SHARED_VALIDATE ? (flags & ~MAP_TYPE) | MAP_PRIVATE : flags;
+  const closed = (protection & ~PROT_EXEC) | PROT_READ;
+  const got = syscall(SYS_MMAP, address, size, closed, privately, descriptor, offset);
+  if (isError(got)) return got;
+  const start = got as u64;
+  forgetCode(start, start + pageCeil(size));
+  const readable = readableSize(pageCeil(size), descriptor, offset);
+  if (readable != 0) patchRange(start, start + readable, closed);
+  const opened = syscall3(SYS_MPROTECT, start, pageCeil(size), protection);
+  return isError(opened) ? opened : got;
+}
+
+/** The code in [start, end) is gone: its trampolines are free. Under the engine lock. */
+export function forgetCode(start: Address, end: Address): void {
+  forgetRange(start, end);
+  forgetTraps(start, end);
+}
+
+/** Patches the vDSO, which the kernel has mapped executable: nothing runs in it yet. */
+export function patchVdso(header: Address): void {
+  const headers = header + peek64(header + offsetof<FileHeader>("phoff"));
+  const count = peek16(header + offsetof<FileHeader>("phnum"));
+  for (let i: u32 = 0; i < count; i++) {
+    const segment = headers + (i as u64) * (PROGRAM_HEADER_SIZE as u64);
+    if (peek32(segment + offsetof<ProgramHeader>("type")) != PT_LOAD) continue;
+    const flags = peek32(segment + offsetof<ProgramHeader>("flags"));
+    if ((flags & PF_X) == 0) continue;
+    const start = header + pageFloor(peek64(segment + offsetof<ProgramHeader>("vaddr")));
+    const end =
+      header + peek64(segment + offsetof<ProgramHeader>("vaddr")) + peek64(segment + offsetof<ProgramHeader>("memsz"));
+    patchRange(start, end, protectionOf(flags));
+  }
+}

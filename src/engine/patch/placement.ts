@@ -1,0 +1,361 @@
+// Trampolines of the plan under way: finding a place for them, and giving it back.
+//
+// The records of a plan hang on one list, newest first. A tactic that fails half-way gives back what it took by going
+// back to a mark; a plan that is abandoned goes back to the start. Nothing is written before the commit.
+//
+// A site's trampoline is some 70 bytes, and a pun may have room for 5: then a stub, a plain jump, lies there, and the
+// trampoline itself wherever there is room. Stubs keep to pages that are used anyway before a whole trampoline opens
+// another page.
+
+import { Address } from "../process";
+import { Instruction } from "../x86/instruction";
+import { Cluster } from "./cluster";
+import { Jump, reachOfFirst, reachOfSecond, sharedBytes } from "./jump";
+import {
+  ADDRESS_END,
+  ADDRESS_MIN,
+  Reach,
+  bound,
+  boundAround,
+  endWindow,
+  firstWindow,
+  highest,
+  lowest,
+  setWindows,
+  sharedValue,
+} from "./reach";
+import { Record, SITE, STUB, VICTIM, createRecord, destroyRecord, originalBytes } from "./record";
+import { JUMP_SIZE, isPlaceDependent, placeOf } from "./relocate";
+import { SLOT_SIZE, Slot } from "./slot";
+import {
+  MAPPED,
+  NEW,
+  OPEN,
+  Tour,
+  allowedPages,
+  countSlots,
+  freeInWindow,
+  mapWindow,
+  nextOfTour,
+  search,
+  searchNew,
+  slotAt,
+  slotIndex,
+  startTour,
+  takeTerritory,
+  untakeTerritory,
+} from "./territory";
+
+/** What is to be moved into a trampoline: a site's instruction or a victim. */
+@unmanaged
+export class Moved {
+  address: Address;
+  /** Engine pointer of its original bytes. */
+  bytes: usize;
+  /** Bounds of its trampoline's address, both inclusive. */
+  low: i64;
+  high: i64;
+  /** Size of its trampoline. */
+  size: u32;
+  length: u32;
+  kind: u8;
+}
+
+let pending: usize = 0;
+/** The engine's memory ran out: the plan can only be abandoned. */
+let outOfMemory: bool = false;
+
+// What the plan under way asked for.
+let planLow: i64 = ADDRESS_MIN;
+let planHigh: i64 = ADDRESS_END;
+let planCookie: usize = 0;
+
+export function resetPlacement(): void {
+  assert(pending == 0, "a plan begins while another is open");
+  outOfMemory = false;
+  planLow = ADDRESS_MIN;
+  planHigh = ADDRESS_END;
+}
+
+/** Bounds for all site trampolines of the plan, both inclusive: for what their code itself must reach. */
+export function boundSites(low: i64, high: i64): void {
+  planLow = low;
+  planHigh = high;
+}
+
+/** The word that new site records get. */
+export function setCookie(cookie: usize): void {
+  planCookie = cookie;
+}
+
+export function isOutOfMemory(): bool {
+  return outOfMemory;
+}
+
+/** The newest record of the plan, or 0: also a mark to go back to. */
+export function newestRecord(): usize {
+  return pending;
+}
+
+/** Takes over the list of records: the plan is over. */
+export function takeRecords(): usize {
+  const records = pending;
+  pending = 0;
+  return records;
+}
+
+/** Gives back all records that are newer than `mark`. */
+export function undoTo(mark: usize): void {
+  while (pending != mark) {
+    assert(pending != 0, "undo to a mark that is not there");
+    const record = changetype<Record>(pending);
+    pending = record.inPage;
+    if (record.size != 0) untakeTerritory(record.address, record.size);
+    destroyRecord(record);
+  }
+}
+
+/** Adds a record that has no memory yet; 0 when the engine's memory is out. */
+export function addRecord(moved: Moved, kind: u8): usize {
+  const pointer = createRecord();
+  if (pointer == 0) {
+    outOfMemory = true;
+    return 0;
+  }
+  const record = changetype<Record>(pointer);
+  record.original = moved.address;
+  record.length = moved.length as u8;
+  record.kind = kind;
+  record.cookie = planCookie;
+  memory.copy(originalBytes(record), moved.bytes, moved.length);
+  record.inPage = pending;
+  pending = pointer;
+  return pointer;
+}
+
+/** Takes `size` bytes at `address` for a trampoline; 0 when the engine's memory is out. */
+function reserve(moved: Moved, kind: u8, address: Address, size: u32): usize {
+  const pointer = addRecord(moved, kind);
+  if (pointer == 0) return 0;
+  if (!takeTerritory(address, size)) {
+    outOfMemory = true;
+    undoTo(changetype<Record>(pointer).inPage);
+    return 0;
+  }
+  const record = changetype<Record>(pointer);
+  record.address = address;
+  record.size = size as u16;
+  return pointer;
+}
+
+/** Sets what is to be moved, with the bounds that its operands and its jump back give. */
+export function setMoved(
+  moved: Moved,
+  kind: u8,
+  instruction: Instruction,
+  bytes: usize,
+  address: Address,
+  size: u32,
+): void {
+  moved.kind = kind;
+  moved.address = address;
+  moved.bytes = bytes;
+  moved.length = instruction.length;
+  moved.size = size;
+  moved.low = ADDRESS_MIN;
+  moved.high = ADDRESS_END;
+  if (kind == SITE) {
+    moved.low = planLow;
+    moved.high = planHigh;
+  }
+  boundMoved(moved, address);
+  if (isPlaceDependent(instruction)) boundMoved(moved, placeOf(instruction, bytes, address));
+}
+
+const movedReach = changetype<Reach>(memory.data(offsetof<Reach>(), 8));
+
+function boundMoved(moved: Moved, address: Address): void {
+  movedReach.low = moved.low;
+  movedReach.high = moved.high;
+  boundAround(movedReach, address as i64);
+  moved.low = movedReach.low;
+  moved.high = movedReach.high;
+}
+
+function find(reach: Reach, size: u32, memory: u32, near: Address): Address {
+  return memory == NEW ? searchNew(reach, size, near) : search(reach, size, memory);
+}
+
+const bodyReach = changetype<Reach>(memory.data(offsetof<Reach>(), 8));
+
+/** Places the trampoline that a stub leads to. */
+function placeBody(site: Moved, stub: usize, memory: u32): bool {
+  const address = changetype<Record>(stub).address;
+  setWindows(bodyReach, address as i64, 0, 4, 0, 0);
+  boundAround(bodyReach, address as i64);
+  bound(bodyReach, site.low, site.high);
+  for (let level = OPEN; level <= memory; level++) {
+    const body = find(bodyReach, site.size, level, site.address);
+    if (body == 0) continue;
+    const record = reserve(site, SITE, body, site.size);
+    if (record == 0) return false;
+    changetype<Record>(stub).companion = record;
+    return true;
+  }
+  return false;
+}
+
+/** Reserves what the site's jump leads to: its trampoline, or a stub and its trampoline. */
+function reserveSite(site: Moved, address: Address, isStub: bool, memory: u32): bool {
+  if (!isStub) return reserve(site, SITE, address, site.size) != 0;
+  const stub = reserve(site, STUB, address, JUMP_SIZE);
+  return stub != 0 && placeBody(site, stub, memory);
+}
+
+/** Whether stubs help: a reach that has room for few trampolines. */
+function isNarrow(reach: Reach): bool {
+  return reach.width < 0x1000000;
+}
+
+/** Places a site's trampoline within a reach. Gives what its jump must lead to, or 0. `memory` is MAPPED or NEW. */
+export function placeSite(site: Moved, reach: Reach, memory: u32): Address {
+  bound(reach, site.low, site.high);
+  const mark = pending;
+  for (let level = memory == NEW ? NEW : OPEN; level <= memory; level++) {
+    for (let isStub = 0; isStub <= (isNarrow(reach) ? 1 : 0); isStub++) {
+      const address = find(reach, isStub ? JUMP_SIZE : site.size, level, site.address);
+      if (address == 0) continue;
+      if (reserveSite(site, address, isStub != 0, memory)) return address;
+      undoTo(mark);
+    }
+  }
+  return 0;
+}
+
+// ---- Pairs
+
+/** A pair of jumps, one of a site and one of a victim, and where they lead once it is placed. */
+@unmanaged
+export class Pair {
+  cluster: usize;
+  first: usize;
+  second: usize;
+  firstMoved: usize;
+  secondMoved: usize;
+  firstTarget: Address;
+  secondTarget: Address;
+}
+
+const firstReach = changetype<Reach>(memory.data(offsetof<Reach>(), 8));
+const secondReach = changetype<Reach>(memory.data(offsetof<Reach>(), 8));
+const pairTour = changetype<Tour>(memory.data(offsetof<Tour>(), 8));
+
+/** Windows of the first jump that are tried before a pair is given up: each costs a search for the second. */
+const WINDOWS_MAX: u32 = 256;
+let windowsTried: u32 = 0;
+
+function sizeOf(moved: Moved, isStub: bool): u32 {
+  return moved.kind == SITE && isStub ? JUMP_SIZE : moved.size;
+}
+
+function reserveMoved(moved: Moved, address: Address, isStub: bool, memory: u32): bool {
+  if (moved.kind == SITE) return reserveSite(moved, address, isStub, memory);
+  return reserve(moved, VICTIM, address, moved.size) != 0;
+}
+
+/** Tries one window of the first jump, which fixes the bytes that it shares with the second. */
+function placeInWindow(pair: Pair, slot: Slot, window: u32, isStub: bool, memory: u32): bool {
+  const first = changetype<Moved>(pair.firstMoved);
+  const second = changetype<Moved>(pair.secondMoved);
+  const allowed = allowedPages(slot, memory);
+  if (freeInWindow(slot, firstReach, window, sizeOf(first, isStub), allowed) == 0) return false;
+  windowsTried += 1;
+
+  const value = sharedValue(firstReach, window);
+  const firstJump = changetype<Jump>(pair.first);
+  const secondJump = changetype<Jump>(pair.second);
+  reachOfSecond(changetype<Cluster>(pair.cluster), firstJump, secondJump, value, secondReach);
+  bound(secondReach, second.low, second.high);
+  let target: Address = 0;
+  for (let level = OPEN; target == 0 && level <= memory; level++) {
+    target = find(secondReach, sizeOf(second, isStub), level, second.address);
+  }
+  if (target == 0) return false;
+
+  // The second is the rigid one: the first finds its place around it.
+  const mark = pending;
+  if (reserveMoved(second, target, isStub, memory)) {
+    const address = freeInWindow(slot, firstReach, window, sizeOf(first, isStub), allowedPages(slot, memory));
+    if (address != 0 && reserveMoved(first, address, isStub, memory)) {
+      pair.firstTarget = address;
+      pair.secondTarget = target;
+      return true;
+    }
+  }
+  undoTo(mark);
+  return false;
+}
+
+function placePairInSlots(pair: Pair, isStub: bool, memory: u32): bool {
+  const high = highest(firstReach);
+  for (let index = slotIndex(lowest(firstReach)); index < countSlots(); index++) {
+    const slot = slotAt(index);
+    const base = slot.base as i64;
+    if (base > high) return false;
+    if (allowedPages(slot, memory) == 0) continue;
+    const end = endWindow(firstReach, base + SLOT_SIZE);
+    for (let window = firstWindow(firstReach, base); window < end; window++) {
+      if (placeInWindow(pair, slot, window, isStub, memory)) return true;
+      if (windowsTried > WINDOWS_MAX || outOfMemory) return false;
+    }
+  }
+  return false;
+}
+
+function placePairInNewSlots(pair: Pair, isStub: bool): bool {
+  const first = changetype<Moved>(pair.firstMoved);
+  startTour(pairTour, firstReach, first.address);
+  while (true) {
+    const base = nextOfTour(pairTour);
+    if (base < 0) return false;
+    const end = endWindow(firstReach, base + SLOT_SIZE);
+    for (let window = firstWindow(firstReach, base); window < end; window++) {
+      const slot = mapWindow(base, firstReach, window, sizeOf(first, isStub));
+      if (slot == null) break;
+      if (placeInWindow(pair, slot, window, isStub, NEW)) return true;
+      if (windowsTried > WINDOWS_MAX || outOfMemory) return false;
+    }
+  }
+}
+
+/** Whether the second jump has an address at all that does not depend on the shared bytes' value. */
+function secondIsHopeless(pair: Pair): bool {
+  const firstJump = changetype<Jump>(pair.first);
+  const secondJump = changetype<Jump>(pair.second);
+  if (sharedBytes(firstJump, secondJump) != 0) return false;
+  reachOfSecond(changetype<Cluster>(pair.cluster), firstJump, secondJump, 0, secondReach);
+  bound(secondReach, changetype<Moved>(pair.secondMoved).low, changetype<Moved>(pair.secondMoved).high);
+  return lowest(secondReach) > highest(secondReach);
+}
+
+/** Places the trampolines of a pair of jumps. `memory` is MAPPED or NEW. */
+export function placePair(pair: Pair, memory: u32): bool {
+  reachOfFirst(
+    changetype<Cluster>(pair.cluster),
+    changetype<Jump>(pair.first),
+    changetype<Jump>(pair.second),
+    firstReach,
+  );
+  const first = changetype<Moved>(pair.firstMoved);
+  bound(firstReach, first.low, first.high);
+  if (lowest(firstReach) > highest(firstReach) || secondIsHopeless(pair)) return false;
+  windowsTried = 0;
+  for (let level = memory == NEW ? NEW : OPEN; level <= memory; level++) {
+    for (let isStub = 0; isStub < 2; isStub++) {
+      const placed = level == NEW ? placePairInNewSlots(pair, isStub != 0) : placePairInSlots(pair, isStub != 0, level);
+      if (placed) return true;
+      if (outOfMemory) return false;
+    }
+  }
+  return false;
+}

@@ -1,0 +1,355 @@
+// What the engine knows about each trampoline: found by its address (a thread was interrupted there), by the code it
+// stands for (is this a patched site?), and by ranges of code (it is unmapped, or must look as it was).
+//
+//    0  address    u64   first byte in the process
+//    8  original   u64   the site or victim that it stands for
+//   16  bytes      u8[16] the original instruction, of `length` bytes
+//   32  inPage     u32   next published record that starts in the same page, or next of the plan
+//   36  ofCode     u32   next published record in the same bucket of code
+//   40  companion  u32   while planned: the record that this one jumps to, for a STUB its SITE, for a SITE the VICTIM
+//                        that was evicted behind it by T2; else 0
+//   44  cookie     u32   SITE: the caller's word for its cluster
+//   48  size       u16   bytes at `address`
+//   50  kind       u8
+//   51  length     u8    of the original instruction
+//   52  tactic     u8    SITE: how its jump was written
+//   53  done       u8    VICTIM: offset after the relocated instruction
+//   54  locked     u8    bytes of code from `original` on that are written or that a pun depends on
+//   55  entry      u8    SITE: ENTERED_BY_JUMP or ENTERED_BY_CALL
+//
+// Records are published when their plan is committed. All functions expect the caller to hold the engine lock; the
+// signal gate takes it too before it asks `findTrampoline` (thread/lock.ts).
+
+import { Address } from "../process";
+import { Instruction, FLOW_LOOP } from "../x86/instruction";
+import { decode } from "../x86/decode";
+import { Pool, give, take } from "./arena";
+import { JUMP_SIZE, isRelativeBranch, placeOf } from "./relocate";
+import { PAGE_SHIFT, SLOT_SIZE, Slot, firstRecord, freeRange, publishRange, setFirstRecord } from "./slot";
+import { countSlots, slotAt, slotOf } from "./territory";
+
+/** The program's site goes on here: bytes written by the caller's `Emit`. */
+export const SITE: u8 = 1;
+/** An instruction that had to make room, and the jump back. */
+export const VICTIM: u8 = 2;
+/** A jump to a site's trampoline, where a pun has room for no more. */
+export const STUB: u8 = 3;
+/** The same inside the bytes of a victim of T3, in the program's code: not trampoline memory. */
+export const RELAY: u8 = 4;
+
+export const ENTERED_BY_JUMP: u8 = 0;
+/** The trampoline is entered by a `call` in the site's place: the return address on the stack is the site's own. */
+export const ENTERED_BY_CALL: u8 = 1;
+
+@unmanaged
+export class Record {
+  address: Address;
+  original: Address;
+  bytesLow: u64;
+  bytesHigh: u64;
+  inPage: usize;
+  ofCode: usize;
+  companion: usize;
+  cookie: usize;
+  size: u16;
+  kind: u8;
+  length: u8;
+  tactic: u8;
+  done: u8;
+  locked: u8;
+  entry: u8;
+}
+
+const pool = changetype<Pool>(memory.data(offsetof<Pool>(), 8));
+
+/** Engine pointer of the original instruction's bytes. */
+export function originalBytes(record: Record): usize {
+  return changetype<usize>(record) + offsetof<Record>("bytesLow");
+}
+
+export function createRecord(): usize {
+  return take(pool, offsetof<Record>());
+}
+
+export function destroyRecord(record: Record): void {
+  give(pool, changetype<usize>(record));
+}
+
+// ---- By code: a hash of 256-byte pieces, so that a range of code is a range of pieces
+
+const PIECE_SHIFT: u64 = 8;
+const BUCKETS: u32 = 16384;
+const buckets = memory.data(65536, 8);
+
+function bucketOf(piece: u64): usize {
+  return buckets + ((((piece ^ (piece >> 14) ^ (piece >> 28)) as u32) & (BUCKETS - 1)) << 2);
+}
+
+/** Where in the program's code a record belongs: a relay is in the code itself. */
+function codeOf(record: Record): Address {
+  return record.kind == RELAY ? record.address : record.original;
+}
+
+/** Makes a record of a committed plan known. */
+export function publish(record: Record): void {
+  const bucket = bucketOf(codeOf(record) >> PIECE_SHIFT);
+  record.ofCode = load<usize>(bucket);
+  store<usize>(bucket, changetype<usize>(record));
+  if (record.kind == RELAY) return;
+  const slot = slotOf(record.address)!;
+  const offset = (record.address - slot.base) as u32;
+  publishRange(slot, offset, record.size);
+  record.inPage = firstRecord(slot, offset >> PAGE_SHIFT);
+  setFirstRecord(slot, offset >> PAGE_SHIFT, changetype<usize>(record));
+}
+
+/** Takes a published record out of its page's list and frees its trampoline. */
+function unpublish(record: Record): void {
+  if (record.kind == RELAY) return;
+  const slot = slotOf(record.address)!;
+  const offset = (record.address - slot.base) as u32;
+  const page = offset >> PAGE_SHIFT;
+  let pointer = firstRecord(slot, page);
+  if (pointer == changetype<usize>(record)) {
+    setFirstRecord(slot, page, record.inPage);
+  } else {
+    while (changetype<Record>(pointer).inPage != changetype<usize>(record))
+      pointer = changetype<Record>(pointer).inPage;
+    changetype<Record>(pointer).inPage = record.inPage;
+  }
+  freeRange(slot, offset, record.size);
+}
+
+function findInPage(slot: Slot, page: u32, address: Address): usize {
+  for (let pointer = firstRecord(slot, page); pointer != 0;) {
+    const record = changetype<Record>(pointer);
+    if (address >= record.address && address < record.address + (record.size as u64)) return pointer;
+    pointer = record.inPage;
+  }
+  return 0;
+}
+
+/** The record of the trampoline, stub or relay that holds `address`, or 0. */
+export function findTrampoline(address: Address): usize {
+  const slot = slotOf(address);
+  if (slot != null) {
+    const page = ((address - slot.base) as u32) >> PAGE_SHIFT;
+    const found = findInPage(slot, page, address);
+    if (found != 0) return found;
+    // A trampoline is no longer than a page and does not cross the slot's end.
+    const earlier = page == 0 ? (0 as usize) : findInPage(slot, page - 1, address);
+    if (earlier != 0) return earlier;
+  }
+  // A relay is one instruction: a thread is at its first byte or not in it.
+  for (let pointer = load<usize>(bucketOf(address >> PIECE_SHIFT)); pointer != 0;) {
+    const record = changetype<Record>(pointer);
+    if (record.kind == RELAY && record.address == address) return pointer;
+    pointer = record.ofCode;
+  }
+  return 0;
+}
+
+/** The record of a kind that stands for the instruction at `original`, or 0. */
+function findByCode(original: Address, kind: u8): usize {
+  for (let pointer = load<usize>(bucketOf(original >> PIECE_SHIFT)); pointer != 0;) {
+    const record = changetype<Record>(pointer);
+    if (record.original == original && record.kind == kind) return pointer;
+    pointer = record.ofCode;
+  }
+  return 0;
+}
+
+/** The record of a site that is patched by a jump, or 0. */
+export function findSite(site: Address): usize {
+  return findByCode(site, SITE);
+}
+
+/** The record of an evicted instruction, or 0. */
+export function findVictim(address: Address): usize {
+  return findByCode(address, VICTIM);
+}
+
+const translated = changetype<Instruction>(memory.data(offsetof<Instruction>(), 8));
+
+/**
+ * The program counter that the program would have where a thread was interrupted: in a victim's trampoline, a stub or a
+ * relay. A site's own trampoline is its emitter's to explain: for its first byte this gives the site, else 0.
+ */
+export function translate(record: Record, rip: Address): Address {
+  if (record.kind == STUB || record.kind == RELAY) return record.original;
+  if (rip == record.address) return record.original;
+  if (record.kind == SITE) return 0;
+  const offset = (rip - record.address) as u32;
+  if (offset == (record.done as u32)) return record.original + (record.length as u64);
+  // Behind a loop there are two jumps: this one is for when it loops.
+  decode(originalBytes(record), record.length, changetype<usize>(translated));
+  assert(translated.flow == FLOW_LOOP, "interrupted in the middle of a relocated instruction");
+  assert(offset == (record.done as u32) + JUMP_SIZE, "interrupted in the middle of a relocated loop");
+  assert(isRelativeBranch(translated), "a loop is a relative branch");
+  return placeOf(translated, originalBytes(record), record.original);
+}
+
+// ---- By ranges of code
+
+/** What `forEachInRange` does with a record. */
+type Visit = (record: Record, context: usize) => void;
+
+function visitBucket(bucket: usize, start: Address, end: Address, visit: Visit, context: usize): void {
+  for (let pointer = load<usize>(bucket); pointer != 0;) {
+    const record = changetype<Record>(pointer);
+    pointer = record.ofCode;
+    const code = codeOf(record);
+    if (code >= start && code < end) visit(record, context);
+  }
+}
+
+/** Calls `visit` for each published record of code in [start, end), once. `visit` may remove the record it is given. */
+function forEachInRange(start: Address, end: Address, visit: Visit, context: usize): void {
+  if (start >= end) return;
+  const first = start >> PIECE_SHIFT;
+  const last = (end - 1) >> PIECE_SHIFT;
+  if (last - first >= (BUCKETS as u64) >> 1) {
+    for (let i: u32 = 0; i < BUCKETS; i++) visitBucket(buckets + (i << 2), start, end, visit, context);
+    return;
+  }
+  for (let piece = first; piece <= last; piece++) {
+    visitBucket(
+      bucketOf(piece),
+      max(start, piece << PIECE_SHIFT),
+      min(end, (piece + 1) << PIECE_SHIFT),
+      visit,
+      context,
+    );
+  }
+}
+
+function removeFromBucket(record: Record): void {
+  const bucket = bucketOf(codeOf(record) >> PIECE_SHIFT);
+  let pointer = load<usize>(bucket);
+  if (pointer == changetype<usize>(record)) {
+    store<usize>(bucket, record.ofCode);
+    return;
+  }
+  while (changetype<Record>(pointer).ofCode != changetype<usize>(record)) pointer = changetype<Record>(pointer).ofCode;
+  changetype<Record>(pointer).ofCode = record.ofCode;
+}
+
+function forget(record: Record, context: usize): void {
+  removeFromBucket(record);
+  unpublish(record);
+  destroyRecord(record);
+}
+
+/**
+ * Drops all records of code in [start, end) and frees their trampolines for later plans. Touches nothing of the process:
+ * the code is unmapped, or its original bytes are back in place. The caller knows that no thread is in these trampolines
+ * or holds an address in them.
+ */
+export function forgetRange(start: Address, end: Address): void {
+  forEachInRange(start, end, forget, 0);
+}
+
+@unmanaged
+class Copy {
+  start: Address;
+  end: Address;
+  pointer: usize;
+}
+
+const copyOfCode = changetype<Copy>(memory.data(offsetof<Copy>(), 8));
+
+function restore(record: Record, context: usize): void {
+  if (record.kind != SITE && record.kind != VICTIM) return;
+  const copy = changetype<Copy>(context);
+  for (let i: u32 = 0; i < (record.length as u32); i++) {
+    const at = record.original + (i as u64);
+    if (at < copy.start || at >= copy.end) continue;
+    store<u8>(copy.pointer + ((at - copy.start) as usize), load<u8>(originalBytes(record) + i));
+  }
+}
+
+/** Longest instruction, less one: how far before a range an instruction may begin that reaches into it. */
+const OVERLAP: u64 = 14;
+
+/** Puts the original bytes of all patched instructions back into a copy of the code at [start, start + size). */
+export function restoreCopy(pointer: usize, start: Address, size: u32): void {
+  copyOfCode.start = start;
+  copyOfCode.end = start + (size as u64);
+  copyOfCode.pointer = pointer;
+  forEachInRange(start - OVERLAP, start + (size as u64), restore, changetype<usize>(copyOfCode));
+}
+
+function lockRecord(record: Record, context: usize): void {
+  if (record.kind != SITE && record.kind != VICTIM) return;
+  const copy = changetype<Copy>(context);
+  for (let i: u32 = 0; i < (record.locked as u32); i++) {
+    const at = record.original + (i as u64);
+    if (at >= copy.start && at < copy.end) store<u8>(copy.pointer + ((at - copy.start) as usize), 1);
+  }
+}
+
+/**
+ * Locks the bytes of [start, start + size) that earlier plans wrote or depend on: for a cluster in code that is patched
+ * already. `locks` has a byte for each.
+ */
+export function carryLocks(locks: usize, start: Address, size: u32): void {
+  copyOfCode.start = start;
+  copyOfCode.end = start + (size as u64);
+  copyOfCode.pointer = locks;
+  forEachInRange(start - 32, start + (size as u64), lockRecord, changetype<usize>(copyOfCode));
+}
+
+@unmanaged
+class Bounds {
+  start: Address;
+  end: Address;
+  changed: u32;
+}
+
+const bounds = changetype<Bounds>(memory.data(offsetof<Bounds>(), 8));
+
+function widen(record: Record, context: usize): void {
+  const range = changetype<Bounds>(context);
+  const recordStart = min(record.original, codeOf(record));
+  const recordEnd = max(record.original + (record.locked as u64), codeOf(record) + 5);
+  if (recordStart >= range.end || recordEnd <= range.start) return;
+  if (recordStart < range.start) {
+    range.start = recordStart;
+    range.changed = 1;
+  }
+  if (recordEnd > range.end) {
+    range.end = recordEnd;
+    range.changed = 1;
+  }
+}
+
+/** How far a patch's bytes may be from its site: a short jump and a victim. */
+const PATCH_SPREAD: u64 = 160;
+
+/**
+ * Widens a range of code so that no patch is partly inside: puns and short jumps cross any border. A range whose original
+ * bytes are put back, or that goes away, is widened first. `range` is two u64, start and end.
+ */
+export function widenToPatches(range: usize): void {
+  bounds.start = load<u64>(range);
+  bounds.end = load<u64>(range, 8);
+  do {
+    bounds.changed = 0;
+    forEachInRange(bounds.start - PATCH_SPREAD, bounds.end + PATCH_SPREAD, widen, changetype<usize>(bounds));
+  } while (bounds.changed != 0);
+  store<u64>(range, bounds.start);
+  store<u64>(range, bounds.end, 8);
+}
+
+/** Number of published records of a kind. For reports and tests. */
+export function countRecords(kind: u8): u32 {
+  let count: u32 = 0;
+  for (let index: u32 = 0; index < countSlots(); index++) {
+    for (let page: u32 = 0; page < SLOT_SIZE >> PAGE_SHIFT; page++) {
+      for (let pointer = firstRecord(slotAt(index), page); pointer != 0; pointer = changetype<Record>(pointer).inPage) {
+        if (changetype<Record>(pointer).kind == kind) count += 1;
+      }
+    }
+  }
+  return count;
+}

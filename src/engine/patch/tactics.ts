@@ -1,0 +1,297 @@
+// The tactics of E9Patch: ways to lead one instruction, the site, to its trampoline without moving anything else.
+// Duck, Gao, Roychoudhury, "Binary Rewriting without Control Flow Recovery", PLDI 2020, sections 3 and 4.
+//
+//   B1  direct jump          5 bytes or more: a jump that can go anywhere
+//   B2  punning              the bytes behind the site stay, and are the high bytes of rel32
+//   T1  padding              prefixes before the jump move rel32 on to other bytes
+//   T2  successor eviction   the next instruction becomes a jump too: both choose the bytes they share
+//   T3  neighbour eviction   a short jump to a jump inside another instruction, which becomes a jump itself
+//   B0  trap                 the caller's: none of the above fits
+//
+// Each tactic is tried in memory that the plan has mapped or that exists (MAPPED) before any may ask for more (NEW): a
+// libc has 500 sites of 2 bytes, and the punned places of each are 4 or 20 MB away, on pages of their own; with T2 they
+// all fit in one or two slots, for one more jump behind the `syscall`. A tactic takes what it needs and changes the
+// cluster's copy only when it succeeds.
+//
+// Sites are planned back to front, so bytes behind the site are final where they are locked, and free otherwise.
+
+import { Address } from "../process";
+import { FLOW_CALL_INDIRECT, FLOW_CALL_RELATIVE, Instruction } from "../x86/instruction";
+import { Cluster, decodeVictim, isEnteredAtStart } from "./cluster";
+import {
+  CALL_OPCODE,
+  Jump,
+  PREFIX_COUNT,
+  isPossible,
+  jumpEnd,
+  prefixByte,
+  reachOfJump,
+  setJump,
+  writeJump,
+} from "./jump";
+import { LOCK_DEPENDED, LOCK_FREE, LOCK_PENDING, LOCK_WRITTEN, lock, locksOf, unlock } from "./locks";
+import { Moved, Pair, addRecord, newestRecord, placePair, placeSite, setMoved } from "./placement";
+import { Reach } from "./reach";
+import { ENTERED_BY_CALL, RELAY, Record, SITE, VICTIM } from "./record";
+import { JUMP_SIZE, endsFlow, relocatedSize } from "./relocate";
+import { MAPPED, NEW } from "./territory";
+
+export const TACTIC_B0: u8 = 0;
+export const TACTIC_B1: u8 = 1;
+export const TACTIC_B2: u8 = 2;
+export const TACTIC_T1: u8 = 3;
+export const TACTIC_T2: u8 = 4;
+export const TACTIC_T3: u8 = 5;
+
+/** The site that is planned. */
+@unmanaged
+export class Site {
+  cluster: Cluster;
+  instruction: Instruction;
+  moved: Moved;
+  offset: u32;
+  length: u32;
+}
+
+const site = changetype<Site>(memory.data(offsetof<Site>(), 8));
+const siteMoved = changetype<Moved>(memory.data(offsetof<Moved>(), 8));
+const victimMoved = changetype<Moved>(memory.data(offsetof<Moved>(), 8));
+const victimInstruction = changetype<Instruction>(memory.data(offsetof<Instruction>(), 8));
+const jump = changetype<Jump>(memory.data(offsetof<Jump>(), 8));
+const siteJump = changetype<Jump>(memory.data(offsetof<Jump>(), 8));
+const victimJump = changetype<Jump>(memory.data(offsetof<Jump>(), 8));
+const pair = changetype<Pair>(memory.data(offsetof<Pair>(), 8));
+const reach = changetype<Reach>(memory.data(offsetof<Reach>(), 8));
+
+/** Plans one site: tries the tactics in order of what they cost, and gives the one that fitted, or TACTIC_B0. */
+export function planSite(cluster: Cluster, offset: u32, instruction: Instruction, trampolineSize: u32): u8 {
+  if (!beginSite(cluster, offset, instruction, trampolineSize)) return TACTIC_B0;
+  if (directJump(MAPPED)) return TACTIC_B1;
+  if (pun(MAPPED)) return TACTIC_B2;
+  if (padding(MAPPED)) return TACTIC_T1;
+  if (evictSuccessor(MAPPED)) return TACTIC_T2;
+  if (directJump(NEW)) return TACTIC_B1;
+  if (site.length > 2 && pun(NEW)) return TACTIC_B2; // 64 KiB or more to choose from: others will join it there
+  if (evictSuccessor(NEW)) return TACTIC_T2;
+  if (pun(NEW)) return TACTIC_B2;
+  if (padding(NEW)) return TACTIC_T1;
+  if (evictNeighbour(MAPPED)) return TACTIC_T3;
+  if (evictNeighbour(NEW)) return TACTIC_T3;
+  return TACTIC_B0;
+}
+
+function beginSite(cluster: Cluster, offset: u32, instruction: Instruction, trampolineSize: u32): bool {
+  const length = instruction.length as u32;
+  if (!isEnteredAtStart(cluster, offset, instruction)) return false;
+  if ((locksOf(cluster.locks, offset, length) & (LOCK_WRITTEN | LOCK_DEPENDED)) != 0) return false;
+  site.cluster = cluster;
+  site.instruction = instruction;
+  site.moved = siteMoved;
+  site.offset = offset;
+  site.length = length;
+  const address = cluster.address + (offset as u64);
+  setMoved(siteMoved, SITE, instruction, cluster.code + offset, address, trampolineSize);
+  return true;
+}
+
+/** The record of the site that a placement has just made; the newest but for what its stub or pair added. */
+function siteRecord(): Record {
+  let pointer = newestRecord();
+  while (changetype<Record>(pointer).kind != SITE) pointer = changetype<Record>(pointer).inPage;
+  return changetype<Record>(pointer);
+}
+
+function victimRecord(): Record {
+  let pointer = newestRecord();
+  while (changetype<Record>(pointer).kind != VICTIM) pointer = changetype<Record>(pointer).inPage;
+  return changetype<Record>(pointer);
+}
+
+/** The site's bytes are about to be written. */
+function settleSite(tactic: u8, end: u32): void {
+  unlock(site.cluster.locks, site.offset, site.length, LOCK_PENDING);
+  const record = siteRecord();
+  record.tactic = tactic;
+  record.locked = (end - site.offset) as u8;
+}
+
+/** A jump in the site's place that disturbs nothing else. */
+function jumpAlone(tactic: u8, memory: u32): bool {
+  if (!isPossible(site.cluster, jump)) return false;
+  reachOfJump(site.cluster, jump, reach);
+  const target = placeSite(siteMoved, reach, memory);
+  if (target == 0) return false;
+  settleSite(tactic, jumpEnd(jump));
+  if (jump.opcode == CALL_OPCODE) siteRecord().entry = ENTERED_BY_CALL;
+  writeJump(site.cluster, jump, target);
+  return true;
+}
+
+//            0  1  2  3  4  5  6
+//   before  48 8d 35 .. .. .. ..     lea    ..(%rip),%rsi
+//   B1      e9 xx xx xx xx .. ..     jmp: any rel32                  the last 2 bytes stay, and are not locked
+//
+//   before  ff 15 .. .. .. ..        call   *..(%rip)
+//   B1      48 e8 xx xx xx xx        call: any rel32                 the return address stays right
+function directJump(memory: u32): bool {
+  if (site.length < JUMP_SIZE) return false;
+  setJump(jump, site.offset, 0, site.offset + site.length);
+  const flow = site.instruction.flow;
+  if (flow == FLOW_CALL_RELATIVE || flow == FLOW_CALL_INDIRECT) {
+    jump.opcode = CALL_OPCODE;
+    jump.padding = site.length - JUMP_SIZE;
+  }
+  return jumpAlone(TACTIC_B1, memory);
+}
+
+//            0  1  2 | 3  4  5
+//   before  48 89 03 |48 83 c4 ..    mov    %rax,(%rbx) | add    $..,%rsp
+//   B2      e9 xx xx |48 83          jmp: rel32 = 0x8348xxxx         locks 3..4
+function pun(memory: u32): bool {
+  if (site.length >= JUMP_SIZE) return false;
+  setJump(jump, site.offset, 0, site.offset + site.length);
+  return jumpAlone(TACTIC_B2, memory);
+}
+
+//            0  1  2 | 3  4  5
+//   before  48 89 03 |48 83 c4 ..    mov    %rax,(%rbx) | add    $..,%rsp
+//   T1      48 e9 xx |48 83 c4       jmp: rel32 = 0xc48348xx         locks 3..5
+function padding(memory: u32): bool {
+  for (let count: u32 = 1; count < site.length; count++) {
+    setJump(jump, site.offset, count, site.offset + site.length);
+    if (jumpEnd(jump) <= site.offset + site.length) continue; // as good as B1, which has failed
+    if (jumpAlone(TACTIC_T1, memory)) return true;
+  }
+  return false;
+}
+
+/** Decodes a victim and what its trampoline needs. */
+function beginVictim(offset: u32): bool {
+  const cluster = site.cluster;
+  if (!decodeVictim(cluster, offset, victimInstruction)) return false;
+  const size = relocatedSize(victimInstruction) + (endsFlow(victimInstruction) ? 0 : JUMP_SIZE);
+  const address = cluster.address + (offset as u64);
+  setMoved(victimMoved, VICTIM, victimInstruction, cluster.code + offset, address, size);
+  return true;
+}
+
+/** Tries a pair with each prefix byte that its second jump can have: the byte is part of the first one's rel32. */
+function placeWithPrefixes(first: Jump, second: Jump, memory: u32): bool {
+  if (!isPossible(site.cluster, first) || !isPossible(site.cluster, second)) return false;
+  pair.cluster = changetype<usize>(site.cluster);
+  pair.first = changetype<usize>(first);
+  pair.second = changetype<usize>(second);
+  const overlaps = jumpEnd(first) > second.offset;
+  const choices: u32 = second.padding != 0 && overlaps ? PREFIX_COUNT : 1;
+  for (let i: u32 = 0; i < choices; i++) {
+    second.prefix = prefixByte(i);
+    if (placePair(pair, memory)) return true;
+  }
+  return false;
+}
+
+/** Most prefixes that a jump of a pair is padded with: more only repeat what a longer pun gives. */
+const PAIR_PADDING_MAX: u32 = 2;
+
+//            0  1 | 2  3  4  5  6  7 |
+//   before  0f 05 |48 3d 01 f0 ff ff |     syscall | cmp    $-4095,%rax
+//   T2      e9 xx |e9 ss ss yy yy ff |     jmp: rel32 = 0xsssse9xx | jmp: rel32 = 0xyyyyssss
+//                                          locks nothing beyond what it writes
+function evictSuccessor(memory: u32): bool {
+  const successor = site.offset + site.length;
+  if (site.length >= JUMP_SIZE || !beginVictim(successor)) return false;
+  pair.firstMoved = changetype<usize>(siteMoved);
+  pair.secondMoved = changetype<usize>(victimMoved);
+  const victimEnd = successor + victimMoved.length;
+  for (let count: u32 = 0; count < site.length; count++) {
+    for (let victimCount: u32 = 0; victimCount <= min(PAIR_PADDING_MAX, victimMoved.length - 1); victimCount++) {
+      setJump(siteJump, site.offset, count, successor);
+      setJump(victimJump, successor, victimCount, victimEnd);
+      if (!placeWithPrefixes(siteJump, victimJump, memory)) continue;
+      settleSite(TACTIC_T2, jumpEnd(siteJump));
+      siteRecord().companion = changetype<usize>(victimRecord());
+      victimRecord().locked = (jumpEnd(victimJump) - successor) as u8;
+      writeJump(site.cluster, victimJump, pair.secondTarget);
+      writeJump(site.cluster, siteJump, pair.firstTarget);
+      return true;
+    }
+  }
+  return false;
+}
+
+/** How far a short jump reaches from its end. */
+const SHORT_BACK: u32 = 128;
+const SHORT_FORTH: u32 = 127;
+
+/** Offset in the cluster that a short jump at the site leads to with a given rel8. */
+function shortJumpFits(target: u32): bool {
+  const end = site.offset + 2;
+  if (target > end + SHORT_FORTH || target + SHORT_BACK < end) return false;
+  if (site.length >= 2) return true;
+  // A site of one byte has no rel8 of its own: it is a pun as well.
+  if (end > site.cluster.size) return false;
+  if ((locksOf(site.cluster.locks, site.offset + 1, 1) & LOCK_PENDING) != 0) return false;
+  return end + (load<i8>(site.cluster.code + site.offset + 1) as u32) == target;
+}
+
+function writeShortJump(target: u32): void {
+  // eb <rel8>          jmp    relay
+  const cluster = site.cluster;
+  const rel8 = (target - (site.offset + 2)) as u8;
+  store<u8>(cluster.code + site.offset, 0xeb);
+  if (site.length >= 2) store<u8>(cluster.code + site.offset + 1, rel8);
+  else assert(load<u8>(cluster.code + site.offset + 1) == rel8, "a short jump does not fit its pun");
+  const own = min(site.length, 2);
+  lock(cluster.locks, site.offset, own, LOCK_WRITTEN);
+  lock(cluster.locks, site.offset + own, 2 - own, LOCK_DEPENDED);
+}
+
+/** Most prefixes of a relay and of its victim's jump. */
+const RELAY_PADDING_MAX: u32 = 1;
+
+//            0  1 |        40 41 42 43 44 45 46 |
+//   before  0f 05 |  ...   48 8d 35 .. .. .. .. |      syscall | lea    ..(%rip),%rsi
+//   T3      eb 28 |  ...   e9 xx e9 ss ss yy yy |      jmp 42 | jmp: rel32 = 0xsssse9xx
+//                                |                     42: jmp: rel32 = 0xyyyyssss
+function relayThrough(victim: u32, relay: u32, memory: u32): bool {
+  const victimEnd = victim + victimMoved.length;
+  for (let count: u32 = 0; count <= min(RELAY_PADDING_MAX, relay - victim - 1); count++) {
+    for (let relayCount: u32 = 0; relayCount <= min(RELAY_PADDING_MAX, victimEnd - relay - 1); relayCount++) {
+      setJump(victimJump, victim, count, relay);
+      setJump(siteJump, relay, relayCount, victimEnd);
+      if (!placeWithPrefixes(victimJump, siteJump, memory)) continue;
+      const record = addRecord(siteMoved, RELAY);
+      if (record == 0) return false;
+      changetype<Record>(record).address = site.cluster.address + (relay as u64);
+      changetype<Record>(record).size = 0;
+      settleSite(TACTIC_T3, site.offset + 2);
+      victimRecord().locked = (jumpEnd(siteJump) - victim) as u8;
+      writeJump(site.cluster, siteJump, pair.secondTarget);
+      writeJump(site.cluster, victimJump, pair.firstTarget);
+      writeShortJump(relay);
+      return true;
+    }
+  }
+  return false;
+}
+
+function evictNeighbourAt(victim: u32, memory: u32): bool {
+  if (locksOf(site.cluster.locks, victim, 1) != LOCK_FREE || !beginVictim(victim)) return false;
+  pair.firstMoved = changetype<usize>(victimMoved);
+  pair.secondMoved = changetype<usize>(siteMoved);
+  for (let inner: u32 = victimMoved.length - 1; inner > 0; inner--) {
+    if (shortJumpFits(victim + inner) && relayThrough(victim, victim + inner, memory)) return true;
+  }
+  return false;
+}
+
+function evictNeighbour(memory: u32): bool {
+  // Behind the site first: what is before it is other sites' successors.
+  const end = min(site.offset + 2 + SHORT_FORTH, site.cluster.size);
+  for (let victim = site.offset + site.length; victim < end; victim++) {
+    if (evictNeighbourAt(victim, memory)) return true;
+  }
+  const most = min(site.offset, SHORT_BACK + 13);
+  for (let back: u32 = 1; back <= most; back++) if (evictNeighbourAt(site.offset - back, memory)) return true;
+  return false;
+}

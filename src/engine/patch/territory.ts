@@ -1,0 +1,629 @@
+// The process's address space for trampolines: taken in slots of 64 KiB, near what is patched.
+//
+// A trampoline must lie where its jump can reach it, and a pun reaches few places. Memory is therefore asked for at a
+// fixed address with MAP_FIXED_NOREPLACE, which fails where the program, or anybody, already has something. Slots next to
+// each other, mapped with the same protection, are one mapping to the kernel: `vm.max_map_count` (65,530) is the budget
+// that puns can use up, not bytes. So a search prefers, in this order (`OPEN` to `NEW`): pages that the plan already uses,
+// other pages that it has mapped, older slots, and last a new slot, first beside existing ones, then near the site.
+// Nothing is reserved with PROT_NONE: a reservation with views in it costs more mappings than the views.
+//
+// I4: what a plan mapped is unmapped when the plan is abandoned or fails; until it is committed nothing else changes.
+// I5: pages are read-write only while no jump leads to them, and read-execute from `seal` on. A slot that older
+// trampolines live in is never written: a copy of its used pages is made, added to, protected, and swapped in with one
+// mremap(MREMAP_FIXED), which the kernel does under the lock that page faults wait for (mm/mremap.c): a thread that runs
+// there sees the old page or the new one, and both hold its trampoline.
+//
+// All memory here is private and anonymous. A fork without CLONE_VM copies it, so parent and child may go on to change
+// their own; nothing has to be sealed. With CLONE_VM it is one territory with one engine lock.
+//
+// Not handled: giving slots back whose trampolines are all gone (`releaseEmptySlots` does, when the caller knows that no
+// thread can be inside). All functions expect the caller to hold the engine lock.
+
+import { isError, syscall2, syscall3 } from "../kernel/calls";
+import { EEXIST, EPERM } from "../kernel/errno";
+import { SYS_MMAP, SYS_MPROTECT, SYS_MREMAP, SYS_MUNMAP } from "../kernel/numbers";
+import { Address, copyIn, copyOut, syscall } from "../process";
+import { allocateTemporary } from "./arena";
+import {
+  ADDRESS_END,
+  ADDRESS_MIN,
+  Reach,
+  endWindow,
+  firstWindow,
+  highest,
+  lowest,
+  windowHigh,
+  windowLow,
+} from "./reach";
+import {
+  ALL_PAGES,
+  PAGE_SHIFT,
+  PAGE_SIZE,
+  SLOT_PAGES,
+  SLOT_SIZE,
+  Slot,
+  createSlot,
+  destroySlot,
+  findFree,
+  takeRange,
+  untakeRange,
+} from "./slot";
+
+const PROT_READ_WRITE: u64 = 3;
+const PROT_READ_EXECUTE: u64 = 5;
+const MAP_PRIVATE_ANONYMOUS: u64 = 0x22;
+const MAP_FIXED_NOREPLACE: u64 = 0x100000;
+const MREMAP_MAYMOVE_FIXED: u64 = 3;
+
+/** Where a search may find memory; each includes those before it. */
+export const OPEN: u32 = 0; // pages that the plan already uses: costs nothing
+export const WRITABLE: u32 = 1; // pages that the plan has mapped: costs a page
+export const MAPPED: u32 = 2; // older slots: costs a copy and a swap
+export const NEW: u32 = 3; // costs a system call, memory, and perhaps a mapping
+
+// The directory: all slots in order of address.
+const DIRECTORY_MAX: u32 = 8192;
+const directory = memory.data(32768, 8);
+let slotCount: u32 = 0;
+
+/** Counts plans, so that refusals are remembered for one plan only. */
+let planNumber: u32 = 0;
+/** The kernel said that memory or mappings are out: nothing more is asked for in this plan. */
+let exhausted: bool = false;
+/** Mappings that this territory has added to the process, roughly: slots that had no neighbour when they were mapped. */
+let mappingCount: u32 = 0;
+/** Where the last search of a wide reach ended. */
+let hint: u32 = 0;
+
+export function slotAt(index: u32): Slot {
+  return changetype<Slot>(load<u32>(directory + (index << 2)));
+}
+
+export function countSlots(): u32 {
+  return slotCount;
+}
+
+/** Index of the first slot whose end is above `address`. */
+export function slotIndex(address: i64): u32 {
+  let low: u32 = 0;
+  let high = slotCount;
+  while (low < high) {
+    const middle = (low + high) >> 1;
+    if ((slotAt(middle).base as i64) + SLOT_SIZE <= address) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
+
+/** The slot that holds `address`, or null. */
+export function slotOf(address: Address): Slot | null {
+  const index = slotIndex(address as i64);
+  if (index == slotCount) return null;
+  const slot = slotAt(index);
+  return slot.base <= address ? slot : null;
+}
+
+function insertSlot(base: Address): Slot | null {
+  if (slotCount == DIRECTORY_MAX) return null;
+  const slot = createSlot(base);
+  if (slot == null) return null;
+  const entry = directory + (slotIndex(base as i64) << 2);
+  memory.copy(entry + 4, entry, directory + (slotCount << 2) - entry);
+  store<u32>(entry, changetype<usize>(slot) as u32);
+  slotCount += 1;
+  return slot;
+}
+
+function removeSlot(index: u32): void {
+  const entry = directory + (index << 2);
+  destroySlot(slotAt(index));
+  slotCount -= 1;
+  memory.copy(entry, entry + 4, directory + (slotCount << 2) - entry);
+  hint = 0;
+}
+
+// ---- Places that are somebody else's, though nothing is mapped there
+
+const AVOIDED_MAX: u32 = 16;
+const avoided = memory.data(256, 8);
+let avoidedCount: u32 = 0;
+
+/** AddressSanitizer's shadow, gap and high shadow: compiler-rt/lib/asan/asan_mapping.h, x86-64 Linux. */
+const ASAN_SHADOW_START: i64 = 0x7fff7000;
+const ASAN_SHADOW_END: i64 = 0x10007fff8000;
+/** Go's first heap arena and where it grows: runtime/malloc.go, `arenaHint`. */
+const GO_ARENA_START: i64 = 0xc000000000;
+const GO_ARENA_END: i64 = 0xc100000000;
+
+/** Never maps in [start, end): room that the stack or the heap (brk) may grow into. False when the list is full. */
+export function avoid(start: Address, end: Address): bool {
+  if (avoidedCount == AVOIDED_MAX) return false;
+  store<u64>(avoided + (avoidedCount << 4), start);
+  store<u64>(avoided + (avoidedCount << 4), end, 8);
+  avoidedCount += 1;
+  return true;
+}
+
+/** Forgets all that `avoid` was told. */
+export function avoidNothing(): void {
+  avoidedCount = 0;
+}
+
+function isAvoided(start: i64, end: i64): bool {
+  if (start < ADDRESS_MIN || end > ADDRESS_END) return true;
+  if (start < ASAN_SHADOW_END && end > ASAN_SHADOW_START) return true;
+  if (start < GO_ARENA_END && end > GO_ARENA_START) return true;
+  for (let i: u32 = 0; i < avoidedCount; i++) {
+    const avoidedStart = load<u64>(avoided + (i << 4)) as i64;
+    const avoidedEnd = load<u64>(avoided + (i << 4), 8) as i64;
+    if (start < avoidedEnd && end > avoidedStart) return true;
+  }
+  return false;
+}
+
+// ---- Mapping
+
+/** Bits of `Slot.refused` behind those of the pages: the whole slot, and its quarters. */
+const REFUSED_WHOLE: u32 = 1 << 16;
+const REFUSED_QUARTER: u32 = 17;
+
+/** Slots to take at once: more as mappings get many, so that scattered puns share mappings. */
+function slotsPerBlock(): u32 {
+  if (mappingCount < 256) return 1;
+  return mappingCount < 1024 ? 4 : 16;
+}
+
+/** Beyond this only slots that need no new mapping are taken: the rest of vm.max_map_count is the program's. */
+const MAPPING_COUNT_MAX: u32 = 16384;
+
+function hasNeighbour(start: i64, end: i64): bool {
+  for (let side = 0; side < 2; side++) {
+    const address = side == 0 ? start - 1 : end;
+    const slot = slotOf(address as Address);
+    if (slot == null) continue;
+    if ((slot.mapped >> (((address as u32) & (SLOT_SIZE - 1)) >> PAGE_SHIFT)) & 1) return true;
+  }
+  return false;
+}
+
+/** Asks the kernel for [start, start + size). */
+function map(start: Address, size: u64): bool {
+  if (exhausted || isAvoided(start as i64, (start + size) as i64)) return false;
+  const joins = hasNeighbour(start as i64, (start + size) as i64);
+  if (!joins && mappingCount >= MAPPING_COUNT_MAX) return false;
+  const flags = MAP_PRIVATE_ANONYMOUS | MAP_FIXED_NOREPLACE;
+  const got = syscall(SYS_MMAP, start, size, PROT_READ_WRITE, flags, -1, 0);
+  if (got == (start as i64)) {
+    if (!joins) mappingCount += 1;
+    return true;
+  }
+  // A kernel before 4.17 does not know the flag and takes the address as a hint.
+  if (!isError(got)) syscall2(SYS_MUNMAP, got as u64, size);
+  else if (got != -EEXIST && got != -EPERM) exhausted = true;
+  return false;
+}
+
+/** Maps an aligned block of several slots around `base`, all of them unknown so far. */
+function mapBlock(base: Address, slots: u32): bool {
+  const size = (slots as u64) * SLOT_SIZE;
+  const start = base & ~(size - 1);
+  const index = slotIndex(start as i64);
+  if (index < slotCount && slotAt(index).base < start + size) return false;
+  if (slotCount + slots > DIRECTORY_MAX || !map(start, size)) return false;
+  for (let i: u32 = 0; i < slots; i++) {
+    const slot = insertSlot(start + ((i * SLOT_SIZE) as u64));
+    if (slot == null) {
+      syscall2(SYS_MUNMAP, start + ((i * SLOT_SIZE) as u64), ((slots - i) * SLOT_SIZE) as u64);
+      return i != 0 && slotOf(base) != null;
+    }
+    slot.mapped = ALL_PAGES;
+    slot.writable = ALL_PAGES;
+  }
+  return true;
+}
+
+function mapPages(slot: Slot, first: u32, count: u32, refusal: u32): bool {
+  if (slot.refused & refusal) return false;
+  const mask = ((1 << count) - 1) << first;
+  assert((slot.mapped & mask) == 0, "a page is mapped twice");
+  if (!map(slot.base + ((first << PAGE_SHIFT) as u64), (count << PAGE_SHIFT) as u64)) {
+    slot.refused |= refusal;
+    return false;
+  }
+  slot.mapped |= mask;
+  slot.writable |= mask;
+  return true;
+}
+
+/**
+ * Makes pages first..last of the slot at `base` trampoline memory, with as much around them as is free.
+ * @param wholeOnly take the whole slot or nothing: for a reach that has many other slots
+ */
+function ensureMapped(base: Address, first: u32, last: u32, wholeOnly: bool): Slot | null {
+  const needed: u32 = ((1 << (last - first + 1)) - 1) << first;
+  let slot = slotOf(base);
+  if (slot != null && (slot.mapped & needed) == needed) return slot;
+  if (exhausted || isAvoided(base as i64, (base as i64) + 1)) return null;
+  if (slot == null) {
+    const slots = slotsPerBlock();
+    if (slots > 1 && mapBlock(base, slots)) return slotOf(base);
+    slot = insertSlot(base);
+    if (slot == null) return null;
+  }
+  if (slot.plan != planNumber) {
+    slot.plan = planNumber;
+    slot.refused = 0;
+  }
+  if (slot.mapped == 0 && mapPages(slot, 0, SLOT_PAGES, REFUSED_WHOLE)) return slot;
+  if (wholeOnly) return null;
+  const quarter = first >> 2;
+  if (quarter == last >> 2 && ((slot.mapped >> (quarter << 2)) & 15) == 0) {
+    if (mapPages(slot, quarter << 2, 4, 1 << (REFUSED_QUARTER + quarter))) return slot;
+  }
+  for (let page = first; page <= last; page++) {
+    if ((slot.mapped >> page) & 1) continue;
+    if (!mapPages(slot, page, 1, 1 << page)) return null;
+  }
+  return slot;
+}
+
+// ---- Searching
+
+/** The pages of a slot that a search may use. */
+export function allowedPages(slot: Slot, memory: u32): u32 {
+  if (memory >= MAPPED) return slot.mapped;
+  const swapped = (slot.open & ~slot.writable) != 0;
+  const open = swapped ? slot.open | (slot.live & ~slot.writable) : slot.open;
+  return memory == OPEN ? open : open | slot.writable;
+}
+
+/** First free address of `size` bytes of a window in a slot, or 0. */
+export function freeInWindow(slot: Slot, reach: Reach, window: u32, size: u32, allowed: u32): Address {
+  const base = slot.base as i64;
+  const low = windowLow(reach, window, base);
+  const high = windowHigh(reach, window, base + SLOT_SIZE - size);
+  if (low > high) return 0;
+  const offset = findFree(slot, (low - base) as u32, (high - base) as u32, size, allowed);
+  return offset < 0 ? 0 : slot.base + (offset as u64);
+}
+
+function freeInSlot(slot: Slot, reach: Reach, size: u32, allowed: u32): Address {
+  if (allowed == 0) return 0;
+  const base = slot.base as i64;
+  const end = endWindow(reach, base + SLOT_SIZE);
+  for (let window = firstWindow(reach, base); window < end; window++) {
+    const address = freeInWindow(slot, reach, window, size, allowed);
+    if (address) return address;
+  }
+  return 0;
+}
+
+/** Whether a reach is so wide that one slot is as good as another. */
+function isWide(reach: Reach): bool {
+  return reach.count == 1 && reach.width >= 0x1000000;
+}
+
+/** A free address of `size` bytes within a reach, in memory that is mapped; 0 when there is none. Takes nothing. */
+export function search(reach: Reach, size: u32, memory: u32): Address {
+  const low = lowest(reach);
+  const high = highest(reach);
+  if (low > high) return 0;
+  if (isWide(reach) && hint < slotCount) {
+    const slot = slotAt(hint);
+    const address = freeInSlot(slot, reach, size, allowedPages(slot, memory));
+    if (address) return address;
+  }
+  for (let index = slotIndex(low); index < slotCount; index++) {
+    const slot = slotAt(index);
+    if ((slot.base as i64) > high) break;
+    const address = freeInSlot(slot, reach, size, allowedPages(slot, memory));
+    if (address == 0) continue;
+    if (isWide(reach)) hint = index;
+    return address;
+  }
+  return 0;
+}
+
+/** The slots that a new mapping is tried in, for one reach: beside existing slots, then at growing distances from the site. */
+@unmanaged
+export class Tour {
+  /** Bases of the first and the last slot of the reach. */
+  first: i64;
+  last: i64;
+  /** The slot nearest to the site. */
+  anchor: i64;
+  /** In slots; 0 before the neighbours of existing slots are through. */
+  distance: i64;
+  /** Next existing slot, times two, plus the side. */
+  neighbour: u32;
+  /** 0: below, 1: above. */
+  side: u32;
+}
+
+export function startTour(tour: Tour, reach: Reach, site: Address): void {
+  const mask = ~((SLOT_SIZE - 1) as i64);
+  tour.first = lowest(reach) & mask;
+  tour.last = highest(reach) & mask;
+  tour.anchor = min(max((site as i64) & mask, tour.first), tour.last);
+  tour.neighbour = slotIndex(tour.first - SLOT_SIZE) << 1;
+  tour.distance = 0;
+  tour.side = 0;
+}
+
+/** The next slot's base, or -1 at the end. */
+export function nextOfTour(tour: Tour): i64 {
+  while (tour.neighbour >> 1 < slotCount) {
+    const slot = slotAt(tour.neighbour >> 1);
+    const base = (slot.base as i64) + ((tour.neighbour & 1) == 0 ? -(SLOT_SIZE as i64) : (SLOT_SIZE as i64));
+    tour.neighbour += 1;
+    if ((slot.base as i64) - SLOT_SIZE > tour.last) tour.neighbour = slotCount << 1;
+    if (slot.mapped != 0 && base >= tour.first && base <= tour.last) return base;
+  }
+  // A short reach is walked slot by slot, a long one in steps that grow by half.
+  const short = tour.last - tour.first <= 64 * (SLOT_SIZE as i64);
+  while (tour.distance <= (tour.last - tour.first) >> 16) {
+    const away = tour.distance * SLOT_SIZE;
+    const base = tour.side == 0 ? tour.anchor - away : tour.anchor + away;
+    if (tour.side == 1) tour.distance += short || tour.distance < 4 ? 1 : tour.distance >> 1;
+    tour.side ^= 1;
+    if (base >= tour.first && base <= tour.last) return base;
+  }
+  return -1;
+}
+
+/** Maps what a window of the reach needs in the slot at `base`; gives the slot when `size` bytes of it are free there. */
+export function mapWindow(base: i64, reach: Reach, window: u32, size: u32): Slot | null {
+  const low = windowLow(reach, window, base);
+  const high = windowHigh(reach, window, base + SLOT_SIZE - size);
+  const wholeOnly = highest(reach) - lowest(reach) > 64 * (SLOT_SIZE as i64);
+  let at = low;
+  while (at <= high) {
+    const first = ((at - base) as u32) >> PAGE_SHIFT;
+    const last = (((at - base) as u32) + size - 1) >> PAGE_SHIFT;
+    const slot = ensureMapped(base as Address, first, last, wholeOnly);
+    if (slot != null && freeInWindow(slot, reach, window, size, slot.mapped)) return slot;
+    if (wholeOnly || exhausted) return null;
+    at = base + (((first + 1) << PAGE_SHIFT) as i64);
+  }
+  return null;
+}
+
+const newTour = changetype<Tour>(memory.data(offsetof<Tour>(), 8));
+
+/** As `search`, in memory that is mapped for it. */
+export function searchNew(reach: Reach, size: u32, site: Address): Address {
+  if (lowest(reach) > highest(reach)) return 0;
+  startTour(newTour, reach, site);
+  while (true) {
+    const base = nextOfTour(newTour);
+    if (base < 0 || exhausted) return 0;
+    const end = endWindow(reach, base + SLOT_SIZE);
+    for (let window = firstWindow(reach, base); window < end; window++) {
+      const slot = mapWindow(base, reach, window, size);
+      if (slot != null) return freeInWindow(slot, reach, window, size, slot.mapped);
+    }
+  }
+}
+
+/** Takes [address, address + size) for the plan. False when the engine's memory is out. */
+export function takeTerritory(address: Address, size: u32): bool {
+  const slot = slotOf(address);
+  assert(slot != null, "trampoline memory is taken where there is none");
+  return takeRange(slot!, (address - slot!.base) as u32, size);
+}
+
+export function untakeTerritory(address: Address, size: u32): void {
+  const slot = slotOf(address);
+  assert(slot != null, "trampoline memory is given back where there is none");
+  untakeRange(slot!, (address - slot!.base) as u32, size);
+}
+
+// ---- Applying
+
+/** A run of pages of older slots, and the copy that takes its place. */
+@unmanaged
+class Swap {
+  target: Address;
+  copy: Address;
+  size: u64;
+  next: usize;
+  done: u32;
+}
+
+let swaps: usize = 0;
+const page = memory.data(4096, 16);
+
+function bits(first: u32, count: u32): u32 {
+  return ((1 << count) - 1) << first;
+}
+
+/** Number of consecutive pages of `mask` from `first` on. */
+function runLength(mask: u32, first: u32): u32 {
+  return ctz(~(mask >> first)) as u32;
+}
+
+/** Starts a plan: everything that is taken from here on belongs to it. */
+export function beginTerritory(): void {
+  planNumber += 1;
+  exhausted = false;
+  swaps = 0;
+  hint = 0;
+}
+
+function copyRun(slot: Slot, first: u32, count: u32): i32 {
+  const pointer = allocateTemporary(offsetof<Swap>());
+  if (pointer == 0) return -12;
+  const size = (count << PAGE_SHIFT) as u64;
+  const copy = syscall(SYS_MMAP, 0, size, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0);
+  if (isError(copy)) return copy as i32;
+  const swap = changetype<Swap>(pointer);
+  swap.target = slot.base + ((first << PAGE_SHIFT) as u64);
+  swap.copy = copy as u64;
+  swap.size = size;
+  swap.done = 0;
+  swap.next = swaps;
+  swaps = pointer;
+  for (let i: u32 = 0; i < count; i++) {
+    if (((slot.live >> (first + i)) & 1) == 0) continue;
+    const offset = (i << PAGE_SHIFT) as u64;
+    copyIn(page, swap.target + offset, PAGE_SIZE);
+    copyOut(swap.copy + offset, page, PAGE_SIZE);
+  }
+  return 0;
+}
+
+/** Makes the copies of older pages that the plan adds to. Gives 0 or -errno. */
+export function prepareTerritory(): i32 {
+  for (let index: u32 = 0; index < slotCount; index++) {
+    const slot = slotAt(index);
+    const needed = slot.open & ~slot.writable;
+    if (needed == 0) continue;
+    const old = slot.mapped & ~slot.writable;
+    for (let first: u32 = 0; first < SLOT_PAGES;) {
+      const count = runLength(old, first);
+      if ((needed & bits(first, count)) != 0) {
+        const result = copyRun(slot, first, count);
+        if (result != 0) return result;
+      }
+      first += count + 1;
+    }
+  }
+  return 0;
+}
+
+/** Where bytes for the page at `address` are written: the page itself, or its copy. */
+function destinationOf(address: Address): Address {
+  for (let pointer = swaps; pointer != 0;) {
+    const swap = changetype<Swap>(pointer);
+    if (address >= swap.target && address < swap.target + swap.size) return swap.copy + (address - swap.target);
+    pointer = swap.next;
+  }
+  const slot = slotOf(address);
+  assert(slot != null, "a trampoline is written outside of trampoline memory");
+  const writable = (slot!.writable >> (((address - slot!.base) as u32) >> PAGE_SHIFT)) & 1;
+  assert(writable != 0, "a page that threads may be running is written");
+  return address;
+}
+
+/** Writes bytes of a trampoline of the plan, after `prepareTerritory`. */
+export function writeTerritory(address: Address, pointer: usize, size: u32): void {
+  for (let done: u32 = 0; done < size;) {
+    const at = address + (done as u64);
+    const part = min(size - done, PAGE_SIZE - ((at as u32) & (PAGE_SIZE - 1)));
+    copyOut(destinationOf(at), pointer + done, part);
+    done += part;
+  }
+}
+
+function protectRun(start: Address, end: Address): i32 {
+  return start == end ? 0 : (syscall3(SYS_MPROTECT, start, end - start, PROT_READ_EXECUTE) as i32);
+}
+
+/** Protects all writable pages, with one call for runs that go on over slot borders. */
+function protectWritable(): i32 {
+  let start: Address = 0;
+  let end: Address = 0;
+  for (let index: u32 = 0; index < slotCount; index++) {
+    const slot = slotAt(index);
+    if ((slot.open | slot.live) == 0) continue;
+    for (let first: u32 = 0; first < SLOT_PAGES; first++) {
+      if (((slot.writable >> first) & 1) == 0) continue;
+      const at = slot.base + ((first << PAGE_SHIFT) as u64);
+      if (at != end) {
+        const result = protectRun(start, end);
+        if (result != 0) return result;
+        start = at;
+      }
+      end = at + PAGE_SIZE;
+    }
+  }
+  return protectRun(start, end);
+}
+
+/** Makes everything that was written executable and no longer writable. Gives 0 or -errno. */
+export function sealTerritory(): i32 {
+  const result = protectWritable();
+  if (result != 0) return result;
+  for (let pointer = swaps; pointer != 0;) {
+    const swap = changetype<Swap>(pointer);
+    const refusal = syscall3(SYS_MPROTECT, swap.copy, swap.size, PROT_READ_EXECUTE);
+    if (refusal != 0) return refusal as i32;
+    pointer = swap.next;
+  }
+  return 0;
+}
+
+/**
+ * Swaps the copies in. Gives 0 or -errno. A slot that was swapped in before another one failed keeps its copy: what lives
+ * in it is the same, and nothing leads to the rest.
+ */
+export function swapTerritory(): i32 {
+  for (let pointer = swaps; pointer != 0;) {
+    const swap = changetype<Swap>(pointer);
+    const got = syscall(SYS_MREMAP, swap.copy, swap.size, swap.size, MREMAP_MAYMOVE_FIXED, swap.target, 0);
+    if (got != (swap.target as i64)) return got as i32;
+    swap.done = 1;
+    pointer = swap.next;
+  }
+  return 0;
+}
+
+/**
+ * Unmaps the writable pages of a slot. munmap can fail, where it has to split a mapping and mappings are out: the pages
+ * then stay ours, as pages that can be used by a swap.
+ */
+function unmapWritable(slot: Slot): void {
+  for (let first: u32 = 0; first < SLOT_PAGES;) {
+    const count = runLength(slot.writable, first);
+    if (count != 0) {
+      const start = slot.base + ((first << PAGE_SHIFT) as u64);
+      if (syscall2(SYS_MUNMAP, start, (count << PAGE_SHIFT) as u64) == 0) slot.mapped &= ~bits(first, count);
+      slot.writable &= ~bits(first, count);
+    }
+    first += count + 1;
+  }
+}
+
+function removeEmptySlots(): void {
+  for (let index = slotCount; index-- > 0;) if (slotAt(index).mapped == 0) removeSlot(index);
+}
+
+/** The plan is applied: after its trampolines have been published. Whole slots that it did not use go back. */
+export function settleTerritory(): void {
+  swaps = 0;
+  for (let index: u32 = 0; index < slotCount; index++) {
+    const slot = slotAt(index);
+    assert(slot.open == 0, "a plan is settled while memory of it is not published");
+    if (slot.live == 0) unmapWritable(slot);
+    else slot.writable = 0;
+  }
+  removeEmptySlots();
+}
+
+/** The plan is given up: after everything that it took has been given back. */
+export function withdrawTerritory(): void {
+  for (let pointer = swaps; pointer != 0;) {
+    const swap = changetype<Swap>(pointer);
+    if (swap.done == 0) syscall2(SYS_MUNMAP, swap.copy, swap.size);
+    pointer = swap.next;
+  }
+  swaps = 0;
+  for (let index: u32 = 0; index < slotCount; index++) {
+    const slot = slotAt(index);
+    assert(slot.open == 0, "a plan is given up while it holds memory");
+    unmapWritable(slot);
+  }
+  removeEmptySlots();
+}
+
+/** Unmaps slots that hold no trampoline any more. The caller knows that no thread can be inside, and has no plan open. */
+export function releaseEmptySlots(): void {
+  for (let index: u32 = 0; index < slotCount; index++) {
+    const slot = slotAt(index);
+    assert(slot.open == 0, "slots are released while a plan is open");
+    if (slot.live != 0) continue;
+    slot.writable = slot.mapped;
+    unmapWritable(slot);
+  }
+  removeEmptySlots();
+}

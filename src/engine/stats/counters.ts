@@ -1,0 +1,49 @@
+// What the statistics count. Each site is counted once, with its fate (patch/executable.ts adds to these).
+
+/** Fates of a site, as indexes of `fates`. */
+export const FATE_B1: u32 = 0;
+export const FATE_B2: u32 = 1;
+export const FATE_T1: u32 = 2;
+export const FATE_T2: u32 = 3;
+export const FATE_T3: u32 = 4;
+/** B0: every execution costs a signal. */
+export const FATE_TRAP: u32 = 5;
+/** No tactic fits and no trap could be set: the kernel sees the call first. */
+export const FATE_UNPATCHED: u32 = 6;
+/** Bytes of a `syscall` where there is evidence of data: left as they are. */
+export const FATE_DOUBTFUL: u32 = 7;
+export const FATE_COUNT: u32 = 8;
+
+const fates = memory.data(32, 8);
+
+export function countFate(fate: u32): void {
+  store<u32>(fates + (fate << 2), load<u32>(fates + (fate << 2)) + 1);
+}
+export function fateCount(fate: u32): u32 {
+  return load<u32>(fates + (fate << 2));
+}
+
+/** `0f 05` that decoding shows to be inside another instruction; not a site. */
+export let interiorCount: u32 = 0;
+/** Executable mappings that were looked at. */
+export let mappingCount: u32 = 0;
+/** Bytes of executable mappings that were looked at. */
+export let scannedBytes: u64 = 0;
+/** Time spent on finding and patching, in nanoseconds. */
+export let patchNanoseconds: u64 = 0;
+/** Executions of sites that are trapped. */
+export let executedTraps: u32 = 0;
+
+export function countInterior(): void {
+  interiorCount += 1;
+}
+export function countMapping(size: u64): void {
+  mappingCount += 1;
+  scannedBytes += size;
+}
+export function countTime(nanoseconds: u64): void {
+  patchNanoseconds += nanoseconds;
+}
+export function countTrap(): void {
+  executedTraps += 1;
+}

@@ -1,0 +1,183 @@
+// The statistics: what `--stats` says of each process, as text or one JSON object a line.
+//
+// A process says `start` when the launcher has loaded its program, `fork` in a child that begins with its parent's
+// memory, `exec` before an execve, `end` when it ends by exit or by a fatal signal that the engine handles. The kernel
+// lets nobody speak for a process that it kills (SIGKILL, SIGTERM without a handler): its `start` or `fork` has no `end`.
+// Each event is one write to a file opened for appending, so lines of a tree of processes do not mix.
+
+import { addressOf, isError, syscall0, syscall1, syscall4 } from "../kernel/calls";
+import { SYS_CLOSE, SYS_GETPPID, SYS_OPENAT } from "../kernel/numbers";
+import { programPath } from "../load/start";
+import { STATS_JSON, STATS_NONE, statsFile, statsMode } from "../options";
+import { ThreadBlock } from "../thread/block";
+import { STDERR, appendBytes, appendDecimal, appendText, writeOut } from "../text";
+import {
+  FATE_B1,
+  FATE_B2,
+  FATE_DOUBTFUL,
+  FATE_T1,
+  FATE_T2,
+  FATE_T3,
+  FATE_TRAP,
+  FATE_UNPATCHED,
+  executedTraps,
+  fateCount,
+  interiorCount,
+  mappingCount,
+  patchNanoseconds,
+  scannedBytes,
+} from "./counters";
+
+const AT_FDCWD: u64 = -100;
+/** O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY */
+const OPEN_FLAGS: u64 = 0x80541;
+const OPEN_MODE: u64 = 0o644;
+
+/** A path can grow to six times its size when every byte is escaped. */
+const lineBuffer = memory.data(32768, 8);
+/** Two threads may report at once. */
+const busy = memory.data(4, 4);
+
+function appendJsonString(at: usize, from: usize): usize {
+  store<u8>(at++, 34);
+  for (let byte = load<u8>(from); byte != 0; byte = load<u8>(++from)) {
+    if (byte < 32 || byte == 34 || byte == 92 || byte == 127) {
+      at = appendText(at, "\\u00");
+      const high = byte >> 4;
+      const low = byte & 15;
+      store<u8>(at++, high < 10 ? 48 + high : 87 + high);
+      store<u8>(at++, low < 10 ? 48 + low : 87 + low);
+    } else store<u8>(at++, byte);
+  }
+  store<u8>(at++, 34);
+  return at;
+}
+
+function appendMember(at: usize, name: string, value: u64): usize {
+  at = appendText(at, ',"');
+  at = appendText(at, name);
+  at = appendText(at, '":');
+  return appendDecimal(at, value);
+}
+
+function appendJsonCounts(at: usize): usize {
+  const jumps = fateCount(FATE_B1) + fateCount(FATE_B2) + fateCount(FATE_T1) + fateCount(FATE_T2) + fateCount(FATE_T3);
+  const patched = jumps + fateCount(FATE_TRAP);
+  at = appendMember(at, "sites", patched + fateCount(FATE_UNPATCHED) + fateCount(FATE_DOUBTFUL));
+  at = appendMember(at, "patched", patched);
+  at = appendText(at, ',"tactics":{"B1":');
+  at = appendDecimal(at, fateCount(FATE_B1));
+  at = appendMember(at, "B2", fateCount(FATE_B2));
+  at = appendMember(at, "T1", fateCount(FATE_T1));
+  at = appendMember(at, "T2", fateCount(FATE_T2));
+  at = appendMember(at, "T3", fateCount(FATE_T3));
+  at = appendMember(at, "B0", fateCount(FATE_TRAP));
+  at = appendText(at, "}");
+  at = appendMember(at, "unpatched", fateCount(FATE_UNPATCHED));
+  at = appendMember(at, "doubtful", fateCount(FATE_DOUBTFUL));
+  at = appendMember(at, "interior", interiorCount);
+  at = appendMember(at, "executedTraps", executedTraps);
+  at = appendMember(at, "mappings", mappingCount);
+  at = appendMember(at, "scannedBytes", scannedBytes);
+  return appendMember(at, "patchMicroseconds", patchNanoseconds / 1000);
+}
+
+function appendTextCounts(at: usize): usize {
+  const jumps = fateCount(FATE_B1) + fateCount(FATE_B2) + fateCount(FATE_T1) + fateCount(FATE_T2) + fateCount(FATE_T3);
+  at = appendText(at, ": ");
+  at = appendDecimal(at, jumps + fateCount(FATE_TRAP) + fateCount(FATE_UNPATCHED) + fateCount(FATE_DOUBTFUL));
+  at = appendText(at, " sites: ");
+  at = appendDecimal(at, jumps);
+  at = appendText(at, " jumps (B1 ");
+  at = appendDecimal(at, fateCount(FATE_B1));
+  at = appendText(at, ", B2 ");
+  at = appendDecimal(at, fateCount(FATE_B2));
+  at = appendText(at, ", T1 ");
+  at = appendDecimal(at, fateCount(FATE_T1));
+  at = appendText(at, ", T2 ");
+  at = appendDecimal(at, fateCount(FATE_T2));
+  at = appendText(at, ", T3 ");
+  at = appendDecimal(at, fateCount(FATE_T3));
+  at = appendText(at, "), ");
+  at = appendDecimal(at, fateCount(FATE_TRAP));
+  at = appendText(at, " traps (");
+  at = appendDecimal(at, executedTraps);
+  at = appendText(at, " executed), ");
+  at = appendDecimal(at, fateCount(FATE_UNPATCHED));
+  at = appendText(at, " unpatched, ");
+  at = appendDecimal(at, fateCount(FATE_DOUBTFUL));
+  at = appendText(at, " doubtful; ");
+  at = appendDecimal(at, scannedBytes >> 10);
+  at = appendText(at, " KiB of code in ");
+  at = appendDecimal(at, patchNanoseconds / 1000);
+  return appendText(at, " us");
+}
+
+/** Writes one event; `detail` names a number of its own, `subject` an own string (engine pointer, or 0). */
+function report(thread: ThreadBlock, event: string, detail: string, value: u64, subject: usize): void {
+  if (statsMode == STATS_NONE) return;
+  // Text is for people: the ends of processes tell it all.
+  if (statsMode != STATS_JSON && detail.length == 0) return;
+  while (atomic.xchg<u32>(busy, 1) != 0) {}
+  let at = lineBuffer;
+  if (statsMode == STATS_JSON) {
+    at = appendText(at, '{"event":"');
+    at = appendText(at, event);
+    at = appendText(at, '"');
+    at = appendMember(at, "pid", thread.pid);
+    at = appendMember(at, "ppid", syscall0(SYS_GETPPID) as u64);
+    at = appendText(at, ',"exe":');
+    at = appendJsonString(at, programPath);
+    if (detail.length != 0) at = appendMember(at, detail, value);
+    if (subject != 0) {
+      at = appendText(at, ',"path":');
+      at = appendJsonString(at, subject);
+    }
+    at = appendJsonCounts(at);
+    at = appendText(at, "}\n");
+  } else {
+    at = appendText(at, "flicker: ");
+    at = appendBytes(at, programPath);
+    at = appendText(at, " (pid ");
+    at = appendDecimal(at, thread.pid);
+    at = appendText(at, ") ");
+    at = appendText(at, event);
+    at = appendText(at, " ");
+    at = appendText(at, detail);
+    at = appendText(at, " ");
+    at = appendDecimal(at, value);
+    at = appendTextCounts(at);
+    at = appendText(at, "\n");
+  }
+  writeEvent(at);
+  atomic.store<u32>(busy, 0);
+}
+
+function writeEvent(end: usize): void {
+  if (load<u8>(statsFile) == 0) {
+    writeOut(STDERR, lineBuffer, end);
+    return;
+  }
+  const file = syscall4(SYS_OPENAT, AT_FDCWD, addressOf(statsFile), OPEN_FLAGS, OPEN_MODE);
+  if (isError(file)) return;
+  writeOut(file, lineBuffer, end);
+  syscall1(SYS_CLOSE, file);
+}
+
+export function reportStart(thread: ThreadBlock): void {
+  report(thread, "start", "", 0, 0);
+}
+export function reportFork(thread: ThreadBlock): void {
+  atomic.store<u32>(busy, 0);
+  report(thread, "fork", "", 0, 0);
+}
+/** `path`: engine pointer of the path that is about to be run. */
+export function reportExec(thread: ThreadBlock, path: usize): void {
+  report(thread, "exec", "", 0, path);
+}
+export function reportExit(thread: ThreadBlock, status: u32): void {
+  report(thread, "end", "status", status & 0xff, 0);
+}
+export function reportFatalSignal(thread: ThreadBlock, signal: u32): void {
+  report(thread, "end", "signal", signal, 0);
+}

@@ -1,0 +1,141 @@
+// The thread block: everything that the engine knows about one thread. Its place in the area is in src/abi/thread-block.ts.
+
+import {
+  BLOCK_AFTER,
+  BLOCK_DEAD,
+  BLOCK_DEFERRED,
+  BLOCK_OFFSET,
+  BLOCK_RETURN_FRAME,
+  BLOCK_SAVED_R11,
+  BLOCK_SAVED_R15,
+  BLOCK_SAVED_RCX,
+  BLOCK_SELF,
+  BLOCK_STACK_TOP,
+  BLOCK_TID,
+  DEFERRED_OFFSET,
+  ENGINE_STACK_TOP_OFFSET,
+  FRAME_FLAGS,
+  FRAME_RAX,
+  FRAME_RSP,
+  FRAME_SIZE,
+  FRAME_TARGET,
+  RETURN_FRAME_OFFSET,
+} from "../../abi/thread-block";
+import { threadPointer } from "../process";
+
+@unmanaged
+export class ThreadBlock {
+  self: u32;
+  tid: u32;
+  stackTop: u64;
+  savedRcx: u64;
+  savedR11: u64;
+  savedR15: u64;
+  after: u64;
+  /** How many of the signals in the deferred slots wait. */
+  deferred: u32;
+  dead: u32;
+  returnFrame: u64;
+
+  /** The site of the system call that is being made, for rolling it back. */
+  site: u64;
+  /** The signal mask that the program believes this thread has. */
+  programMask: u64;
+  /** The mask of a ppoll, sigsuspend or the like that is in the kernel, while `temporaryMaskSet` is 1. */
+  temporaryMask: u64;
+  temporaryMaskSet: u32;
+  padding: u32;
+  /** The program's alternate stack: `sas_ss_sp`, `sas_ss_size`, `sas_ss_flags` of the kernel's task_struct. */
+  alternateStack: u64;
+  alternateStackSize: u64;
+  alternateStackFlags: u32;
+  /** Engine pointer of the signal actions that this thread shares with others (`CLONE_SIGHAND`). */
+  actions: u32;
+  /** Signals of the engine's set that arrived while the program blocks them: bit n-1 for signal n. */
+  pending: u64;
+  /** Engine pointer of the block that clone prepares for the child. */
+  child: u32;
+  /** Flags of the clone that is under way. */
+  cloneFlags: u64;
+  /** Flags of the clone that this thread comes from; 0 for the first thread of a process with memory of its own. */
+  birthFlags: u64;
+  /** Process address and size of memory that execve of this thread's vfork child still uses. */
+  scratch: u64;
+  scratchSize: u64;
+  /** 1 when this thread is a vfork child, whose memory is its parent's. */
+  borrowed: u32;
+  /** The process's number: the thread group's id. */
+  pid: u32;
+}
+
+export const BLOCK_SIZE = offsetof<ThreadBlock>();
+
+/** The registers that a gate saved, in its frame at the top of the engine stack. */
+@unmanaged
+export class GateFrame {
+  r15: u64;
+  r14: u64;
+  r13: u64;
+  r12: u64;
+  r10: u64;
+  r9: u64;
+  r8: u64;
+  rbp: u64;
+  rdi: u64;
+  rsi: u64;
+  rdx: u64;
+  rbx: u64;
+  rax: u64;
+  r11: u64;
+  rcx: u64;
+  target: u64;
+  flags: u64;
+  rsp: u64;
+}
+
+/** The layouts that gates and engine share must agree; called once at the start. */
+export function assertLayouts(): void {
+  assert(offsetof<ThreadBlock>("self") == BLOCK_SELF, "ThreadBlock.self");
+  assert(offsetof<ThreadBlock>("tid") == BLOCK_TID, "ThreadBlock.tid");
+  assert(offsetof<ThreadBlock>("stackTop") == BLOCK_STACK_TOP, "ThreadBlock.stackTop");
+  assert(offsetof<ThreadBlock>("savedRcx") == BLOCK_SAVED_RCX, "ThreadBlock.savedRcx");
+  assert(offsetof<ThreadBlock>("savedR11") == BLOCK_SAVED_R11, "ThreadBlock.savedR11");
+  assert(offsetof<ThreadBlock>("savedR15") == BLOCK_SAVED_R15, "ThreadBlock.savedR15");
+  assert(offsetof<ThreadBlock>("after") == BLOCK_AFTER, "ThreadBlock.after");
+  assert(offsetof<ThreadBlock>("deferred") == BLOCK_DEFERRED, "ThreadBlock.deferred");
+  assert(offsetof<ThreadBlock>("dead") == BLOCK_DEAD, "ThreadBlock.dead");
+  assert(offsetof<ThreadBlock>("returnFrame") == BLOCK_RETURN_FRAME, "ThreadBlock.returnFrame");
+  assert(offsetof<GateFrame>("rax") == FRAME_RAX, "GateFrame.rax");
+  assert(offsetof<GateFrame>("target") == FRAME_TARGET, "GateFrame.target");
+  assert(offsetof<GateFrame>("flags") == FRAME_FLAGS, "GateFrame.flags");
+  assert(offsetof<GateFrame>("rsp") == FRAME_RSP, "GateFrame.rsp");
+  assert(offsetof<GateFrame>() == FRAME_SIZE, "GateFrame");
+}
+
+/** The calling thread's block. */
+export function currentThread(): ThreadBlock {
+  return changetype<ThreadBlock>(threadPointer());
+}
+
+/** The engine pointer of the area that a block lives in. */
+export function areaOf(thread: ThreadBlock): usize {
+  return changetype<usize>(thread) - BLOCK_OFFSET;
+}
+
+/** The frame of the gate that the thread came in through. Its place is constant, because gates never nest. */
+export function gateFrameOf(thread: ThreadBlock): GateFrame {
+  return changetype<GateFrame>(areaOf(thread) + ENGINE_STACK_TOP_OFFSET - FRAME_SIZE);
+}
+
+export function returnFrameOf(thread: ThreadBlock): usize {
+  return areaOf(thread) + RETURN_FRAME_OFFSET;
+}
+
+/** 12 KiB of the thread's own for paths and file heads of an execve: behind the return frame, which is short. */
+export function execScratchOf(thread: ThreadBlock): usize {
+  return returnFrameOf(thread) + 0x1000;
+}
+
+export function deferredOf(thread: ThreadBlock): usize {
+  return areaOf(thread) + DEFERRED_OFFSET;
+}

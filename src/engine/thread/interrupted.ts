@@ -1,0 +1,105 @@
+// Which program state is this? At every instruction of a gate or trampoline the answer is one of three (invariant I3):
+// not yet begun (roll back to the site), done (roll forward to the instruction after it), or inside the engine (defer).
+//
+// No state of the engine lives across an instant that the program can see, so the interrupted stack pointer decides
+// first, the instruction pointer second:
+//
+//   rsp in the thread's area, rip not on a way out    inside: defer
+//   rsp in the thread's area, rip on a way out        the gate's frame, or the return frame, is the program's state
+//   program's rsp, gate's first instructions          back
+//   program's rsp, gate's last jump                   as at its target
+//   program's rsp, trampoline                         back or forward, by offset (thread/trampoline.ts, patch/)
+//   program's rsp, a native call of the gate          back before the `syscall` or when the kernel rewound it for a
+//                                                     restart; else forward
+
+import {
+  gateExit,
+  gateExitEnd,
+  gateExitJump,
+  gateNative,
+  gateNativeEnd,
+  gateReturn,
+  gateReturnEnd,
+  gateSyscall,
+  gateSyscallOnEngineStack,
+} from "../gates";
+import { isIsland } from "../patch/outpost";
+import { stateInTrampoline } from "../patch/interrupted-trampoline";
+import { isInArea } from "./areas";
+import { ThreadBlock, gateFrameOf, returnFrameOf } from "./block";
+import { keepFpstateOf } from "./deferred";
+import { CONTEXT_SIZE, Context, FRAME_CONTEXT_OFFSET } from "./signal-frame";
+import { SYSCALL_SIZE, rollBack, siteOfDescriptor, stateBeforeSyscall } from "./trampoline";
+
+/** Fills a context's registers from the gate's frame: the program's state once the gate has been left. */
+export function loadGateFrame(thread: ThreadBlock, context: Context): void {
+  const frame = gateFrameOf(thread);
+  context.r15 = frame.r15;
+  context.r14 = frame.r14;
+  context.r13 = frame.r13;
+  context.r12 = frame.r12;
+  context.r10 = frame.r10;
+  context.r9 = frame.r9;
+  context.r8 = frame.r8;
+  context.rbp = frame.rbp;
+  context.rdi = frame.rdi;
+  context.rsi = frame.rsi;
+  context.rdx = frame.rdx;
+  context.rbx = frame.rbx;
+  context.rax = frame.rax;
+  context.r11 = frame.r11;
+  context.rcx = frame.target;
+  context.rip = frame.target;
+  context.flags = frame.flags;
+  context.rsp = frame.rsp;
+}
+
+/** Takes the return frame's state over into the context of a signal that arrived just before its rt_sigreturn. */
+function loadReturnFrame(thread: ThreadBlock, context: Context): void {
+  const stackPointer = context.ss_sp;
+  const stackSize = context.ss_size;
+  const stackFlags = context.ss_flags;
+  memory.copy(changetype<usize>(context), returnFrameOf(thread) + FRAME_CONTEXT_OFFSET, CONTEXT_SIZE);
+  context.ss_sp = stackPointer;
+  context.ss_size = stackSize;
+  context.ss_flags = stackFlags;
+  keepFpstateOf(thread, context);
+}
+
+/**
+ * Turns an interrupted context into the program's state.
+ * @returns false when the thread is inside the engine, and the signal must wait for the way out
+ */
+export function toProgramState(thread: ThreadBlock, context: Context): bool {
+  if (isInArea(thread, context.rsp)) {
+    if (context.rip >= gateReturn() && context.rip < gateReturnEnd()) {
+      loadReturnFrame(thread, context);
+      thread.temporaryMaskSet = 0;
+      return true;
+    }
+    if (context.rip < gateExit() || context.rip >= gateExitEnd()) return false;
+    loadGateFrame(thread, context);
+  }
+  // A frame's target, or the last jump's, is at most one more step away.
+  if (context.rip == gateExitJump()) context.rip = context.rcx;
+
+  const rip = context.rip;
+  let inKernel = false;
+  if (rip >= gateNative() && rip < gateNativeEnd()) {
+    if (rip == gateNative()) {
+      inKernel = stateBeforeSyscall(thread, context, rip, thread.site);
+    } else {
+      context.rip = thread.site + SYSCALL_SIZE;
+      context.rcx = context.rip;
+      inKernel = true;
+    }
+  } else if (rip >= gateSyscall() && rip < gateSyscallOnEngineStack()) {
+    rollBack(thread, context, siteOfDescriptor(context.rcx));
+  } else if (isIsland(rip)) {
+    rollBack(thread, context, siteOfDescriptor(context.rcx));
+  } else {
+    stateInTrampoline(thread, context);
+  }
+  if (!inKernel) thread.temporaryMaskSet = 0;
+  return true;
+}

@@ -1,0 +1,57 @@
+// The return frame: a signal frame of the engine's own making, through which rt_sigreturn enters any program state with
+// its mask and xstate in one instant. The gate that does so is `gateReturn` in src/backend/gates.
+
+import { ALTERNATE_STACK_OFFSET, ALTERNATE_STACK_SIZE } from "../../abi/thread-block";
+import { threadPointer } from "../process";
+import { addressOf } from "../kernel/calls";
+import { gateNative } from "../gates";
+import { ThreadBlock, areaOf, gateFrameOf, returnFrameOf } from "./block";
+import { deferredContextOf, deferredInfoOf, keepFpstateOf } from "./deferred";
+import { deliver } from "./deliver";
+import { loadGateFrame } from "./interrupted";
+import { CONTEXT_SIZE, Context, FRAME_CONTEXT_OFFSET, SIGINFO_SIGNO } from "./signal-frame";
+import { rollBack } from "./trampoline";
+
+export function returnContextOf(thread: ThreadBlock): Context {
+  return changetype<Context>(returnFrameOf(thread) + FRAME_CONTEXT_OFFSET);
+}
+
+/** rt_sigreturn sets the alternate stack too: in a frame for the kernel it is always the engine's (invariant I10). */
+export function setEngineStackIn(thread: ThreadBlock, context: Context): void {
+  context.ss_sp = addressOf(areaOf(thread) + ALTERNATE_STACK_OFFSET);
+  context.ss_flags = 0;
+  context.ss_size = ALTERNATE_STACK_SIZE;
+}
+
+/** Delivers every deferred signal onto a context, the first to arrive first; the last one's handler runs first. */
+export function deliverDeferred(thread: ThreadBlock, context: Context): void {
+  const count = thread.deferred;
+  thread.deferred = 0;
+  for (let slot: u32 = 0; slot < count; slot++) {
+    const info = deferredInfoOf(thread, slot);
+    deliver(thread, load<u32>(info, SIGINFO_SIGNO), info, context);
+  }
+}
+
+/** On the way out of a gate with signals deferred: their handlers run from the state that the gate would restore. */
+export function onDeferredAtExit(): void {
+  const thread = changetype<ThreadBlock>(threadPointer());
+  const context = returnContextOf(thread);
+  memory.copy(changetype<usize>(context), changetype<usize>(deferredContextOf(thread)), CONTEXT_SIZE);
+  loadGateFrame(thread, context);
+  setEngineStackIn(thread, context);
+  const target = gateFrameOf(thread).target;
+  if (target == gateNative() || target == thread.site) {
+    thread.temporaryMaskSet = 0;
+    rollBack(thread, context, thread.site);
+  }
+  deliverDeferred(thread, context);
+}
+
+/** On the way into a return frame with signals deferred: their handlers run from the return frame's state. */
+export function onDeferredAtReturn(): void {
+  const thread = changetype<ThreadBlock>(threadPointer());
+  const context = returnContextOf(thread);
+  keepFpstateOf(thread, context);
+  deliverDeferred(thread, context);
+}

@@ -1,0 +1,66 @@
+// The signal gate's body: every signal of every thread comes here first (invariant I10).
+
+import { textStart, tryCopyFault, tryCopyInstruction } from "../gates";
+import { syscall1 } from "../kernel/calls";
+import { SYS_EXIT_GROUP } from "../kernel/numbers";
+import { enterTrap } from "../patch/traps";
+import { memoryBase } from "../process";
+import { STDERR, appendDecimal, appendHex, appendText, writeOut } from "../text";
+import { ASSERTION_STATUS } from "../assertion";
+import { ThreadBlock, currentThread } from "./block";
+import { defer } from "./deferred";
+import { deliver } from "./deliver";
+import { toProgramState } from "./interrupted";
+import { deliverDeferred } from "./return-frame";
+import { Context, SIGBUS, SIGFPE, SIGILL, SIGINFO_CODE, SIGSEGV, SIGTRAP } from "./signal-frame";
+
+const line = memory.data(512, 8);
+
+/** A fault in the engine's own code: one line, and the end of the program with a status of its own. */
+function reportEngineFault(thread: ThreadBlock, signal: u32, context: Context): void {
+  let at = appendText(line, "flicker: engine fault: signal ");
+  at = appendDecimal(at, signal);
+  at = appendText(at, " at engine text + 0x");
+  at = appendHex(at, context.rip - textStart());
+  at = appendText(at, ", address 0x");
+  at = appendHex(at, context.cr2);
+  at = appendText(at, ", site 0x");
+  at = appendHex(at, thread.site);
+  at = appendText(at, ", thread ");
+  at = appendDecimal(at, thread.tid);
+  at = appendText(at, "\n");
+  writeOut(STDERR, line, at);
+  syscall1(SYS_EXIT_GROUP, ASSERTION_STATUS as u64);
+}
+
+/** Whether a thread runs code of the engine's own; gates' `syscall`s on the program's stack do not fault. */
+function isEngineCode(rip: u64): bool {
+  return rip >= textStart() && rip < memoryBase();
+}
+
+function isFault(signal: u32): bool {
+  return signal == SIGSEGV || signal == SIGBUS || signal == SIGILL || signal == SIGFPE || signal == SIGTRAP;
+}
+
+/**
+ * Handles one signal: changes the kernel's frame so that its rt_sigreturn goes where the program must go on.
+ * @param infoAddress process address of the siginfo, @param contextAddress of the ucontext; both in engine memory
+ */
+export function onSignal(signal: u32, infoAddress: u64, contextAddress: u64): void {
+  const info = (infoAddress - memoryBase()) as usize;
+  const context = changetype<Context>((contextAddress - memoryBase()) as usize);
+  if ((signal == SIGSEGV || signal == SIGBUS) && context.rip == tryCopyInstruction()) {
+    context.rip = tryCopyFault();
+    return;
+  }
+  const thread = currentThread();
+  const raised = load<i32>(info, SIGINFO_CODE) > 0 && isFault(signal);
+  if (raised && isEngineCode(context.rip)) reportEngineFault(thread, signal, context);
+  if (raised && signal == SIGILL && enterTrap(context)) return;
+  if (!toProgramState(thread, context)) {
+    defer(thread, info, context);
+    return;
+  }
+  if (thread.deferred != 0) deliverDeferred(thread, context);
+  deliver(thread, signal, info, context);
+}

@@ -1,0 +1,43 @@
+#!/bin/sh
+# Installs the Debian packages that the tests' target programs come from. Users of Flicker need none of them: the
+# product is built by npm alone. Quick when everything is there (one dpkg-query), so that it can run before every test run.
+set -eu
+
+packages="
+  bash bsdutils coreutils findutils gawk grep procps psmisc sed util-linux
+  binutils gcc g++ libc6-dev make musl musl-dev musl-tools busybox-static golang-go
+  git tar gzip xz-utils python3 perl sqlite3
+  nginx-light curl strace gdb stress tmux
+"
+
+missing=
+for package in $packages; do
+  status=$(dpkg-query -W -f '${db:Status-Abbrev}' "$package" 2>/dev/null || true)
+  case $status in
+    ii*) ;;
+    *) missing="$missing $package" ;;
+  esac
+done
+[ -n "$missing" ] || exit 0
+
+if ! command -v apt-get >/dev/null; then
+  echo "install-test-packages: not a Debian system; missing:$missing" >&2
+  exit 1
+fi
+as_root=
+[ "$(id -u)" = 0 ] || as_root=sudo
+
+# A package that starts a service (nginx) must not: nothing of the tests uses the system's own instance.
+policy=/usr/sbin/policy-rc.d
+made_policy=
+if [ ! -e "$policy" ]; then
+  made_policy=yes
+  printf '#!/bin/sh\nexit 101\n' | $as_root tee "$policy" >/dev/null
+  $as_root chmod 755 "$policy"
+fi
+status=0
+$as_root apt-get update -q || status=$?
+# shellcheck disable=SC2086
+[ "$status" != 0 ] || $as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -q --no-install-recommends $missing || status=$?
+[ -z "$made_policy" ] || $as_root rm -f "$policy"
+exit "$status"

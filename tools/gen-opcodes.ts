@@ -6,7 +6,7 @@
 //
 //   bit   0..3   mandatory prefix: none, 66, F3, F2
 //         4..5   W
-//         6..9   vector length: 128, 256, 512, the fourth encoding
+//         6..9   vector length: 128, 256, 512, the fourth encoding; for legacy encodings: without 66, with 66
 //        10..11  ModRM.mod: memory, register
 //        12..19  ModRM.reg
 //        20..27  ModRM.rm
@@ -296,6 +296,7 @@ function parseRow(line: string, number: number): Row {
     }
   }
   if (row.attributes.includes("norex2")) row.accept.rex2 = 1;
+  if (row.attributes.includes("no66")) row.accept.length = 1;
   if (row.attributes.includes("anymod")) row.accept.mod = MOD_ANY;
   for (const [dimension] of DIMENSIONS) {
     if (row.accept[dimension] === 0) throw new RowError(`no ${dimension} is left`);

@@ -1,7 +1,7 @@
 // Options of `flicker run`, and how they travel through execve.
 //
 // A followed execve runs the launcher again: its argv is { HANDOVER_NAME, handover, path, argv of the program... }. The
-// handover string is: follow digit, statistics digit, 16 hexadecimal digits of the program's signal mask, the number of
+// handover string is: follow digit, traps digit, statistics digit, 16 hexadecimal digits of the program's signal mask, the number of
 // a descriptor to close in 8 hexadecimal digits (or ffffffff), then the path of the statistics file.
 
 import { appendBytes, appendHex } from "./text";
@@ -11,16 +11,21 @@ export const STATS_TEXT: u32 = 1;
 export const STATS_JSON: u32 = 2;
 
 export const HANDOVER_NAME = "flicker-exec";
-const HANDOVER_FIXED: usize = 26;
+const HANDOVER_FIXED: usize = 27;
 const PATH_MAX: usize = 4096;
 
 export let followExec: bool = true;
+/** Every site gets a trap, whatever fits: to test traps, and to see what they cost. */
+export let onlyTraps: bool = false;
 export let statsMode: u32 = STATS_NONE;
 /** Zero-terminated absolute path, or empty for standard error. */
 export const statsFile = memory.data(4096, 8);
 
 export function setFollowExec(value: bool): void {
   followExec = value;
+}
+export function setOnlyTraps(value: bool): void {
+  onlyTraps = value;
 }
 export function setStatsMode(value: u32): void {
   statsMode = value;
@@ -33,6 +38,7 @@ export let handoverDescriptor: u32 = 0xffffffff;
 /** Writes the handover string for an execve; gives the pointer behind its zero. */
 export function writeHandover(at: usize, mask: u64, descriptor: u32): usize {
   store<u8>(at++, followExec ? 49 : 48);
+  store<u8>(at++, onlyTraps ? 49 : 48);
   store<u8>(at++, (48 + statsMode) as u8);
   at = appendHex(at, mask, 16);
   at = appendHex(at, descriptor, 8);
@@ -53,9 +59,10 @@ function parseHex(from: usize, digits: usize): u64 {
 /** Takes the options over from a handover string. */
 export function readHandover(from: usize): void {
   followExec = load<u8>(from) == 49;
-  statsMode = (load<u8>(from + 1) as u32) - 48;
-  handoverMask = parseHex(from + 2, 16);
-  handoverDescriptor = parseHex(from + 18, 8) as u32;
+  onlyTraps = load<u8>(from + 1) == 49;
+  statsMode = (load<u8>(from + 2) as u32) - 48;
+  handoverMask = parseHex(from + 3, 16);
+  handoverDescriptor = parseHex(from + 19, 8) as u32;
   for (let i: usize = 0; i < PATH_MAX; i++) {
     const byte = load<u8>(from + HANDOVER_FIXED + i);
     store<u8>(statsFile + i, byte);

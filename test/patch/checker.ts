@@ -161,8 +161,8 @@ class Checker {
 
   /** Equal but for what depends on the place: compared with the place taken out. */
   private checkSame(original: Instruction, moved: Instruction, start: bigint): void {
-    if (original.isIPRelMemoryOperand) {
-      if (!moved.isIPRelMemoryOperand) this.fail("an operand is no longer RIP-relative", start);
+    if (original.isIpRelMemoryOperand) {
+      if (!moved.isIpRelMemoryOperand) this.fail("an operand is no longer RIP-relative", start);
       if (moved.ipRelMemoryAddress !== original.ipRelMemoryAddress) this.fail("a RIP-relative operand moved", start);
     }
     if (original.code !== moved.code) this.fail("a relocated instruction is another one", start);
@@ -170,10 +170,13 @@ class Checker {
       if (moved.nearBranchTarget !== original.nearBranchTarget) this.fail("a branch target moved", start);
       return;
     }
-    const a = this.patched.original.slice(Number(start - this.patched.address)).subarray(0, original.length);
+    const offset = Number(start - this.patched.address);
+    const a = Uint8Array.from(this.patched.original.subarray(offset, offset + original.length));
     const b = this.read(moved.ip, moved.length);
-    if (original.isIPRelMemoryOperand) blankDisplacement(original, a), blankDisplacement(moved, b);
-    if (a.length !== b.length || !a.every((byte, i) => byte === b[i])) this.fail("relocated bytes differ", start);
+    if (original.isIpRelMemoryOperand) blankDisplacement(original, a), blankDisplacement(moved, b);
+    if (a.length !== b.length || !a.every((byte, i) => byte === b[i])) {
+      this.fail(`relocated bytes differ: ${Buffer.from(a).toString("hex")}, ${Buffer.from(b).toString("hex")}`, start);
+    }
   }
 
   run(): void {

@@ -12,8 +12,10 @@ const run = promisify(execFile);
 
 export const programsDirectory = fileURLToPath(new URL("../programs", import.meta.url));
 
-// Large alignments and a build id would only add noise; -fcf-protection stays at the distribution's default.
 const cFlags = ["-O1", "-g", "-Wall", "-Wextra", "-Wno-unused-parameter", "-D_GNU_SOURCE", "-pthread"];
+
+// musl has no kernel headers of its own; behind its own directories, the distribution's are harmless.
+const muslFlags = [...cFlags, "-idirafter", "/usr/include", "-idirafter", "/usr/include/x86_64-linux-gnu"];
 
 /** How a target is linked. Each is a different way into the loader. */
 export const variants = {
@@ -21,8 +23,8 @@ export const variants = {
   fixed: ["gcc", ...cFlags, "-no-pie", "-fno-pie"],
   static: ["gcc", ...cFlags, "-static", "-no-pie", "-fno-pie"],
   "static-pie": ["gcc", ...cFlags, "-static-pie", "-fPIE"],
-  musl: ["musl-gcc", ...cFlags],
-  "musl-static": ["musl-gcc", ...cFlags, "-static"],
+  musl: ["musl-gcc", ...muslFlags],
+  "musl-static": ["musl-gcc", ...muslFlags, "-static"],
   bare: ["gcc", "-nostdlib", "-static", "-no-pie"],
   "bare-pie": ["gcc", "-nostdlib", "-static-pie"],
   shared: ["gcc", ...cFlags, "-shared", "-fPIC"],

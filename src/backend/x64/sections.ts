@@ -57,6 +57,10 @@ export class Section {
     this.size += 8;
   }
 
+  truncate(size: number): void {
+    this.size = size;
+  }
+
   append(bytes: ArrayLike<number>): void {
     this.reserve(bytes.length);
     this.buffer.set(bytes, this.size);
@@ -87,6 +91,12 @@ export interface Reference {
   readonly target: string | Label;
   readonly addend: number;
   readonly base: string | Label | null;
+}
+
+export interface Checkpoint {
+  readonly sizes: readonly number[];
+  readonly references: number;
+  readonly shortJumps: number;
 }
 
 const LONG_NOPS = [
@@ -212,6 +222,29 @@ export class SectionWriter {
   protected relative8(target: Label): void {
     this.shortJumps.push({ section: this.here.index, offset: this.here.size, target });
     this.here.u8(0);
+  }
+
+  /** Emits into rodata without leaving the current section and symbol. */
+  rodata(emit: () => void): void {
+    const { here } = this;
+    this.here = this.sections[1];
+    emit();
+    this.here = here;
+  }
+
+  checkpoint(): Checkpoint {
+    return {
+      sizes: this.sections.map(({ size }) => size),
+      references: this.references.length,
+      shortJumps: this.shortJumps.length,
+    };
+  }
+
+  /** Takes back what was emitted since the checkpoint; symbols must not have been defined since, labels are void. */
+  rewind(to: Checkpoint): void {
+    for (const section of this.sections) section.truncate(to.sizes[section.index] as number);
+    this.references.length = to.references;
+    this.shortJumps.length = to.shortJumps;
   }
 
   /** Resolves what stays inside one section. Called by the linker; nothing can be assembled afterwards. */

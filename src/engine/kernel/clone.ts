@@ -111,7 +111,7 @@ function inChild(thread: ThreadBlock): void {
     freeOtherBlocks();
   }
   if (flags & CLONE_CLEAR_SIGHAND) clearActions(thread, frameBufferOf(thread));
-  if (!(flags & CLONE_THREAD)) reportFork(thread);
+  if (!(flags & CLONE_THREAD)) reportFork(thread, (flags & CLONE_VM) == 0);
 }
 
 function inParent(thread: ThreadBlock, result: i64): void {

@@ -7,6 +7,7 @@
 import { poke8, syscall } from "../process";
 import { isError, syscall3 } from "./calls";
 import {
+  SYS_ARCH_PRCTL,
   SYS_CLONE,
   SYS_CLONE3,
   SYS_EPOLL_PWAIT,
@@ -74,6 +75,7 @@ const virtualised: StaticArray<u32> = [
   SYS_RT_SIGTIMEDWAIT,
   SYS_RT_SIGSUSPEND,
   SYS_SIGALTSTACK,
+  SYS_ARCH_PRCTL,
   SYS_EXIT_GROUP,
   SYS_OPENAT,
   SYS_NEWFSTATAT,

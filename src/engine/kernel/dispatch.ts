@@ -2,11 +2,13 @@
 
 import { GateFrame, ThreadBlock } from "../thread/block";
 import { passToKernel } from "./call";
+import { archPrctl } from "./arch-prctl";
 import { clone } from "./clone";
 import { execve, execveat } from "./exec";
 import { exit, exitGroup } from "./exit";
 import { mmap, mprotect, mremap, munmap } from "./memory-map";
 import {
+  SYS_ARCH_PRCTL,
   SYS_CLONE,
   SYS_CLONE3,
   SYS_EPOLL_PWAIT,
@@ -91,6 +93,8 @@ export function dispatch(thread: ThreadBlock, frame: GateFrame): u32 {
       return exit(thread, frame);
     case SYS_EXIT_GROUP:
       return exitGroup(thread, frame);
+    case SYS_ARCH_PRCTL:
+      return archPrctl(thread, frame);
     case SYS_MMAP:
       return mmap(thread, frame);
     case SYS_MPROTECT:

@@ -33,7 +33,7 @@ function skipNumber(at: usize, value: u64, buffer: usize): usize {
 export function namesOwnExe(thread: ThreadBlock, path: usize): bool {
   let at = skipText(path, "/proc/");
   if (at == 0) return false;
-  const scratch = path + PATH_ROOM;
+  const scratch = frameBufferOf(thread) + 0xf00;
   let next = skipText(at, "self/");
   if (next == 0) next = skipText(at, "thread-self/");
   if (next == 0) {

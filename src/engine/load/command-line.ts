@@ -7,6 +7,7 @@ import {
   STATS_JSON,
   STATS_TEXT,
   setFollowExec,
+  setOnlyTraps,
   setStatsMode,
   statsFile,
   statsMode,
@@ -98,6 +99,8 @@ function readOptions(stack: InitialStack, index: u64): u64 {
       if (statsMode == 0) setStatsMode(STATS_JSON);
     } else if (equalsText(word, "--no-follow-exec")) {
       setFollowExec(false);
+    } else if (equalsText(word, "--only-traps")) {
+      setOnlyTraps(true);
     } else {
       fail(word, "no such option; see flicker run --help", STATUS_FAILED);
     }

@@ -12,7 +12,7 @@ import {
   pageFloor,
   protectionOf,
 } from "../load/elf";
-import { Address, copyIn, copyOut, peek16, peek32, peek64, syscall } from "../process";
+import { Address, copyIn, copyOut, peek16, peek32, peek64, poke16, syscall } from "../process";
 import { nextCandidate } from "../scan/candidates";
 import { EVIDENCE_CODE, EVIDENCE_INTERIOR, weigh } from "../scan/evidence";
 import {
@@ -21,6 +21,7 @@ import {
   FATE_TRAP,
   FATE_UNPATCHED,
   countFate,
+  countFates,
   countInterior,
   countMapping,
   countTime,
@@ -40,7 +41,8 @@ import {
   planCluster,
 } from "./plan";
 import { Record, forgetRange } from "./record";
-import { forgetTraps } from "./traps";
+import { TRAP_BYTES, addTraps, forgetTraps } from "./traps";
+import { onlyTraps } from "../options";
 
 const PROT_READ: u64 = 1;
 const PROT_WRITE: u64 = 2;
@@ -126,7 +128,8 @@ function planSites(start: Address, end: Address, first: u32, last: u32): usize {
     store<u32>(offsets + ((i - first) << 2), offset);
     weigh(cluster.code, cluster.size, offset, cluster.boundary);
   }
-  if (planCluster(cluster, offsets, last - first + 1, fates) < 0) return 0;
+  if (onlyTraps) memory.fill(fates, TACTIC_B0, last - first + 1);
+  else if (planCluster(cluster, offsets, last - first + 1, fates) < 0) return 0;
   return pointer;
 }
 
@@ -137,6 +140,10 @@ let clusterCount: u32 = 0;
 /** Fates that count once the plan is committed: FATE_* by tactic. */
 const planned = memory.data(32, 8);
 
+/** Sites of the open plan that no tactic fits: u64 addresses. */
+const trapped = memory.data(262144, 8);
+let trappedCount: u32 = 0;
+
 function addPlanned(tactic: u32): void {
   store<u32>(planned + (tactic << 2), load<u32>(planned + (tactic << 2)) + 1);
 }
@@ -144,6 +151,7 @@ function addPlanned(tactic: u32): void {
 /** Plans every site, from the highest address to the lowest; false when the engine's memory is out. */
 function planAll(start: Address, end: Address): bool {
   clusterCount = 0;
+  trappedCount = 0;
   memory.fill(planned, 0, 32);
   let last = siteCount;
   while (last > 0) {
@@ -152,7 +160,11 @@ function planAll(start: Address, end: Address): bool {
     while (first > 0 && siteAt(first) - siteAt(first - 1) < CLUSTER_GAP && last - first + 1 < CLUSTER_SITES) first--;
     const pointer = planSites(start, end, first, last);
     if (pointer == 0) return false;
-    for (let i: u32 = 0; i <= last - first; i++) addPlanned(load<u8>(fates + i));
+    for (let i: u32 = 0; i <= last - first; i++) {
+      const tactic = load<u8>(fates + i);
+      if (tactic == TACTIC_B0) store<u64>(trapped + (trappedCount++ << 3), siteAt(first + i));
+      else addPlanned(tactic);
+    }
     store<u32>(clusters + (clusterCount++ << 2), pointer as u32);
     last = first;
   }
@@ -168,11 +180,12 @@ function writeClusters(low: Address, high: Address, readable: u64): bool {
     const cluster = changetype<Cluster>(load<u32>(clusters + (i << 2)));
     copyOut(cluster.address, cluster.code, cluster.size);
   }
+  for (let i: u32 = 0; i < trappedCount; i++) poke16(load<u64>(trapped + (i << 3)), TRAP_BYTES);
   return syscall3(SYS_MPROTECT, start, size, readable) == 0;
 }
 
 function countAll(fate: u32): void {
-  for (let i: u32 = 0; i < siteCount; i++) countFate(fate);
+  countFates(fate, siteCount);
 }
 
 /**
@@ -203,16 +216,17 @@ function applyPlan(start: Address, end: Address, protection: u64): void {
     countAll(FATE_UNPATCHED);
     return;
   }
+  const wanted = trappedCount;
+  if (trappedCount != 0 && !addTraps(trapped, trappedCount, outpost)) trappedCount = 0;
   if (
     !writeClusters(siteAt(0) - min(SLACK, siteAt(0) - start), min(siteAt(siteCount - 1) + 2 + SLACK, end), protection)
   ) {
-    forgetRange(start, end);
+    forgetCode(start, end);
     countAll(FATE_UNPATCHED);
   } else {
-    for (let tactic: u32 = 0; tactic < 8; tactic++) {
-      const fate = tactic == (TACTIC_B0 as u32) ? FATE_UNPATCHED : FATE_B1 + tactic - TACTIC_B1;
-      for (let i: u32 = load<u32>(planned + (tactic << 2)); i != 0; i--) countFate(fate);
-    }
+    for (let tactic: u32 = TACTIC_B1; tactic < 8; tactic++)
+      countFates(FATE_B1 + tactic - TACTIC_B1, load<u32>(planned + (tactic << 2)));
+    countFates(trappedCount != 0 ? FATE_TRAP : FATE_UNPATCHED, wanted);
   }
   endPlan();
 }

@@ -4,6 +4,7 @@ import { Context } from "../thread/signal-frame";
 import { lockEngine, unlockEngine } from "../thread/lock";
 import { ThreadBlock } from "../thread/block";
 import { syscallTrampolineState } from "../thread/trampoline";
+import { findTrapTrampoline } from "./traps";
 import { Record, SITE, findTrampoline, translate } from "./record";
 
 /** Turns a context inside any trampoline into the program's state; leaves every other context alone. */
@@ -14,6 +15,9 @@ export function stateInTrampoline(thread: ThreadBlock, context: Context): void {
     const record = changetype<Record>(pointer);
     if (record.kind == SITE) syscallTrampolineState(thread, context, record.address);
     else context.rip = translate(record, context.rip);
+  } else {
+    const trampoline = findTrapTrampoline(context.rip);
+    if (trampoline != 0) syscallTrampolineState(thread, context, trampoline);
   }
   unlockEngine();
 }

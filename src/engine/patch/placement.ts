@@ -10,7 +10,7 @@
 import { Address } from "../process";
 import { Instruction } from "../x86/instruction";
 import { Cluster } from "./cluster";
-import { Jump, reachOfFirst, reachOfSecond, sharedBytes } from "./jump";
+import { Jump, reachOfFirst, reachOfJump, reachOfSecond, sharedBytes } from "./jump";
 import {
   ADDRESS_END,
   ADDRESS_MIN,
@@ -28,13 +28,14 @@ import { Record, SITE, STUB, VICTIM, createRecord, destroyRecord, originalBytes 
 import { JUMP_SIZE, isPlaceDependent, placeOf } from "./relocate";
 import { SLOT_SIZE, Slot } from "./slot";
 import {
-  MAPPED,
+  BESIDE,
   NEW,
   OPEN,
   Tour,
   allowedPages,
   countSlots,
   freeInWindow,
+  isNearTerritory,
   mapWindow,
   nextOfTour,
   search,
@@ -183,7 +184,7 @@ function boundMoved(moved: Moved, address: Address): void {
 }
 
 function find(reach: Reach, size: u32, memory: u32, near: Address): Address {
-  return memory == NEW ? searchNew(reach, size, near) : search(reach, size, memory);
+  return memory >= BESIDE ? searchNew(reach, size, near, memory) : search(reach, size, memory);
 }
 
 const bodyReach = changetype<Reach>(memory.data(offsetof<Reach>(), 8));
@@ -217,17 +218,15 @@ function isNarrow(reach: Reach): bool {
   return reach.width < 0x1000000;
 }
 
-/** Places a site's trampoline within a reach. Gives what its jump must lead to, or 0. `memory` is MAPPED or NEW. */
+/** Places a site's trampoline within a reach, in memory of a kind. Gives what its jump must lead to, or 0. */
 export function placeSite(site: Moved, reach: Reach, memory: u32): Address {
   bound(reach, site.low, site.high);
   const mark = pending;
-  for (let level = memory == NEW ? NEW : OPEN; level <= memory; level++) {
-    for (let isStub = 0; isStub <= (isNarrow(reach) ? 1 : 0); isStub++) {
-      const address = find(reach, isStub ? JUMP_SIZE : site.size, level, site.address);
-      if (address == 0) continue;
-      if (reserveSite(site, address, isStub != 0, memory)) return address;
-      undoTo(mark);
-    }
+  for (let isStub = 0; isStub <= (isNarrow(reach) ? 1 : 0); isStub++) {
+    const address = find(reach, isStub ? JUMP_SIZE : site.size, memory, site.address);
+    if (address == 0) continue;
+    if (reserveSite(site, address, isStub != 0, memory)) return address;
+    undoTo(mark);
   }
   return 0;
 }
@@ -252,6 +251,8 @@ const pairTour = changetype<Tour>(memory.data(offsetof<Tour>(), 8));
 
 /** Windows of the first jump that are tried before a pair is given up: each costs a search for the second. */
 const WINDOWS_MAX: u32 = 256;
+/** The same where each may map another slot. */
+const NEW_WINDOWS_MAX: u32 = 8;
 let windowsTried: u32 = 0;
 
 function sizeOf(moved: Moved, isStub: bool): u32 {
@@ -312,9 +313,10 @@ function placePairInSlots(pair: Pair, isStub: bool, memory: u32): bool {
   return false;
 }
 
-function placePairInNewSlots(pair: Pair, isStub: bool): bool {
+function placePairInNewSlots(pair: Pair, isStub: bool, memory: u32): bool {
   const first = changetype<Moved>(pair.firstMoved);
-  startTour(pairTour, firstReach, first.address);
+  windowsTried = 0;
+  startTour(pairTour, firstReach, first.address, memory);
   while (true) {
     const base = nextOfTour(pairTour);
     if (base < 0) return false;
@@ -322,24 +324,29 @@ function placePairInNewSlots(pair: Pair, isStub: bool): bool {
     for (let window = firstWindow(firstReach, base); window < end; window++) {
       const slot = mapWindow(base, firstReach, window, sizeOf(first, isStub));
       if (slot == null) break;
-      if (placeInWindow(pair, slot, window, isStub, NEW)) return true;
-      if (windowsTried > WINDOWS_MAX || outOfMemory) return false;
+      if (placeInWindow(pair, slot, window, isStub, memory)) return true;
+      if (windowsTried > NEW_WINDOWS_MAX || outOfMemory) return false;
     }
   }
 }
 
-/** Whether the second jump has an address at all that does not depend on the shared bytes' value. */
-function secondIsHopeless(pair: Pair): bool {
-  const firstJump = changetype<Jump>(pair.first);
-  const secondJump = changetype<Jump>(pair.second);
-  if (sharedBytes(firstJump, secondJump) != 0) return false;
-  reachOfSecond(changetype<Cluster>(pair.cluster), firstJump, secondJump, 0, secondReach);
-  bound(secondReach, changetype<Moved>(pair.secondMoved).low, changetype<Moved>(pair.secondMoved).high);
-  return lowest(secondReach) > highest(secondReach);
+/**
+ * Whether the second jump has a chance, whatever the shared bytes are: a look at all its places together, before a
+ * search for each value.
+ */
+function secondHasChance(pair: Pair, memory: u32): bool {
+  const second = changetype<Moved>(pair.secondMoved);
+  reachOfJump(changetype<Cluster>(pair.cluster), changetype<Jump>(pair.second), secondReach);
+  bound(secondReach, second.low, second.high);
+  if (lowest(secondReach) > highest(secondReach)) return false;
+  if (memory == NEW) return true;
+  // With three bytes given its places are 16 MiB apart.
+  return sharedBytes(changetype<Jump>(pair.first), changetype<Jump>(pair.second)) < 3 && isNearTerritory(secondReach);
 }
 
-/** Places the trampolines of a pair of jumps. `memory` is MAPPED or NEW. */
+/** Places the trampolines of a pair of jumps in memory of a kind. */
 export function placePair(pair: Pair, memory: u32): bool {
+  if (!secondHasChance(pair, memory)) return false;
   reachOfFirst(
     changetype<Cluster>(pair.cluster),
     changetype<Jump>(pair.first),
@@ -348,14 +355,12 @@ export function placePair(pair: Pair, memory: u32): bool {
   );
   const first = changetype<Moved>(pair.firstMoved);
   bound(firstReach, first.low, first.high);
-  if (lowest(firstReach) > highest(firstReach) || secondIsHopeless(pair)) return false;
+  if (lowest(firstReach) > highest(firstReach)) return false;
   windowsTried = 0;
-  for (let level = memory == NEW ? NEW : OPEN; level <= memory; level++) {
-    for (let isStub = 0; isStub < 2; isStub++) {
-      const placed = level == NEW ? placePairInNewSlots(pair, isStub != 0) : placePairInSlots(pair, isStub != 0, level);
-      if (placed) return true;
-      if (outOfMemory) return false;
-    }
+  for (let isStub = 0; isStub < 2; isStub++) {
+    if (placePairInSlots(pair, isStub != 0, memory)) return true;
+    if (memory >= BESIDE && placePairInNewSlots(pair, isStub != 0, memory)) return true;
+    if (outOfMemory) return false;
   }
   return false;
 }

@@ -33,6 +33,7 @@ import { Emit } from "./site-trampoline";
 import { PAGE_SIZE } from "./slot";
 import {
   beginTerritory,
+  ensureHome,
   prepareTerritory,
   sealTerritory,
   settleTerritory,
@@ -109,6 +110,7 @@ export function addCluster(address: Address, size: u32): usize {
 export function planCluster(cluster: Cluster, offsets: usize, count: u32, fates: usize): i32 {
   assert(state == PLAN_OPEN, "no plan is open");
   setCookie(cluster.cookie);
+  ensureHome(cluster.address);
   for (let i: u32 = 0; i < count; i++) {
     const offset = load<u32>(offsets + (i << 2));
     const length = decodeAt(cluster, offset, instruction);

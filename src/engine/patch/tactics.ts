@@ -8,10 +8,10 @@
 //   T3  neighbour eviction   a short jump to a jump inside another instruction, which becomes a jump itself
 //   B0  trap                 the caller's: none of the above fits
 //
-// Each tactic is tried in memory that the plan has mapped or that exists (MAPPED) before any may ask for more (NEW): a
-// libc has 500 sites of 2 bytes, and the punned places of each are 4 or 20 MB away, on pages of their own; with T2 they
-// all fit in one or two slots, for one more jump behind the `syscall`. A tactic takes what it needs and changes the
-// cluster's copy only when it succeeds.
+// All tactics are tried in pages that the plan already uses before any may open another page, and so on to new slots
+// (patch/territory.ts): a libc has 500 sites of 2 bytes, and the punned places of each are 4 or 20 MB away, on pages of
+// their own; with T2 they all fit in a few slots, for one more jump behind the `syscall`. A tactic takes what it needs
+// and changes the cluster's copy only when it succeeds.
 //
 // Sites are planned back to front, so bytes behind the site are final where they are locked, and free otherwise.
 
@@ -34,7 +34,7 @@ import { Moved, Pair, addRecord, newestRecord, placePair, placeSite, setMoved } 
 import { Reach } from "./reach";
 import { ENTERED_BY_CALL, RELAY, Record, SITE, VICTIM } from "./record";
 import { JUMP_SIZE, endsFlow, relocatedSize } from "./relocate";
-import { MAPPED, NEW } from "./territory";
+import { BESIDE, MAPPED, NEW, OPEN } from "./territory";
 
 export const TACTIC_B0: u8 = 0;
 export const TACTIC_B1: u8 = 1;
@@ -66,16 +66,18 @@ const reach = changetype<Reach>(memory.data(offsetof<Reach>(), 8));
 /** Plans one site: tries the tactics in order of what they cost, and gives the one that fitted, or TACTIC_B0. */
 export function planSite(cluster: Cluster, offset: u32, instruction: Instruction, trampolineSize: u32): u8 {
   if (!beginSite(cluster, offset, instruction, trampolineSize)) return TACTIC_B0;
-  if (directJump(MAPPED)) return TACTIC_B1;
-  if (pun(MAPPED)) return TACTIC_B2;
-  if (padding(MAPPED)) return TACTIC_T1;
-  if (evictSuccessor(MAPPED)) return TACTIC_T2;
+  for (let memory = OPEN; memory <= BESIDE; memory++) {
+    if (directJump(memory)) return TACTIC_B1;
+    if (pun(memory)) return TACTIC_B2;
+    if (padding(memory)) return TACTIC_T1;
+    if (evictSuccessor(memory)) return TACTIC_T2;
+  }
   if (directJump(NEW)) return TACTIC_B1;
   if (site.length > 2 && pun(NEW)) return TACTIC_B2; // 64 KiB or more to choose from: others will join it there
+  for (let memory = OPEN; memory <= BESIDE; memory++) if (evictNeighbour(memory)) return TACTIC_T3;
   if (evictSuccessor(NEW)) return TACTIC_T2;
   if (pun(NEW)) return TACTIC_B2;
   if (padding(NEW)) return TACTIC_T1;
-  if (evictNeighbour(MAPPED)) return TACTIC_T3;
   if (evictNeighbour(NEW)) return TACTIC_T3;
   return TACTIC_B0;
 }
@@ -182,7 +184,8 @@ function placeWithPrefixes(first: Jump, second: Jump, memory: u32): bool {
   pair.first = changetype<usize>(first);
   pair.second = changetype<usize>(second);
   const overlaps = jumpEnd(first) > second.offset;
-  const choices: u32 = second.padding != 0 && overlaps ? PREFIX_COUNT : 1;
+  // Other prefixes open other places, each 16 MiB or more from the next: no use in pages that happen to be open.
+  const choices: u32 = second.padding != 0 && overlaps && memory >= MAPPED ? PREFIX_COUNT : 1;
   for (let i: u32 = 0; i < choices; i++) {
     second.prefix = prefixByte(i);
     if (placePair(pair, memory)) return true;

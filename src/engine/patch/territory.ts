@@ -4,7 +4,7 @@
 // fixed address with MAP_FIXED_NOREPLACE, which fails where the program, or anybody, already has something. Slots next to
 // each other, mapped with the same protection, are one mapping to the kernel: `vm.max_map_count` (65,530) is the budget
 // that puns can use up, not bytes. So a search prefers, in this order (`OPEN` to `NEW`): pages that the plan already uses,
-// other pages that it has mapped, older slots, and last a new slot, first beside existing ones, then near the site.
+// other pages that it has mapped, older slots, a new slot beside an existing one, and last a new slot elsewhere, near the site.
 // Nothing is reserved with PROT_NONE: a reservation with views in it costs more mappings than the views.
 //
 // I4: what a plan mapped is unmapped when the plan is abandoned or fails; until it is committed nothing else changes.
@@ -28,10 +28,12 @@ import {
   ADDRESS_END,
   ADDRESS_MIN,
   Reach,
+  bound,
   endWindow,
   firstWindow,
   highest,
   lowest,
+  setWindows,
   windowHigh,
   windowLow,
 } from "./reach";
@@ -59,7 +61,8 @@ const MREMAP_MAYMOVE_FIXED: u64 = 3;
 export const OPEN: u32 = 0; // pages that the plan already uses: costs nothing
 export const WRITABLE: u32 = 1; // pages that the plan has mapped: costs a page
 export const MAPPED: u32 = 2; // older slots: costs a copy and a swap
-export const NEW: u32 = 3; // costs a system call, memory, and perhaps a mapping
+export const BESIDE: u32 = 3; // a new slot beside an existing one: costs a system call and memory
+export const NEW: u32 = 4; // a new slot anywhere: costs a mapping, too
 
 // The directory: all slots in order of address.
 const DIRECTORY_MAX: u32 = 8192;
@@ -324,7 +327,18 @@ export function search(reach: Reach, size: u32, memory: u32): Address {
   return 0;
 }
 
-/** The slots that a new mapping is tried in, for one reach: beside existing slots, then at growing distances from the site. */
+/** Whether a slot of trampoline memory is in a reach or beside it. A cheap look before a search for many values. */
+export function isNearTerritory(reach: Reach): bool {
+  const low = lowest(reach) - SLOT_SIZE;
+  const high = highest(reach) + SLOT_SIZE;
+  const index = slotIndex(low);
+  return low <= high && index < slotCount && (slotAt(index).base as i64) <= high;
+}
+
+/**
+ * The slots that a new mapping is tried in, for one reach: beside existing slots (BESIDE), and then at growing distances
+ * from the site (NEW).
+ */
 @unmanaged
 export class Tour {
   /** Bases of the first and the last slot of the reach. */
@@ -338,9 +352,11 @@ export class Tour {
   neighbour: u32;
   /** 0: below, 1: above. */
   side: u32;
+  memory: u32;
 }
 
-export function startTour(tour: Tour, reach: Reach, site: Address): void {
+export function startTour(tour: Tour, reach: Reach, site: Address, memory: u32): void {
+  tour.memory = memory;
   const mask = ~((SLOT_SIZE - 1) as i64);
   tour.first = lowest(reach) & mask;
   tour.last = highest(reach) & mask;
@@ -359,6 +375,7 @@ export function nextOfTour(tour: Tour): i64 {
     if ((slot.base as i64) - SLOT_SIZE > tour.last) tour.neighbour = slotCount << 1;
     if (slot.mapped != 0 && base >= tour.first && base <= tour.last) return base;
   }
+  if (tour.memory == BESIDE) return -1;
   // A short reach is walked slot by slot, a long one in steps that grow by half.
   const short = tour.last - tour.first <= 64 * (SLOT_SIZE as i64);
   while (tour.distance <= (tour.last - tour.first) >> 16) {
@@ -388,12 +405,15 @@ export function mapWindow(base: i64, reach: Reach, window: u32, size: u32): Slot
   return null;
 }
 
+/** Far enough to find free space in crowded surroundings, near enough for everything around the site. */
+const HOME_DISTANCE: i64 = 0x40000000;
+
 const newTour = changetype<Tour>(memory.data(offsetof<Tour>(), 8));
 
-/** As `search`, in memory that is mapped for it. */
-export function searchNew(reach: Reach, size: u32, site: Address): Address {
+/** As `search`, in memory that is mapped for it: BESIDE or NEW. */
+export function searchNew(reach: Reach, size: u32, site: Address, memory: u32): Address {
   if (lowest(reach) > highest(reach)) return 0;
-  startTour(newTour, reach, site);
+  startTour(newTour, reach, site, memory);
   while (true) {
     const base = nextOfTour(newTour);
     if (base < 0 || exhausted) return 0;
@@ -403,6 +423,19 @@ export function searchNew(reach: Reach, size: u32, site: Address): Address {
       if (slot != null) return freeInWindow(slot, reach, window, size, slot.mapped);
     }
   }
+}
+
+const homeReach = changetype<Reach>(memory.data(offsetof<Reach>(), 8));
+
+/** Sees to it that there is a slot that most jumps near `site` can reach: other slots are then mapped beside it. */
+export function ensureHome(site: Address): void {
+  setWindows(homeReach, site as i64, 0, 4, 0, 0);
+  bound(homeReach, (site as i64) - HOME_DISTANCE, (site as i64) + HOME_DISTANCE);
+  for (let index = slotIndex(homeReach.low); index < slotCount; index++) {
+    if ((slotAt(index).base as i64) > homeReach.high) break;
+    if (slotAt(index).mapped == ALL_PAGES) return;
+  }
+  searchNew(homeReach, SLOT_SIZE >> 1, site, NEW);
 }
 
 /** Takes [address, address + size) for the plan. False when the engine's memory is out. */

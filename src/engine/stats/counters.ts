@@ -17,7 +17,10 @@ export const FATE_COUNT: u32 = 8;
 const fates = memory.data(32, 8);
 
 export function countFate(fate: u32): void {
-  store<u32>(fates + (fate << 2), load<u32>(fates + (fate << 2)) + 1);
+  countFates(fate, 1);
+}
+export function countFates(fate: u32, count: u32): void {
+  store<u32>(fates + (fate << 2), load<u32>(fates + (fate << 2)) + count);
 }
 export function fateCount(fate: u32): u32 {
   return load<u32>(fates + (fate << 2));

@@ -167,8 +167,9 @@ function writeEvent(end: usize): void {
 export function reportStart(thread: ThreadBlock): void {
   report(thread, "start", "", 0, 0);
 }
-export function reportFork(thread: ThreadBlock): void {
-  atomic.store<u32>(busy, 0);
+/** In a child; `copied` when its memory is a copy, in which another thread may have been reporting. */
+export function reportFork(thread: ThreadBlock, copied: bool): void {
+  if (copied) atomic.store<u32>(busy, 0);
   report(thread, "fork", "", 0, 0);
 }
 /** `path`: engine pointer of the path that is about to be run. */

@@ -174,7 +174,7 @@ export function decode(pointer: usize, available: u32, instruction: usize): u32 
   const state: u32 =
     (1 << mandatory) |
     (1 << (ACCEPT_W_SHIFT + ((rex >> 3) & 1))) |
-    (1 << ACCEPT_LENGTH_SHIFT) |
+    (1 << (ACCEPT_LENGTH_SHIFT + u32((prefixes & PREFIX_OPERAND_SIZE) != 0))) |
     (1 << (ACCEPT_REX2_SHIFT + rex2));
   return decodeForm(pointer, at, end, i, map, map, state, size);
 }

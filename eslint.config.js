@@ -1,0 +1,70 @@
+// Two languages share the ending .ts. Node's code is linted with types. AssemblyScript (the engine, and test/**/*.as.ts) is
+// only parsed as TypeScript: its types (u32, usize, operators on references) mean something else to TypeScript, so the
+// rules for it look at syntax alone; asc checks its types in every build.
+
+import eslint from "@eslint/js";
+import tseslint from "typescript-eslint";
+
+const assemblyScript = ["src/engine/**/*.ts", "test/**/*.as.ts"];
+
+export default tseslint.config(
+  { ignores: ["dist/", "node_modules/"] },
+  eslint.configs.recommended,
+  {
+    files: ["**/*.ts"],
+    ignores: assemblyScript,
+    extends: [tseslint.configs.recommendedTypeChecked],
+    languageOptions: { parserOptions: { project: "./tsconfig.json", tsconfigRootDir: import.meta.dirname } },
+    rules: {
+      eqeqeq: "error",
+      // Numbers in messages are most of what messages are for; a register prints as the assembler's listing has it.
+      "@typescript-eslint/restrict-template-expressions": [
+        "error",
+        { allowNumber: true, allowNever: true, allow: [{ from: "file", name: "Register" }] },
+      ],
+      "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_", varsIgnorePattern: "^_" }],
+      "@typescript-eslint/switch-exhaustiveness-check": ["error", { considerDefaultExhaustiveForUnions: true }],
+    },
+  },
+  {
+    // node:test gives a promise for each test, which nobody has to wait for.
+    files: ["test/**/*.ts"],
+    ignores: assemblyScript,
+    rules: {
+      // The exports of a wasm module are functions without `this`.
+      "@typescript-eslint/unbound-method": "off",
+      "@typescript-eslint/no-floating-promises": [
+        "error",
+        {
+          allowForKnownSafeCalls: [
+            { from: "package", package: "node:test", name: ["test", "describe", "it", "suite", "before", "after"] },
+          ],
+        },
+      ],
+    },
+  },
+  {
+    files: assemblyScript,
+    languageOptions: { parser: tseslint.parser, parserOptions: { project: false } },
+    plugins: { "@typescript-eslint": tseslint.plugin },
+    rules: {
+      // Types and decorators are global names, and asc knows them all.
+      "no-undef": "off",
+      "no-unused-vars": "off",
+      "@typescript-eslint/no-unused-vars": ["error", { argsIgnorePattern: "^_", varsIgnorePattern: "^_" }],
+      "no-var": "error",
+      "prefer-const": "error",
+      // `while (true)` is what asc's flow analysis understands.
+      "no-constant-condition": ["error", { checkLoops: false }],
+      "no-restricted-syntax": [
+        "error",
+        // Each of these allocates, and the engine has no allocator: static tables and @unmanaged classes instead.
+        { selector: "NewExpression", message: "the engine does not allocate" },
+        { selector: "TemplateLiteral", message: "string concatenation allocates" },
+        { selector: ":function ArrayExpression", message: "an array literal in a function allocates" },
+        { selector: "TryStatement", message: "AssemblyScript has no exceptions" },
+        { selector: "ThrowStatement", message: "use assert(): the engine's assertions end in src/engine/assertion.ts" },
+      ],
+    },
+  },
+);

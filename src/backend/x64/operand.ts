@@ -1,0 +1,20 @@
+// One value on the compile-time operand stack, and where it is.
+//
+// Values stay where they are as long as possible: constants are not loaded, locals are not copied and comparisons not
+// turned into 0 or 1 before something needs it. function.ts keeps the promise that makes this sound: before a local's
+// home is written, every entry that still reads it is copied away.
+
+import type { Type } from "../wasm/opcodes.js";
+import type { Condition } from "./assembler.js";
+
+export type Operand =
+  /** The bits, unsigned. */
+  | { kind: "constant"; type: Type; value: bigint }
+  /** Still in the home of a local, which this entry only reads. */
+  | { kind: "local"; type: Type; local: number }
+  /** In a register that this entry owns. */
+  | { kind: "register"; type: Type; register: number }
+  /** In the stack slot of the given depth. */
+  | { kind: "slot"; type: Type; slot: number }
+  /** An i32 that is 1 when the condition holds. Always topmost: nothing may come between it and its use. */
+  | { kind: "flags"; type: Type; condition: Condition };

@@ -1,0 +1,10 @@
+// What bin/flicker starts Node with.
+
+import { runCommand, STATUS_FAILED } from "./program.js";
+
+// Anything that is thrown here is our bug: show all of it, and end with the status of Flicker's own failures.
+process.on("uncaughtException", (error) => {
+  console.error(error);
+  process.exit(STATUS_FAILED);
+});
+process.exitCode = await runCommand(process.argv.slice(2));

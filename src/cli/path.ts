@@ -1,0 +1,15 @@
+// `flicker path`: for scripts and benchmarks that want to execute the launcher without bin/flicker in front.
+
+import type { Command } from "commander";
+import { findLauncher } from "../host/launcher.js";
+import { packageRoot } from "../host/package-root.js";
+import { warn } from "./message.js";
+
+export function addPath(program: Command): void {
+  program
+    .command("path")
+    .description("print the path of the native launcher, which takes the same arguments as flicker")
+    .action(async () => {
+      console.log(await findLauncher(packageRoot, warn));
+    });
+}

@@ -1,0 +1,30 @@
+// `flicker run`: its help. The launcher reads the options (src/engine/load/command-line.ts) and runs the program;
+// bin/flicker executes it directly and starts Node for `run --help` alone.
+
+import { Command, Option } from "commander";
+import { LauncherError } from "../host/launcher.js";
+
+const EXIT_STATUS = `
+Exit status: the program's own; a program that a signal ended ends flicker with the same signal.
+  125  Flicker itself failed (an option, an engine assertion)
+  126  the program cannot be executed
+  127  the program was not found`;
+
+export function addRun(program: Command): void {
+  program
+    .command("run")
+    .usage("[OPTIONS] -- PROG [ARGS...]")
+    .description("run a program with its system calls patched")
+    .addOption(
+      new Option("--stats[=json]", "at the end of each process, say on standard error what was patched, as text or JSON"),
+    )
+    .option("--stats-file <FILE>", "append statistics to FILE, as JSON unless --stats asks for text")
+    .option("--no-follow-exec", "run programs that the program executes natively, not under Flicker")
+    .helpOption("-h, --help", "print this help; must stand right behind `run`")
+    .argument("<PROG>", "a path, or a name that is looked up in PATH")
+    .argument("[ARGS...]", "given to the program as they are")
+    .addHelpText("after", EXIT_STATUS)
+    .action(() => {
+      throw new LauncherError("`run` is started by bin/flicker, not through Node");
+    });
+}

@@ -1,0 +1,53 @@
+// The build: the engine's AssemblyScript -> engine.wasm -> the launcher, a static ELF.
+//
+// It takes seconds, so it is skipped when its inputs are unchanged: `npm ci` builds, the first `npx flicker` runs
+// `prepare` once more, `npm test` builds first. Two builds at once are harmless: each file appears whole, and both write
+// the same.
+
+import { mkdirSync, statSync } from "node:fs";
+import { join } from "node:path";
+import { buildLauncher } from "../backend/build-launcher.js";
+import { compileAssemblyScript } from "../backend/compile-assemblyscript.js";
+import { emitGates } from "../backend/gates/index.js";
+import { sha256 } from "./cache.js";
+import { hashInputs, isUpToDate, productsOf } from "./products.js";
+import { writeAtomically } from "./write-atomically.js";
+
+export interface Executable {
+  readonly wasm: Uint8Array;
+  readonly launcher: Uint8Array;
+}
+
+/**
+ * Compiles the launcher without hooks from the sources under `root`.
+ * @throws CompileError of the AssemblyScript compiler, or the backend's errors
+ */
+export async function compileLauncher(root: string): Promise<Executable> {
+  const wasm = await compileAssemblyScript(join(root, "src/engine/main.ts"), root);
+  return { wasm, launcher: buildLauncher(wasm, emitGates) };
+}
+
+export interface BuildResult {
+  readonly launcher: string;
+  /** In bytes. */
+  readonly size: number;
+  /** Whether anything had to be done. */
+  readonly isNew: boolean;
+}
+
+/** Builds into `root`/dist, unless that is up to date. */
+export async function buildProducts(root: string, compile = compileLauncher): Promise<BuildResult> {
+  const products = productsOf(root);
+  // Taken before the sources are read: a file that is saved meanwhile makes the next build do its work again.
+  const inputs = hashInputs(root);
+  if (isUpToDate(products, inputs)) {
+    return { launcher: products.launcher, size: statSync(products.launcher).size, isNew: false };
+  }
+  const { wasm, launcher } = await compile(root);
+  mkdirSync(join(root, "dist"), { recursive: true });
+  writeAtomically(products.wasm, wasm);
+  writeAtomically(products.launcher, launcher, 0o755);
+  writeAtomically(products.hash, `${sha256(launcher)}\n`);
+  writeAtomically(products.inputs, `${inputs}\n`);
+  return { launcher: products.launcher, size: launcher.length, isNew: true };
+}

@@ -177,7 +177,8 @@ const prefixSet = (text: string): number =>
     if (bit === undefined) throw new RowError(`unknown prefix ${name}`);
     return set | bit;
   }, 0);
-const rangeOf = (first: number, last: number): number[] => Array.from({ length: last - first + 1 }, (_, i) => first + i);
+const rangeOf = (first: number, last: number): number[] =>
+  Array.from({ length: last - first + 1 }, (_, i) => first + i);
 
 /** `0,2-4` as a set of bits. */
 const digitSet = (text: string): number =>
@@ -239,19 +240,17 @@ function parseOpcode(field: string, row: Row): void {
       accept.rex2 = 2;
       tokens.shift();
     }
-    if (tokens.length > 1 && tokens[0]!.split("+").every((name) => name in PREFIXES) && !/^F[23]$/.test(tokens.join(""))) {
+    if (
+      tokens.length > 1 &&
+      tokens[0]!.split("+").every((name) => name in PREFIXES) &&
+      !/^F[23]$/.test(tokens.join(""))
+    ) {
       accept.prefix = prefixSet(tokens.shift()!);
     }
     if (tokens[0] === "REX.W" || tokens[0] === "W0") accept.w = tokens.shift() === "W0" ? 1 : 2;
-    if (tokens[0] === "0F") {
-      tokens.shift();
-      map = 1;
-      if (tokens[0] === "38" || tokens[0] === "3A") map = tokens.shift() === "38" ? 2 : 3;
-      else if (tokens[0] === "0F") {
-        tokens.shift();
-        map = 15;
-      }
-    }
+    const escape = /^0F( 38(?= )| 3A(?= )| 0F(?= ))?(?= )/.exec(tokens.join(" "))?.[0] ?? "";
+    map = { "": 0, "0F": 1, "0F 38": 2, "0F 3A": 3, "0F 0F": 15 }[escape] ?? 0;
+    tokens.splice(0, escape === "" ? 0 : escape.split(" ").length);
   }
   row.page = PAGES.findIndex(([e, m]) => e === encoding && m === map);
   if (row.page < 0) throw new RowError("unknown opcode map");
@@ -357,14 +356,18 @@ function formsOf(row: Row): Form[] {
   const legacy = PAGES[row.page]![0] === 0;
   const modrmRestricted = row.accept.mod !== MOD_ANY || row.accept.reg !== 255 || row.accept.rm !== 255;
   const hasModrm =
-    modrmRestricted || names.some((name) => !isFixedRegister(name) && (RM_OPERAND.test(name) || REG_OPERAND.test(name)));
+    modrmRestricted ||
+    names.some((name) => !isFixedRegister(name) && (RM_OPERAND.test(name) || REG_OPERAND.test(name)));
   set("MODRM", hasModrm);
   set("LOCK", has("lock"));
   set("ANY_MOD", has("anymod"));
   set("REG_LOW", has("low"));
   if (!legacy) {
     const vsib = names.some((name) => name.startsWith("vm"));
-    set("VVVV", names.some((name) => VVVV_OPERAND.test(name)));
+    set(
+      "VVVV",
+      names.some((name) => VVVV_OPERAND.test(name)),
+    );
     set("MASK", has("k") || has("kz") || has("k!"));
     set("ZEROING", has("kz"));
     set("BROADCAST", has("bc2") || has("bc4") || has("bc8"));
@@ -372,8 +375,14 @@ function formsOf(row: Row): Form[] {
     set("VSIB", vsib);
     set("MASK_REQUIRED", has("k!"));
     set("REG_LOW", has("low") || names.some((name) => /^[KT]g/.test(name)));
-    set("VVVV_LOW", names.some((name) => /^[KT]h/.test(name)));
-    set("RM_LOW", names.some((name) => /^Tr/.test(name)));
+    set(
+      "VVVV_LOW",
+      names.some((name) => /^[KT]h/.test(name)),
+    );
+    set(
+      "RM_LOW",
+      names.some((name) => /^Tr/.test(name)),
+    );
     set("DISTINCT_GATHER", has("distinct") && vsib);
     set("DISTINCT_TILES", has("distinct") && names.includes("Th"));
     set("DISTINCT_DESTINATION", has("distinct") && !vsib && !names.includes("Th"));
@@ -407,7 +416,7 @@ function union(a: Accept, b: Accept): Accept | null {
 
 /** Joins forms that say the same, without moving one across a form that says something else about a common state. */
 function merge(forms: Form[]): Form[] {
-  for (let changed = true; changed; ) {
+  for (let changed = true; changed;) {
     changed = false;
     search: for (let i = 0; i < forms.length; i++) {
       for (let j = i + 1; j < forms.length; j++) {
@@ -478,7 +487,7 @@ function buildTables(rows: Row[]): Tables {
       forms.push(...words);
     }
     if (at >= INDEX_MODRM) throw new Error("too many forms for the index");
-    const uniform = ((words[0]! & ACCEPTS_ALL_BUT_REX2) >>> 0) === ACCEPTS_ALL_BUT_REX2;
+    const uniform = (words[0]! & ACCEPTS_ALL_BUT_REX2) >>> 0 === ACCEPTS_ALL_BUT_REX2;
     index[key] = at | (uniform ? INDEX_UNIFORM : 0) | (modrm ? INDEX_MODRM : 0);
   }
   return { index, forms };

@@ -21,7 +21,7 @@ export class CompileError extends Error {}
  * @returns the bytes of a wasm module without start function and without memory.grow
  * @throws CompileError with the compiler's own message (file, line, column)
  */
-export async function compileAssemblyScript(entry: string, root = process.cwd()): Promise<Uint8Array> {
+export async function compileAssemblyScript(entry: string, root = process.cwd()): Promise<Uint8Array<ArrayBuffer>> {
   const folder = mkdtempSync(join(tmpdir(), "flicker-asc-"));
   try {
     const wasmFile = join(folder, "module.wasm");
@@ -49,8 +49,7 @@ export async function compileAssemblyScript(entry: string, root = process.cwd())
       "--debug",
     ]);
     if (error) throw new CompileError(`${entry}: AssemblyScript does not compile:\n${stderr.toString()}`);
-    const wasm = new Uint8Array(readFileSync(wasmFile));
-    return wasm;
+    return new Uint8Array(readFileSync(wasmFile));
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }

@@ -16,7 +16,10 @@ export function addRun(program: Command): void {
     .usage("[OPTIONS] -- PROG [ARGS...]")
     .description("run a program with its system calls patched")
     .addOption(
-      new Option("--stats[=json]", "at the end of each process, say on standard error what was patched, as text or JSON"),
+      new Option(
+        "--stats[=json]",
+        "at the end of each process, say on standard error what was patched, as text or JSON",
+      ),
     )
     .option("--stats-file <FILE>", "append statistics to FILE, as JSON unless --stats asks for text")
     .option("--no-follow-exec", "run programs that the program executes natively, not under Flicker")

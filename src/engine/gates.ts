@@ -27,7 +27,10 @@ export declare function gateReturnEnd(): u64;
 export declare function gateThreadExit(): u64;
 /** The kernel's handler for every signal. */
 export declare function gateSignal(): u64;
-/** SA_RESTORER of the kernel's handler; never reached, since the signal gate makes its own rt_sigreturn. */
+/** The conditional jump behind the signal gate's check for deferred signals: rbx is the frame that rt_sigreturn gets. */
+export declare function gateSignalReturn(): u64;
+/** SA_RESTORER of the kernel's handler; never reached, since the signal gate makes its own
+ * rt_sigreturn, which is the last instruction in front of it. */
 export declare function gateSignalRestorer(): u64;
 
 /** The single `rep movsb` of tryCopyIn and tryCopyOut, and where it goes on after a fault. */

@@ -7,8 +7,8 @@ import { currentThread, gateFrameOf } from "./thread/block";
 import { onSignal as handleSignal } from "./thread/signal";
 import { SYSCALL_SIZE, siteOfDescriptor } from "./thread/trampoline";
 
-export { start } from "./load/start";
-export { onDeferredAtExit, onDeferredAtReturn } from "./thread/return-frame";
+export { prepare, start } from "./load/start";
+export { onDeferredAtExit, onDeferredAtReturn, onDeferredAtSignal } from "./thread/return-frame";
 
 /** A system call came in through its trampoline; gives what the gate is to do next (kernel/call.ts). */
 export function onSyscall(): u32 {

@@ -16,7 +16,7 @@ export function writeAtomically(path: string, bytes: Uint8Array | string, mode =
   const descriptor = openSync(temporary, "wx", 0o600);
   try {
     try {
-      for (let written = 0; written < data.length; ) written += writeSync(descriptor, data, written);
+      for (let written = 0; written < data.length;) written += writeSync(descriptor, data, written);
       fchmodSync(descriptor, mode);
       fsyncSync(descriptor);
     } finally {

@@ -21,7 +21,6 @@ export interface Patched {
   boundaries: number[];
   /** Sites that were patched by a jump. */
   sites: number[];
-  /** Sites whose `call` may be in place of a jump: entering them pushes the return address. */
 }
 
 function decodeBytes(bytes: Uint8Array, address: bigint): Instruction {
@@ -78,6 +77,7 @@ class Checker {
       const jumps = isJump(instruction);
       instruction.free();
       if (!jumps) return out;
+      if (out.includes(target)) return out; // a loop of the program's own
       out.push(target);
       // An old start whose bytes are as they were is the program again.
       if (this.isInCode(target) && this.isUnchanged(target)) return out;
@@ -107,12 +107,17 @@ class Checker {
     return way.some((address) => expected.includes(address) && !this.isInCode(address));
   }
 
-  private checkInstruction(offset: number, length: number, isSite: boolean): void {
+  private checkInstruction(offset: number, length: number): void {
     const start = this.patched.address + BigInt(offset);
     const original = decodeBytes(this.patched.original.subarray(offset, offset + length), start);
     try {
-      const way = this.chainOfPatched(start);
-      if (isJump(original) && !isSite) {
+      const call = isCall(original) ? this.callInPlace(start, length) : undefined;
+      if (call !== undefined) {
+        this.checkCall(original, call, start);
+        return;
+      }
+      const way = this.chain(start);
+      if (isJump(original)) {
         if (!way.includes(original.nearBranchTarget)) this.fail("a relocated jump does not reach its target", start);
         return;
       }
@@ -129,9 +134,30 @@ class Checker {
     }
   }
 
-  /** As `chain`, where the first instruction may be a `call` in a call's place. */
-  private chainOfPatched(start: bigint): bigint[] {
-    return this.chain(start);
+  /** Where a `call` that was put in a call's place leads; it pushes the old return address, so its size is the old one. */
+  private callInPlace(start: bigint, length: number): bigint | undefined {
+    const instruction = this.at(start);
+    const target = instruction.nearBranchTarget;
+    const isInPlace = instruction.flowControl === FlowControl.Call && instruction.op0Kind === OpKind.NearBranch64;
+    if (isInPlace && instruction.length !== length) this.fail("a call pushes another return address", start);
+    instruction.free();
+    return isInPlace ? target : undefined;
+  }
+
+  /** A trampoline that was called jumps where the original call went. */
+  private checkCall(original: Instruction, trampoline: bigint, start: bigint): void {
+    const way = this.chain(trampoline);
+    if (this.isInCode(trampoline)) this.fail("a call does not lead to a trampoline", start);
+    if (original.op0Kind === OpKind.NearBranch64) {
+      if (!way.includes(original.nearBranchTarget)) this.fail("a call goes astray", start);
+      return;
+    }
+    const last = this.at(way[way.length - 1]!);
+    if (last.flowControl !== FlowControl.IndirectBranch) this.fail("a called trampoline does not jump on", start);
+    if (original.isIpRelMemoryOperand && original.ipRelMemoryAddress !== last.ipRelMemoryAddress) {
+      this.fail("a call reads another pointer", start);
+    }
+    last.free();
   }
 
   private checkMoved(original: Instruction, moved: Instruction, start: bigint): void {
@@ -194,7 +220,7 @@ class Checker {
       if (siteSet.has(offset) && unchanged) this.fail("a patched site is unchanged", start);
       if (unchanged) continue;
       accounted.fill(1, offset, offset + length);
-      this.checkInstruction(offset, length, siteSet.has(offset));
+      this.checkInstruction(offset, length);
     }
     const now = this.patched.process.bytesAt(this.patched.address, original.length);
     for (let i = 0; i < original.length; i++) {
@@ -205,6 +231,10 @@ class Checker {
 
 function isJump(instruction: Instruction): boolean {
   return instruction.flowControl === FlowControl.UnconditionalBranch && instruction.op0Kind === OpKind.NearBranch64;
+}
+
+function isCall(instruction: Instruction): boolean {
+  return instruction.flowControl === FlowControl.Call || instruction.flowControl === FlowControl.IndirectCall;
 }
 
 function isLoop(instruction: Instruction): boolean {

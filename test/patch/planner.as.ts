@@ -3,10 +3,10 @@
 
 import "../../src/engine/assertion";
 import { decode } from "../../src/engine/x86/decode";
-import { Instruction } from "../../src/engine/x86/instruction";
+import { FLOW_CALL_RELATIVE, Instruction } from "../../src/engine/x86/instruction";
 import { Cluster } from "../../src/engine/patch/cluster";
-import { Record, originalBytes } from "../../src/engine/patch/record";
-import { JUMP_SIZE, emitJump, relocate } from "../../src/engine/patch/relocate";
+import { ENTERED_BY_CALL, Record, originalBytes, translate } from "../../src/engine/patch/record";
+import { JUMP_SIZE, emitJump, placeOf, relocate } from "../../src/engine/patch/relocate";
 import { beginPlan, planCluster } from "../../src/engine/patch/plan";
 import { Address } from "../../src/engine/process";
 
@@ -23,13 +23,29 @@ export {
   widenToPatches,
 } from "../../src/engine/patch/record";
 export { allocate, allocateTemporary, releaseTemporary, remaining, temporaryMark } from "../../src/engine/patch/arena";
-import { translate } from "../../src/engine/patch/record";
 
 const instruction = changetype<Instruction>(memory.data(offsetof<Instruction>(), 8));
+
+/** A call that is entered by a call jumps on: `call rel32` as `jmp rel32`, `ff /2` as `ff /4`. */
+function emitCall(pointer: usize, record: Record): u32 {
+  const bytes = originalBytes(record);
+  if (instruction.flow == FLOW_CALL_RELATIVE) {
+    emitJump(pointer, record.address, placeOf(instruction, bytes, record.original));
+    return JUMP_SIZE;
+  }
+  memory.copy(pointer, bytes, record.length);
+  store<u8>(pointer + instruction.modrmOffset, (instruction.modrm & 0xc7) | 0x20);
+  if (instruction.ripRelative) {
+    const distance = placeOf(instruction, bytes, record.original) - (record.address + (record.length as u64));
+    store<u32>(pointer + instruction.dispOffset, distance as u32);
+  }
+  return record.length;
+}
 
 function emitTest(pointer: usize, recordPointer: usize, resume: Address): u32 {
   const record = changetype<Record>(recordPointer);
   decode(originalBytes(record), record.length, changetype<usize>(instruction));
+  if (record.entry == ENTERED_BY_CALL) return emitCall(pointer, record);
   let size = relocate(instruction, originalBytes(record), record.original, pointer, record.address);
   if (size == 0) {
     memory.copy(pointer, originalBytes(record), record.length);

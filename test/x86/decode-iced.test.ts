@@ -77,7 +77,7 @@ function problemWith(bytes: Uint8Array, seen = new Map<string, number>()): strin
 
 /** Leaves out bytes and clears bits for as long as the two decoders disagree. */
 function smallest(bytes: Uint8Array): Uint8Array {
-  for (let changed = true; changed; ) {
+  for (let changed = true; changed;) {
     changed = false;
     const candidates = [...bytes].flatMap((byte, i) => [
       bytes.filter((_, j) => j !== i),

@@ -57,7 +57,7 @@ export class DecoderModule {
   }
 
   static async load(): Promise<DecoderModule> {
-    const module = await WebAssembly.compile(await compileAssemblyScript("test/x86/decoder.as.ts"));
+    const module = new WebAssembly.Module(Buffer.from(await compileAssemblyScript("test/x86/decoder.as.ts")));
     const process: Record<string, () => never> = {};
     for (const { name } of WebAssembly.Module.imports(module)) {
       process[name] = () => {
@@ -68,7 +68,7 @@ export class DecoderModule {
     return new DecoderModule(instance.exports as unknown as DecoderExports);
   }
 
-  /** Decodes one instruction; null when it is invalid. The bytes are placed so that the next byte is outside of memory's use. */
+  /** Decodes one instruction; null when it is invalid.  */
   decode(bytes: Uint8Array): Record<FieldName | "prefixes", number> | null {
     this.memory.set(bytes, this.code);
     const length = this.exports.decode(this.code, bytes.length, this.instructions);

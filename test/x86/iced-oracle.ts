@@ -105,17 +105,12 @@ export const EXCEPTIONS: readonly Exception[] = [
   },
   {
     name: "virtual machine calls",
-    reason: "vmcall, vmlaunch, vmresume, vmmcall, vmgexit, tdcall, seamcall...: control comes back to the next instruction",
+    reason:
+      "vmcall, vmlaunch, vmresume, vmmcall, vmgexit, tdcall, seamcall...: control comes back to the next instruction",
     aspects: ["flow"],
     applies: (fields) =>
       legacyOpcode(fields, MAP_0F, 0x01) &&
       [0xc1, 0xc2, 0xc3, 0xcc, 0xcd, 0xcf, 0xd4, 0xd8, 0xd9, 0xde].includes(fields!.modrm),
-  },
-  {
-    name: "xabort, xend",
-    reason: "RTM: only xbegin holds a target; xabort and xend go on, or abort to that target",
-    aspects: ["flow"],
-    applies: (fields) => legacyOpcode(fields, 0, 0xc6) || (legacyOpcode(fields, MAP_0F, 0x01) && fields!.modrm === 0xd5),
   },
   {
     name: "REX2",
@@ -167,7 +162,8 @@ export const EXCEPTIONS: readonly Exception[] = [
   },
   {
     name: "PadLock",
-    reason: "VIA's and Zhaoxin's manuals define 0f a6 and 0f a7 with ModRM.rm = 0; iced takes any rm, some only with rep",
+    reason:
+      "VIA's and Zhaoxin's manuals define 0f a6 and 0f a7 with ModRM.rm = 0; iced takes any rm, some only with rep",
     aspects: ["valid", "invalid"],
     applies: (_, bytes) => {
       const at = skipPrefixes(bytes);
@@ -252,4 +248,5 @@ export function disagreement(
   return null;
 }
 
-export const hex = (bytes: Uint8Array): string => [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join(" ");
+export const hex = (bytes: Uint8Array): string =>
+  [...bytes].map((byte) => byte.toString(16).padStart(2, "0")).join(" ");

@@ -6,8 +6,5 @@ import { test } from "node:test";
 import { TABLES, generateTables } from "../../tools/gen-opcodes.js";
 
 test("the generated tables are up to date", async () => {
-  assert.ok(
-    (await generateTables()) === readFileSync(TABLES, "utf8"),
-    "run: node --import tsx tools/gen-opcodes.ts",
-  );
+  assert.ok((await generateTables()) === readFileSync(TABLES, "utf8"), "run: node --import tsx tools/gen-opcodes.ts");
 });

@@ -25,7 +25,20 @@ export class Random {
 }
 
 const LEGACY_PREFIXES = [0x66, 0xf2, 0xf3, 0x67, 0x2e, 0x64, 0xf0];
-const INTRODUCTIONS = ["none", "none", "0f", "0f", "0f38", "0f3a", "vex", "vex", "evex", "evex", "xop", "rex2"] as const;
+const INTRODUCTIONS = [
+  "none",
+  "none",
+  "0f",
+  "0f",
+  "0f38",
+  "0f3a",
+  "vex",
+  "vex",
+  "evex",
+  "evex",
+  "xop",
+  "rex2",
+] as const;
 
 /** Fills `bytes` (16 or more) with what may be one instruction and random bytes after it. */
 export function fillRandomCode(random: Random, bytes: Uint8Array): void {
@@ -45,6 +58,8 @@ export function fillRandomCode(random: Random, bytes: Uint8Array): void {
   // vvvv = 1111 (no register) two times in three, or most encodings would be invalid for it alone.
   const vvvv = random.oneIn(3) ? random.next() & 0x78 : 0x78;
   switch (introduction) {
+    case "none":
+      return;
     case "0f":
       return put(0x0f);
     case "0f38":

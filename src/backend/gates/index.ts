@@ -128,8 +128,11 @@ export function emitGates(a: Assembler): void {
   // ---- start of the process
   a.global("textStart");
   a.global("_start");
+  // The kernel's stack becomes the program's, and is rewritten: the engine must not stand on it.
   a.mov(rdi, rsp);
   a.and(rsp, -16);
+  a.call("engine.prepare");
+  a.mov(rsp, inBlock(BLOCK_STACK_TOP));
   a.call("engine.start");
   a.push(FLAGS_AT_START);
   a.popfq();
@@ -212,11 +215,21 @@ export function emitGates(a: Assembler): void {
 
   // ---- the kernel's handler for every signal: rdi = signal, rsi = siginfo, rdx = ucontext, on the alternate stack
   a.global("gateSignal");
+  const signalReturn = a.label();
+  const deferredAtSignal = a.label();
   a.mov(rbx, rsp);
   a.call("engine.onSignal");
+  a.bind(signalReturn);
+  a.cmp(inBlock32(BLOCK_DEFERRED), 0);
+  a.global("gateSignalReturn"); // rbx: the kernel's frame, which holds the program's state from here on
+  a.jcc("ne", deferredAtSignal);
   a.lea(rsp, mem({ base: rbx, disp: 8 }));
   a.mov(eax, SYS_RT_SIGRETURN);
   a.syscall();
-  a.global("gateSignalRestorer");
+  a.global("gateSignalRestorer"); // also the end of gateSignalReturn's range
   a.ud2();
+  a.bind(deferredAtSignal);
+  a.mov(rdi, rbx);
+  a.call("engine.onDeferredAtSignal");
+  a.jmp(signalReturn);
 }

@@ -3,7 +3,7 @@
 import { adoptActions, newActions } from "../thread/actions";
 import { allocateBlock, armAlternateStack } from "../thread/areas";
 import { resetAlternateStack } from "../thread/alternate-stack";
-import { ThreadBlock, assertLayouts } from "../thread/block";
+import { ThreadBlock, assertLayouts, currentThread } from "../thread/block";
 import { frameBufferOf } from "../thread/deferred";
 import { UNBLOCKABLE, kernelMask } from "../thread/signal-frame";
 import { addressOf, isError, syscall0, syscall1, syscall2, syscall3, syscall5 } from "../kernel/calls";
@@ -76,6 +76,8 @@ const candidateHead = memory.data(400, 8);
 const scriptLine = memory.data(8, 8);
 const shown = memory.data(4352, 8);
 const searched = memory.data(8704, 8);
+/** The path that was found along PATH: AT_EXECFN points here. */
+const foundPath = memory.data(8704, 8);
 
 /** Strings that `#!` lines put in front, innermost first: each level adds at most two and a path. */
 const INSERTED_MAX: u32 = 24;
@@ -134,8 +136,8 @@ function environmentValue(stack: InitialStack, name: string): Address {
 }
 
 /** Opens the program as execvp would find it: along PATH unless its name has a slash. Gives KIND_* or -errno. */
-function openAlongPath(stack: InitialStack, candidate: Candidate, name: Address): i64 {
-  const size = copyString(shown, name, PATH_MAX);
+function openAlongPath(stack: InitialStack, line: CommandLine, candidate: Candidate): i64 {
+  const size = copyString(shown, line.path, PATH_MAX);
   if (size < 0) fail(0, "the program's path is too long", STATUS_NOT_FOUND);
   memory.copy(searched, shown, (size as usize) + 1);
   for (let i: isize = 0; i < size; i++) {
@@ -152,7 +154,11 @@ function openAlongPath(stack: InitialStack, candidate: Candidate, name: Address)
     if (at != searched) store<u8>(at++, 47);
     memory.copy(at, shown, (size as usize) + 1);
     const kind = openCandidate(candidate, AT_FDCWD, addressOf(searched));
-    if (!isError(kind)) return kind;
+    if (!isError(kind)) {
+      memory.copy(foundPath, searched, lengthOf(searched) + 1);
+      line.path = addressOf(foundPath);
+      return kind;
+    }
     if (kind == -EACCES) best = kind;
     if (peek8(path) == 0) return best;
     path++;
@@ -161,7 +167,7 @@ function openAlongPath(stack: InitialStack, candidate: Candidate, name: Address)
 
 /** From the path on the command line to an open ELF file, through `#!` lines. */
 function openProgram(stack: InitialStack, line: CommandLine, candidate: Candidate): void {
-  let kind = openAlongPath(stack, candidate, line.path);
+  let kind = openAlongPath(stack, line, candidate);
   if (isError(kind)) failWith(kind);
   let at = searched;
   let component = searched;
@@ -277,12 +283,21 @@ function describeProcess(image: Image, stack: ProgramStack): void {
   syscall2(SYS_PRCTL, PR_SET_NAME, addressOf(programName));
 }
 
-/** The first thread's block, and the engine's hold on its signals. */
-function adoptThread(line: CommandLine): ThreadBlock {
+/** Entry from the launcher's `_start`: memory for the first thread. The gate then changes to its engine stack. */
+export function prepare(rsp: Address): void {
+  assertLayouts();
+  const stack = changetype<InitialStack>(stackMemory);
+  readInitialStack(stack, rsp);
+  if ((auxiliaryValue(stack.auxiliary, AT_HWCAP2) & HWCAP2_FSGSBASE) == 0)
+    fail(0, "this processor or kernel has no FSGSBASE (Linux 5.9, Ivy Bridge or later)", STATUS_FAILED);
   const pointer = allocateBlock();
   if (pointer == 0) fail(0, "no memory for the engine", STATUS_FAILED);
-  const thread = changetype<ThreadBlock>(pointer);
   writeGsBase(addressOf(pointer));
+}
+
+/** The engine's hold on the first thread and its signals. */
+function adoptThread(line: CommandLine): ThreadBlock {
+  const thread = currentThread();
   thread.pid = syscall0(SYS_GETPID) as u32;
   thread.tid = syscall0(SYS_GETTID) as u32;
   thread.actions = newActions() as u32;
@@ -293,15 +308,11 @@ function adoptThread(line: CommandLine): ThreadBlock {
   return thread;
 }
 
-/** Entry from the launcher's `_start`: `rsp` is what the kernel gave. The gate then enters the program. */
-export function start(rsp: Address): void {
-  assertLayouts();
+/** What `_start` calls on the engine stack. The gate then enters the program. */
+export function start(): void {
   const stack = changetype<InitialStack>(stackMemory);
-  readInitialStack(stack, rsp);
   const line = changetype<CommandLine>(lineMemory);
   readCommandLine(stack, line);
-  if ((auxiliaryValue(stack.auxiliary, AT_HWCAP2) & HWCAP2_FSGSBASE) == 0)
-    fail(0, "this processor or kernel has no FSGSBASE (Linux 5.9, Ivy Bridge or later)", STATUS_FAILED);
   const thread = adoptThread(line);
   createDispatchTable();
 

@@ -121,9 +121,12 @@ function writeFrame(thread: ThreadBlock, action: Action, info: usize, context: C
   return frame;
 }
 
-/** The program dies by this signal, natively: kernel, core dump and parent see the program's state. */
-function dieBy(thread: ThreadBlock, signal: u32, info: usize, context: Context): void {
-  reportFatalSignal(thread, signal);
+/**
+ * The kernel's default action, natively: core dump and parent see the program's state. That of the engine's signals is
+ * always death; another signal comes here when its handler was taken away while it was on its way.
+ */
+function takeDefaultAction(thread: ThreadBlock, signal: u32, info: usize, context: Context): void {
+  if (ENGINE_SIGNALS & signalBit(signal)) reportFatalSignal(thread, signal);
   const code = load<i32>(info, SIGINFO_CODE);
   installPlain(signal, SIG_DFL, frameBufferOf(thread));
   context.sigmask = kernelMask(thread.programMask) & ~signalBit(signal);
@@ -144,7 +147,7 @@ function forceSegv(thread: ThreadBlock, signal: u32, context: Context): void {
   memory.fill(info, 0, SIGINFO_SIZE);
   store<u32>(info, SIGSEGV, SIGINFO_SIGNO);
   store<i32>(info, SI_KERNEL, SIGINFO_CODE);
-  if (signal == SIGSEGV || thread.programMask & signalBit(SIGSEGV)) dieBy(thread, SIGSEGV, info, context);
+  if (signal == SIGSEGV || thread.programMask & signalBit(SIGSEGV)) takeDefaultAction(thread, SIGSEGV, info, context);
   else deliver(thread, SIGSEGV, info, context);
 }
 
@@ -170,13 +173,13 @@ export function deliver(thread: ThreadBlock, signal: u32, info: usize, context: 
   unlockEngine();
 
   if (blocked && (ENGINE_SIGNALS & bit) != 0) {
-    if (synchronous) dieBy(thread, signal, info, context);
+    if (synchronous) takeDefaultAction(thread, signal, info, context);
     else holdPending(thread, signal, info);
     return;
   }
   if (action.handler == SIG_IGN && !synchronous) return;
   if (action.handler <= SIG_IGN) {
-    dieBy(thread, signal, info, context);
+    takeDefaultAction(thread, signal, info, context);
     return;
   }
 

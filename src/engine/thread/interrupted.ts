@@ -20,9 +20,12 @@ import {
   gateNativeEnd,
   gateReturn,
   gateReturnEnd,
+  gateSignalRestorer,
+  gateSignalReturn,
   gateSyscall,
   gateSyscallOnEngineStack,
 } from "../gates";
+import { memoryBase } from "../process";
 import { isIsland } from "../patch/outpost";
 import { stateInTrampoline } from "../patch/interrupted-trampoline";
 import { isInArea } from "./areas";
@@ -54,12 +57,12 @@ export function loadGateFrame(thread: ThreadBlock, context: Context): void {
   context.rsp = frame.rsp;
 }
 
-/** Takes the return frame's state over into the context of a signal that arrived just before its rt_sigreturn. */
-function loadReturnFrame(thread: ThreadBlock, context: Context): void {
+/** Takes a frame's state over into the context of a signal that arrived just before the frame's rt_sigreturn. */
+function loadFrame(thread: ThreadBlock, context: Context, frame: usize): void {
   const stackPointer = context.ss_sp;
   const stackSize = context.ss_size;
   const stackFlags = context.ss_flags;
-  memory.copy(changetype<usize>(context), returnFrameOf(thread) + FRAME_CONTEXT_OFFSET, CONTEXT_SIZE);
+  memory.copy(changetype<usize>(context), frame + FRAME_CONTEXT_OFFSET, CONTEXT_SIZE);
   context.ss_sp = stackPointer;
   context.ss_size = stackSize;
   context.ss_flags = stackFlags;
@@ -73,7 +76,12 @@ function loadReturnFrame(thread: ThreadBlock, context: Context): void {
 export function toProgramState(thread: ThreadBlock, context: Context): bool {
   if (isInArea(thread, context.rsp)) {
     if (context.rip >= gateReturn() && context.rip < gateReturnEnd()) {
-      loadReturnFrame(thread, context);
+      loadFrame(thread, context, returnFrameOf(thread));
+      thread.temporaryMaskSet = 0;
+      return true;
+    }
+    if (context.rip >= gateSignalReturn() && context.rip < gateSignalRestorer()) {
+      loadFrame(thread, context, (context.rbx - memoryBase()) as usize);
       thread.temporaryMaskSet = 0;
       return true;
     }

@@ -2,7 +2,7 @@
 // its mask and xstate in one instant. The gate that does so is `gateReturn` in src/backend/gates.
 
 import { ALTERNATE_STACK_OFFSET, ALTERNATE_STACK_SIZE } from "../../abi/thread-block";
-import { threadPointer } from "../process";
+import { memoryBase, threadPointer } from "../process";
 import { addressOf } from "../kernel/calls";
 import { gateNative } from "../gates";
 import { ThreadBlock, areaOf, gateFrameOf, returnFrameOf } from "./block";
@@ -52,6 +52,14 @@ export function onDeferredAtExit(): void {
 export function onDeferredAtReturn(): void {
   const thread = changetype<ThreadBlock>(threadPointer());
   const context = returnContextOf(thread);
+  keepFpstateOf(thread, context);
+  deliverDeferred(thread, context);
+}
+
+/** At the signal gate's end with signals deferred: `frame` is the process address of the kernel's frame. */
+export function onDeferredAtSignal(frame: u64): void {
+  const thread = changetype<ThreadBlock>(threadPointer());
+  const context = changetype<Context>(((frame - memoryBase()) as usize) + FRAME_CONTEXT_OFFSET);
   keepFpstateOf(thread, context);
   deliverDeferred(thread, context);
 }

@@ -131,9 +131,10 @@ export function decode(pointer: usize, available: u32, instruction: usize): u32 
   }
   if (mandatory == 0 && prefixes & PREFIX_OPERAND_SIZE) mandatory = 1;
   i.prefixes = prefixes as u16;
-  i.mandatoryPrefix = mandatory as u8;
   i.rex = rex as u8;
-  store<u32>(instruction, 0, offsetof<Instruction>("vvvv") as usize);
+  i.vvvv = 0;
+  i.rexHigh = 0;
+  i.evex = 0;
   i.mandatoryPrefix = mandatory as u8;
 
   let map: u32 = MAP_ONE_BYTE;
@@ -231,7 +232,7 @@ function decodeEvex(pointer: usize, at: usize, end: usize, i: Instruction): u32 
   const w = p1 >> 7;
   i.encoding = ENCODING_EVEX;
   i.rex = (REX_PRESENT | (w << 3) | ((p0 >> 5) ^ 7)) as u8;
-  i.rexHigh = ((((p0 >> 4) & 1) ^ 1) << 2 | (((p1 >> 2) & 1) ^ 1) << 1 | ((p0 >> 3) & 1)) as u8;
+  i.rexHigh = (((((p0 >> 4) & 1) ^ 1) << 2) | ((((p1 >> 2) & 1) ^ 1) << 1) | ((p0 >> 3) & 1)) as u8;
   i.vvvv = ((((p1 >> 3) & 15) ^ 15) | ((((p2 >> 3) & 1) ^ 1) << 4)) as u8;
   i.evex = p2 as u8;
   i.mandatoryPrefix = pp as u8;
@@ -337,16 +338,12 @@ function decodeForm(
   return finish(pointer, at + immSize + imm2Size, end, i);
 }
 
-// @ts-ignore: decorator
-@inline
 function finish(pointer: usize, at: usize, end: usize, i: Instruction): u32 {
   if (at > end) return 0;
   i.length = (at - pointer) as u8;
   return (at - pointer) as u32;
 }
 
-// @ts-ignore: decorator
-@inline
 function noMemoryOperand(i: Instruction): void {
   i.sib = 0;
   i.hasSib = 0;
@@ -381,8 +378,6 @@ function readOperand(pointer: usize, at: usize, end: usize, i: Instruction): usi
 }
 
 /** EVEX map 4: there b is APX's ND, and L'L stays what it is. */
-// @ts-ignore: decorator
-@inline
 function apxPage(): u32 {
   return load<u8>(PAGE_OF_MAP + (((ENCODING_EVEX as u32) << 4) | 4));
 }
@@ -414,7 +409,7 @@ function isLegal(i: Instruction, attributes: u32): bool {
   if (!(attributes & ATTRIBUTE_VVVV) && (attributes & ATTRIBUTE_VSIB ? vvvv & 15 : vvvv) != 0) return false;
 
   if (attributes & ATTRIBUTE_DISTINCT_GATHER) {
-    let vectorIndex = ((i.sib >> 3) & 7) | ((rex & REX_X) << 2);
+    const vectorIndex = ((i.sib >> 3) & 7) | ((rex & REX_X) << 2);
     if (i.encoding == ENCODING_EVEX) return reg != (vectorIndex | (vvvv & 16));
     return reg != vectorIndex && reg != vvvv && vectorIndex != vvvv;
   }

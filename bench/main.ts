@@ -1,0 +1,48 @@
+// `npm run bench -- NAME... [--rounds N] [--json]`: runs the named benchmarks and prints a table for each.
+
+import { cpus } from "node:os";
+import { parseArgs } from "node:util";
+import type { Benchmark, Report } from "./benchmark.js";
+import { gate } from "./gate.js";
+import { start } from "./start.js";
+
+const benchmarks: readonly Benchmark[] = [gate, start];
+
+function usage(): never {
+  console.error("usage: npm run bench -- NAME... [--rounds N] [--json]\n");
+  for (const { name, description } of benchmarks) console.error(`  ${name.padEnd(8)}${description}`);
+  process.exit(2);
+}
+
+function formatTable({ unit, results }: Report): string {
+  const rows = [
+    ["", `median, ${unit}`, "least", "ratio"],
+    ...results.map(({ name, median, min, ratio }) => [name, median.toFixed(2), min.toFixed(2), ratio.toFixed(3)]),
+  ];
+  const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
+  return rows
+    .map((row) =>
+      row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))).join("  "),
+    )
+    .join("\n");
+}
+
+const { values, positionals } = parseArgs({
+  options: { rounds: { type: "string" }, json: { type: "boolean", default: false } },
+  allowPositionals: true,
+});
+const rounds = values.rounds === undefined ? null : Number(values.rounds);
+if (rounds !== null && !(Number.isInteger(rounds) && rounds > 0)) usage();
+if (positionals.length === 0) usage();
+for (const name of positionals) {
+  const benchmark = benchmarks.find((candidate) => candidate.name === name);
+  if (benchmark === undefined) usage();
+  const report = benchmark.run({ rounds });
+  if (values.json) {
+    console.log(JSON.stringify({ name, ...report }));
+    continue;
+  }
+  console.log(`\n${name}: ${benchmark.description}\n\n${formatTable(report)}\n`);
+  for (const note of report.notes) console.log(`  ${note}`);
+  console.log(`  ${cpus()[0]?.model ?? "unknown processor"}, ${cpus().length} processors`);
+}

@@ -1,0 +1,43 @@
+// Programs that benchmarks need: C files in bench/programs, built with gcc when first used; and what else is installed.
+
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { basename, join } from "node:path";
+import { packageRoot } from "../src/host/package-root.js";
+
+export const flicker = join(packageRoot, "bin/flicker");
+
+/** The native launcher, as `flicker path` prints it. */
+export function launcherPath(): string {
+  return execFileSync(flicker, ["path"], { encoding: "utf8" }).trimEnd();
+}
+
+const built = new Map<string, string>();
+let folder: string | null = null;
+
+/** Compiles bench/programs/NAME.c and gives the executable's path; it is removed when the process ends. */
+export function buildTarget(name: string): string {
+  const done = built.get(name);
+  if (done !== undefined) return done;
+  if (folder === null) {
+    const made = mkdtempSync(join(tmpdir(), "flicker-bench-"));
+    process.on("exit", () => rmSync(made, { recursive: true, force: true }));
+    folder = made;
+  }
+  const output = join(folder, basename(name));
+  execFileSync("gcc", ["-O2", "-o", output, join(packageRoot, "bench/programs", `${name}.c`)], { stdio: "inherit" });
+  built.set(name, output);
+  return output;
+}
+
+/** Standard output of a command that must succeed. */
+export function outputOf(command: readonly string[]): string {
+  const [file, ...args] = command;
+  if (file === undefined) throw new Error("no command");
+  return execFileSync(file, args, { encoding: "utf8", maxBuffer: 1 << 26, stdio: ["ignore", "pipe", "inherit"] });
+}
+
+export function isInstalled(command: string): boolean {
+  return spawnSync(command, ["--version"], { stdio: "ignore" }).error === undefined;
+}

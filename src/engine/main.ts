@@ -25,7 +25,10 @@ export function onCloneReturn(): u32 {
   return afterClone(thread, gateFrameOf(thread));
 }
 
-/** The kernel delivered a signal: process addresses of its siginfo and ucontext, on the engine's alternate stack. */
-export function onSignal(signal: u32, info: u64, context: u64): void {
-  handleSignal(signal, info, context);
+/**
+ * The kernel delivered a signal: process addresses of its siginfo and ucontext, on the engine's alternate stack.
+ * @returns 1 when the kernel's frame holds a state of the program's, 0 when it leads back into the engine
+ */
+export function onSignal(signal: u32, info: u64, context: u64): u32 {
+  return handleSignal(signal, info, context) ? 1 : 0;
 }

@@ -17,7 +17,7 @@ const PATH_MAX: usize = 4096;
 export let followExec: bool = true;
 /** Every site gets a trap, whatever fits: to test traps, and to see what they cost. */
 export let onlyTraps: bool = false;
-export let statsMode: u32 = STATS_NONE;
+export let statsMode: u32 = 0; // STATS_NONE
 /** Zero-terminated absolute path, or empty for standard error. */
 export const statsFile = memory.data(4096, 8);
 

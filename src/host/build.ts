@@ -6,9 +6,6 @@
 
 import { mkdirSync, statSync } from "node:fs";
 import { join } from "node:path";
-import { buildLauncher } from "../backend/build-launcher.js";
-import { compileAssemblyScript } from "../backend/compile-assemblyscript.js";
-import { emitGates } from "../backend/gates/index.js";
 import { sha256 } from "./cache.js";
 import { hashInputs, isUpToDate, productsOf } from "./products.js";
 import { writeAtomically } from "./write-atomically.js";
@@ -23,6 +20,10 @@ export interface Executable {
  * @throws CompileError of the AssemblyScript compiler, or the backend's errors
  */
 export async function compileLauncher(root: string): Promise<Executable> {
+  // The compilers take longer to load than it takes to see that nothing has to be built.
+  const { compileAssemblyScript } = await import("../backend/compile-assemblyscript.js");
+  const { buildLauncher } = await import("../backend/build-launcher.js");
+  const { emitGates } = await import("../backend/gates/index.js");
   const wasm = await compileAssemblyScript(join(root, "src/engine/main.ts"), root);
   return { wasm, launcher: buildLauncher(wasm, emitGates) };
 }

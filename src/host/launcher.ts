@@ -1,16 +1,15 @@
 // Where the native launcher is, for commands that need it and for bin/flicker when it is missing.
 
 import { existsSync } from "node:fs";
+import { compileLauncher } from "./build.js";
 import { isIntact, LauncherCache, sha256 } from "./cache.js";
 import { hashInputs, productsOf } from "./products.js";
 
 /** A launcher that cannot be had, as one line for the user. */
 export class LauncherError extends Error {}
 
-/** Loads the compilers only when something has to be built: that takes longer than everything else here. */
 async function compile(root: string): Promise<Uint8Array> {
   try {
-    const { compileLauncher } = await import("./build.js");
     return (await compileLauncher(root)).launcher;
   } catch (error) {
     throw new LauncherError(`the launcher cannot be built: ${(error as Error).message}`, { cause: error });

@@ -12,7 +12,7 @@ import { join, relative } from "node:path";
 import { isIntact } from "./cache.js";
 
 /** Folders and files whose content decides what comes out. The compilers' versions stand for the compilers. */
-const INPUTS = [
+const LAUNCHER_INPUTS = [
   "src/abi",
   "src/backend",
   "src/engine",
@@ -43,7 +43,7 @@ function filesUnder(path: string): string[] {
 }
 
 /** One hash over the names and contents of all inputs. */
-export function hashInputs(root: string, inputs: readonly string[] = INPUTS): string {
+export function hashInputs(root: string, inputs: readonly string[] = LAUNCHER_INPUTS): string {
   const hash = createHash("sha256");
   for (const file of inputs.flatMap((input) => filesUnder(join(root, input)))) {
     const content = readFileSync(file);

@@ -44,7 +44,7 @@ import {
 } from "../../src/backend/x64/assembler.js";
 
 const formatter = new iced.Formatter(iced.FormatterSyntax.Gas);
-formatter.showMnemonicSizeSuffix = false;
+formatter.gasShowMnemonicSizeSuffix = false;
 formatter.spaceAfterOperandSeparator = false;
 formatter.uppercaseHex = false;
 formatter.smallHexNumbersInDecimal = false;

@@ -1,25 +1,49 @@
 // Finds the targets of test/programs and their cases in the sources themselves: `CASE(name)` makes a case, the comment
-// `variants: dynamic static ...` says how the target is linked. Adding a case to a target needs no code here.
+// `variants: dynamic static ...` says how the target is linked (`#` in assembly). Adding a case to a target needs no code here.
 import { readdirSync, readFileSync } from "node:fs";
-import { join } from "node:path";
-import { programsDirectory, type Variant, variants } from "../support/build-program.js";
+import { basename, extname, join } from "node:path";
+import { buildProgram, programsDirectory, type Variant, variants } from "../support/build-program.js";
+import type { Scenario } from "./differential.js";
 
-export interface Target {
-  source: string;
-  variants: Variant[];
-  cases: string[];
+/** A scenario that is prepared only when it runs: its program must be built first. */
+export interface TargetCase {
+  name: string;
+  scenario: () => Promise<Scenario>;
 }
 
-export function findTargets(): Target[] {
-  return readdirSync(programsDirectory)
-    .filter((name) => name.endsWith(".c"))
-    .sort()
-    .map((source) => {
-      const text = readFileSync(join(programsDirectory, source), "utf8");
-      const cases = [...text.matchAll(/^CASE\((\w+)\)/gm)].map((match) => match[1]!);
-      const names = text.match(/^\/\/ variants: (.*)$/m)?.[1]?.split(" ") ?? [];
-      for (const name of names) if (!(name in variants)) throw new Error(`${source}: no variant ${name}`);
-      return { source, variants: names as Variant[], cases };
-    })
-    .filter((target) => target.cases.length > 0);
+export function targetCases(): TargetCase[] {
+  return readdirSync(programsDirectory).sort().flatMap(casesOf);
+}
+
+function casesOf(source: string): TargetCase[] {
+  if (!/\.(c|S|go)$/.test(source)) return [];
+  const text = readFileSync(join(programsDirectory, source), "utf8");
+  const declared = text.match(/^(?:\/\/|#) variants: (.*)$/m)?.[1]?.split(" ") ?? [];
+  const cases = [...text.matchAll(/^CASE\((\w+)\)/gm)].map((match) => match[1]!);
+  // A target without cases is one test as a whole.
+  const runs = cases.length > 0 ? cases : [null];
+  return declared.flatMap((variant) => {
+    if (!isVariant(variant)) throw new Error(`${source}: no variant ${variant}`);
+    return runs.map((run) => targetCase(source, variant, run));
+  });
+}
+
+function targetCase(source: string, variant: Variant, run: string | null): TargetCase {
+  const target = basename(source, extname(source));
+  const name = [target, run, `(${variant})`].filter((part) => part !== null).join(" ");
+  const scenario = async (): Promise<Scenario> => {
+    const program = await buildProgram(source, variant);
+    return {
+      name,
+      command: run === null ? [program] : [program, run],
+      stdin: "first line\nsecond line\n",
+      processes: { [target]: 1 },
+      nativeStatus: null,
+    };
+  };
+  return { name, scenario };
+}
+
+function isVariant(name: string): name is Variant {
+  return name in variants;
 }

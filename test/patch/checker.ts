@@ -79,7 +79,8 @@ class Checker {
       if (!jumps) return out;
       if (out.includes(target)) return out; // a loop of the program's own
       out.push(target);
-      // An old start whose bytes are as they were is the program again.
+      // The program's own jumps may lead anywhere. An old start whose bytes are as they were is the program again.
+      if (this.patched.process.protectionAt(target) !== (PROT_READ | PROT_EXEC)) return out;
       if (this.isInCode(target) && this.isUnchanged(target)) return out;
     }
     return this.fail("jumps without end", address);

@@ -26,7 +26,7 @@ export class Random {
   }
 }
 
-/** `rr` is a random byte, `ss` a small signed one. */
+/** `rr` is a random byte; `ss` is a rel8 and `tt tt tt tt` a rel32 to an instruction. */
 const INSTRUCTIONS = [
   "0f 05", // syscall
   "0f 05",
@@ -59,14 +59,14 @@ const INSTRUCTIONS = [
   "c5 f8 28 05 rr rr 00 00", // vmovaps rr(%rip),%xmm0
   "74 ss", // je
   "75 ss", // jne
-  "0f 84 rr rr 00 00", // je rel32
+  "0f 84 tt tt tt tt", // je rel32
   "eb ss", // jmp
-  "e9 rr rr 00 00", // jmp rel32
+  "e9 tt tt tt tt", // jmp rel32
   "e2 ss", // loop
   "e3 ss", // jrcxz
   "67 e3 ss", // jecxz
-  "c7 f8 rr rr 00 00", // xbegin
-  "e8 rr rr 00 00", // call
+  "c7 f8 tt tt tt tt", // xbegin
+  "e8 tt tt tt tt", // call
   "ff d0", // call *%rax
   "ff 15 rr rr 00 00", // call *rr(%rip)
   "ff e0", // jmp *%rax
@@ -88,13 +88,22 @@ export interface RandomCode {
 export function randomCode(random: Random, size: number): RandomCode {
   const bytes: number[] = [];
   const starts: number[] = [];
+  const branches: { offset: number; size: 1 | 4 }[] = [];
   while (bytes.length < size) {
     starts.push(bytes.length);
-    for (const text of random.pick(INSTRUCTIONS).split(" ")) {
-      if (text === "rr") bytes.push(random.below(256));
-      else if (text === "ss") bytes.push(random.below(256));
-      else bytes.push(parseInt(text, 16));
+    const texts = random.pick(INSTRUCTIONS).split(" ");
+    if (texts.includes("ss")) branches.push({ offset: bytes.length + texts.indexOf("ss"), size: 1 });
+    if (texts.includes("tt")) branches.push({ offset: bytes.length + texts.indexOf("tt"), size: 4 });
+    for (const text of texts) {
+      const isFixed = /^[0-9a-f]+$/.test(text);
+      bytes.push(isFixed ? parseInt(text, 16) : random.below(256));
     }
+  }
+  for (const branch of branches) {
+    const next = branch.offset + branch.size;
+    const targets = branch.size === 4 ? starts : starts.filter((start) => start >= next - 128 && start <= next + 127);
+    const distance = random.pick(targets) - next;
+    for (let i = 0; i < branch.size; i++) bytes[branch.offset + i] = (distance >> (8 * i)) & 0xff;
   }
   return { bytes: Uint8Array.from(bytes), starts };
 }

@@ -1,4 +1,5 @@
 // The smallest stripped Go program, with a goroutine and a channel.
+// variants: go
 package main
 
 import "fmt"

@@ -68,7 +68,8 @@ export class SimulatedProcess {
   calls: Call[] = [];
   /** What the engine wrote to file descriptor 2. */
   stderr = "";
-  private readonly pages = new Map<bigint, Page>();
+  /** By page number: below 2^52, so a number is exact. */
+  private readonly pages = new Map<number, Page>();
   private failIn = 0;
   private failWith = ENOMEM;
   /** Where mmap without an address looks from, downwards. */
@@ -84,7 +85,7 @@ export class SimulatedProcess {
   /** Maps [start, start + size), whatever is there. */
   map(start: bigint, size: number | bigint, protection: number, contents?: Uint8Array): void {
     for (let at = start & ~(PAGE - 1n); at < start + BigInt(size); at += PAGE) {
-      this.pages.set(at / PAGE, { bytes: new Uint8Array(PAGE_SIZE), protection });
+      this.pages.set(pageOf(at), { bytes: new Uint8Array(PAGE_SIZE), protection });
     }
     if (contents) this.overwrite(start, contents);
   }
@@ -106,26 +107,27 @@ export class SimulatedProcess {
   }
 
   protectionAt(address: bigint): number | undefined {
-    return this.pages.get(address / PAGE)?.protection;
+    return this.pages.get(pageOf(address))?.protection;
   }
 
   mappings(): Mapping[] {
-    const numbers = [...this.pages.keys()].sort((a, b) => (a < b ? -1 : a > b ? 1 : 0));
+    const numbers = [...this.pages.keys()].sort((a, b) => a - b);
     const out: Mapping[] = [];
     for (const number of numbers) {
       const protection = this.pages.get(number)!.protection;
       const last = out[out.length - 1];
-      if (last && last.end === number * PAGE && last.protection === protection) last.end += PAGE;
-      else out.push({ start: number * PAGE, end: (number + 1n) * PAGE, protection });
+      const start = BigInt(number) * PAGE;
+      if (last && last.end === start && last.protection === protection) last.end += PAGE;
+      else out.push({ start, end: start + PAGE, protection });
     }
     return out;
   }
 
-  /** A copy of everything that is mapped, to compare with later. */
+  /** A copy of everything that is mapped, by page address, to compare with later. */
   snapshot(): Map<bigint, { bytes: string; protection: number }> {
     const out = new Map<bigint, { bytes: string; protection: number }>();
     for (const [number, page] of this.pages) {
-      out.set(number, { bytes: Buffer.from(page.bytes).toString("latin1"), protection: page.protection });
+      out.set(BigInt(number) * PAGE, { bytes: Buffer.from(page.bytes).toString("latin1"), protection: page.protection });
     }
     return out;
   }
@@ -154,7 +156,7 @@ export class SimulatedProcess {
         done += count;
         continue;
       }
-      const page = this.pages.get(at / PAGE);
+      const page = this.pages.get(pageOf(at));
       if (!page || (page.protection & needed) !== needed) return done;
       const from = Number(at % PAGE);
       const count = Math.min(size - done, PAGE_SIZE - from);
@@ -201,7 +203,7 @@ export class SimulatedProcess {
   // ---- System calls
 
   private isFree(start: bigint, size: bigint): boolean {
-    for (let at = start / PAGE; at < (start + size) / PAGE; at++) if (this.pages.has(at)) return false;
+    for (let at = start / PAGE; at < (start + size) / PAGE; at++) if (this.pages.has(Number(at))) return false;
     return true;
   }
 
@@ -211,7 +213,7 @@ export class SimulatedProcess {
   }
 
   private unmap(start: bigint, size: bigint): void {
-    for (let at = start; at < start + size; at += PAGE) this.pages.delete(at / PAGE);
+    for (let at = start; at < start + size; at += PAGE) this.pages.delete(pageOf(at));
   }
 
   private mmap(address: bigint, length: bigint, protection: bigint, flags: bigint): bigint {
@@ -229,7 +231,7 @@ export class SimulatedProcess {
       if (start < 0n) return start;
     }
     for (let at = start; at < start + size; at += PAGE) {
-      this.pages.set(at / PAGE, { bytes: new Uint8Array(PAGE_SIZE), protection: Number(protection) });
+      this.pages.set(pageOf(at), { bytes: new Uint8Array(PAGE_SIZE), protection: Number(protection) });
     }
     return start;
   }
@@ -237,7 +239,7 @@ export class SimulatedProcess {
   private mprotect(start: bigint, size: bigint, protection: bigint): bigint {
     if (start % PAGE !== 0n) return EINVAL;
     for (let at = start; at < start + size; at += PAGE) {
-      const page = this.pages.get(at / PAGE);
+      const page = this.pages.get(pageOf(at));
       if (!page) return ENOMEM;
       if (Number(protection) & PROT_WRITE && Number(protection) & PROT_EXEC) throw new Fault("W^X is broken (I5)");
       page.protection = Number(protection);
@@ -251,12 +253,12 @@ export class SimulatedProcess {
     if (old < target + newSize && target < old + oldSize) return EINVAL;
     const moved: Page[] = [];
     for (let at = old; at < old + oldSize; at += PAGE) {
-      const page = this.pages.get(at / PAGE);
+      const page = this.pages.get(pageOf(at));
       if (!page) throw new Fault(`mremap of ${hex(at)}, which is not mapped`);
       moved.push(page);
     }
     this.unmap(old, oldSize);
-    moved.forEach((page, i) => this.pages.set(target / PAGE + BigInt(i), page));
+    moved.forEach((page, i) => this.pages.set(pageOf(target) + i, page));
     return target;
   }
 
@@ -338,6 +340,10 @@ export class SimulatedProcess {
       fence: () => {},
     };
   }
+}
+
+function pageOf(address: bigint): number {
+  return Number(address / PAGE);
 }
 
 function hex(address: bigint): string {

@@ -126,7 +126,6 @@ export function emitGates(a: Assembler): void {
   const afterClone = a.label();
 
   // ---- start of the process
-  a.global("textStart");
   a.global("_start");
   // The kernel's stack becomes the program's, and is rewritten: the engine must not stand on it.
   a.mov(rdi, rsp);
@@ -218,11 +217,15 @@ export function emitGates(a: Assembler): void {
   const signalReturn = a.label();
   const deferredAtSignal = a.label();
   a.mov(rbx, rsp);
+  const intoEngine = a.label();
   a.call("engine.onSignal");
+  a.test(eax, eax);
+  a.jcc("e", intoEngine); // the engine goes on, and delivers on its way out
   a.bind(signalReturn);
   a.cmp(inBlock32(BLOCK_DEFERRED), 0);
   a.global("gateSignalReturn"); // rbx: the kernel's frame, which holds the program's state from here on
   a.jcc("ne", deferredAtSignal);
+  a.bind(intoEngine);
   a.lea(rsp, mem({ base: rbx, disp: 8 }));
   a.mov(eax, SYS_RT_SIGRETURN);
   a.syscall();

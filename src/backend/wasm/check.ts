@@ -1,5 +1,5 @@
 // Build gates: what a module must not contain to become part of a launcher. V8 would run all of it; the native engine
-// has no growing memory, no start function, no floating point and only the imports that the backend compiles in place.
+// has no growing memory, nothing that runs before it starts, no floating point and only the imports that the backend compiles in place.
 // Each refusal names the function or import, because the cause is a line of source that looks harmless.
 
 import { decodeFunction, type FunctionBody } from "./function-body.js";
@@ -14,9 +14,6 @@ export type KnownImport = (module: string, name: string) => FunctionType | null;
  * @throws WasmError naming what is refused and where
  */
 export function checkModule(module: Module, knownImport: KnownImport): FunctionBody[] {
-  if (module.start !== null) {
-    throw new WasmError("wasm: the module has a start function: some global's initialiser is not a constant");
-  }
   for (const { module: from, name, kind, type } of module.imports) {
     const known = kind === "function" ? knownImport(from, name) : null;
     if (known === null || type === null) throw new WasmError(`wasm: import of ${kind} ${from}.${name} is not known`);
@@ -50,6 +47,32 @@ export function checkModule(module: Module, knownImport: KnownImport): FunctionB
       refuse(type, `function ${wasm.name}`);
     return decodeFunction(module, wasm);
   });
+}
+
+/**
+ * The module without its start function, when that does no more than give globals constant values: AssemblyScript makes
+ * one for initialisers such as `let a: u64 = SOME_CONSTANT`, whose values can as well be in the globals from the start.
+ * @throws WasmError when the start function does anything else
+ */
+export function foldStart(module: Module): Module {
+  if (module.start === null) return module;
+  const wasm = module.functions[module.start - module.importedFunctions.length];
+  if (wasm === undefined) throw new WasmError("wasm: the start function is an import");
+  const { instructions } = decodeFunction(module, wasm);
+  const globals = [...module.globals];
+  for (let i = 0; instructions[i]?.name !== "end"; i += 2) {
+    const [constant, set] = instructions.slice(i, i + 2);
+    const value = constant?.name === "i32.const" ? BigInt(constant.index) : constant?.value;
+    const global = globals[set?.index ?? -1];
+    if (!/^i(32|64)\.const$/.test(constant?.name ?? "") || set?.name !== "global.set" || global === undefined) {
+      throw new WasmError(
+        `wasm: the module has a start function, whose instruction ${i} is ${constant?.name}: ` +
+          "the initialiser of some global is no constant (a new, an array literal, a call)",
+      );
+    }
+    globals[set.index] = { ...global, initial: value as bigint };
+  }
+  return { ...module, globals, start: null };
 }
 
 function refuse(type: string, where: string): void {

@@ -222,7 +222,7 @@ function compare(c: FunctionCompiler, condition: Condition): void {
 }
 
 function equalsZero(c: FunctionCompiler): void {
-  c.pushCondition(c.popCondition() === "ne" ? "e" : "ne");
+  c.pushCondition(negate(c.popCondition()));
 }
 
 function multiply(c: FunctionCompiler, type: Type): void {

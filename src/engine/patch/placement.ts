@@ -67,8 +67,8 @@ let pending: usize = 0;
 let outOfMemory: bool = false;
 
 // What the plan under way asked for.
-let planLow: i64 = ADDRESS_MIN;
-let planHigh: i64 = ADDRESS_END;
+let planLow: i64 = 0;
+let planHigh: i64 = 0;
 let planCookie: usize = 0;
 
 export function resetPlacement(): void {

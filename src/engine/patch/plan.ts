@@ -26,6 +26,7 @@ import { allocateTemporary, releaseTemporary, temporaryMark } from "./arena";
 import { Cluster, decodeAt } from "./cluster";
 import { LOCK_PENDING, lock } from "./locks";
 import { boundSites, isOutOfMemory, newestRecord, resetPlacement, setCookie, takeRecords, undoTo } from "./placement";
+import { DISTANCE_MAX } from "./reach";
 import { RELAY, Record, SITE, STUB, originalBytes, publish } from "./record";
 import { RELOCATED_MAX, JUMP_SIZE, doneOffset, emitJump, endsFlow, relocate } from "./relocate";
 import { FLOW_LOOP } from "../x86/instruction";
@@ -51,7 +52,7 @@ const PLAN_NONE: u32 = 0;
 const PLAN_OPEN: u32 = 1;
 const PLAN_COMMITTED: u32 = 2;
 
-let state: u32 = PLAN_NONE;
+let state: u32 = 0; // PLAN_NONE
 let trampolineSize: u32 = 0;
 let emitIndex: u32 = 0;
 let memoryMark: usize = 0;
@@ -145,7 +146,12 @@ function emitVictim(record: Record): u32 {
 
 function emitSite(record: Record): u32 {
   let resume = record.original + (record.length as u64);
-  if (record.companion != 0) resume = changetype<Record>(record.companion).address;
+  if (record.companion != 0) {
+    // Both are in reach of the site, but one may lie far below it and the other far above.
+    const successor = changetype<Record>(record.companion).address;
+    const distance = (successor - record.address) as i64;
+    if (distance >= -DISTANCE_MAX && distance <= DISTANCE_MAX) resume = successor;
+  }
   return call_indirect<u32>(emitIndex, buffer, changetype<usize>(record), resume);
 }
 

@@ -45,22 +45,24 @@ function isFault(signal: u32): bool {
 /**
  * Handles one signal: changes the kernel's frame so that its rt_sigreturn goes where the program must go on.
  * @param infoAddress process address of the siginfo, @param contextAddress of the ucontext; both in engine memory
+ * @returns false when the thread goes on inside the engine
  */
-export function onSignal(signal: u32, infoAddress: u64, contextAddress: u64): void {
+export function onSignal(signal: u32, infoAddress: u64, contextAddress: u64): bool {
   const info = (infoAddress - memoryBase()) as usize;
   const context = changetype<Context>((contextAddress - memoryBase()) as usize);
   if ((signal == SIGSEGV || signal == SIGBUS) && context.rip == tryCopyInstruction()) {
     context.rip = tryCopyFault();
-    return;
+    return false;
   }
   const thread = currentThread();
   const raised = load<i32>(info, SIGINFO_CODE) > 0 && isFault(signal);
   if (raised && isEngineCode(context.rip)) reportEngineFault(thread, signal, context);
-  if (raised && signal == SIGILL && enterTrap(context)) return;
+  if (raised && signal == SIGILL && enterTrap(context)) return true;
   if (!toProgramState(thread, context)) {
     defer(thread, info, context);
-    return;
+    return false;
   }
   if (thread.deferred != 0) deliverDeferred(thread, context);
   deliver(thread, signal, info, context);
+  return true;
 }

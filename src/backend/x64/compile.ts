@@ -1,0 +1,137 @@
+// A wasm module to machine code: functions, entries of exports, the table of indirect calls, and what the linker has to
+// know about linear memory. function.ts compiles one function, convention.ts says which register is whose.
+//
+// Each exported function F has an entry `engine.F` for machine code that was written by hand: System V AMD64, integer
+// arguments in rdi, rsi, rdx, rcx, r8, r9 (the upper half of an i32 may be anything), result in rax; rbx, rbp and
+// r12-r15 are preserved, DF must be 0, the stack may have any alignment, vector and x87 state is not touched.
+
+import { checkModule, foldStart } from "../wasm/check.js";
+import { sameType, type DataSegment, type FunctionType, type Module } from "../wasm/module.js";
+import { WasmError } from "../wasm/reader.js";
+import { Assembler, r15, r8, r9, rcx, rdi, rdx, register, rip, rsi } from "./assembler.js";
+import { compileFunction, type ModuleContext } from "./function.js";
+import { intrinsic, knownImport } from "./intrinsics.js";
+import { emitRoutines } from "./routines.js";
+
+/** What goes into the launcher's data: `memory` is the symbol of linear memory's byte 0. */
+export interface CompiledMemory {
+  readonly size: number;
+  readonly segments: readonly DataSegment[];
+  /** Bytes in front of `memory`: mutable globals, the first one nearest to it. */
+  readonly globals: Uint8Array;
+}
+
+const PAGE_SIZE = 65536;
+/** Operands `offset(%r15,%index)` reach this far. */
+const MEMORY_MAX = 0x7fffffff;
+
+/** @throws WasmError when the module contains what the backend refuses (../wasm/check.ts) */
+export function compileModule(a: Assembler, wasm: Module): CompiledMemory {
+  const module = foldStart(wasm);
+  const bodies = checkModule(module, knownImport);
+  const imports = module.importedFunctions.length;
+  const symbols = module.functions.map(({ name }) => (a.symbols.has(name) ? `wasm:${name}` : name));
+  const signatures = uniqueTypes(module.types);
+  const { displacements, globals } = placeGlobals(module);
+  const tableSize = module.tables[0]?.initial ?? 0;
+  const size = (module.memories[0]?.initial ?? 0) * PAGE_SIZE;
+  if (size > MEMORY_MAX) throw new WasmError(`wasm: ${size} bytes of linear memory; 2 GiB is the most`);
+
+  const context: ModuleContext = {
+    module,
+    symbolOf: (index) => symbols[index - imports] as string,
+    global: (index) => {
+      const displacement = displacements[index];
+      return displacement === undefined
+        ? { value: module.globals[index]?.initial as bigint }
+        : { displacement: displacement };
+    },
+    signature: (type) => signatures.findIndex((known) => sameType(known, type)),
+    intrinsic: (compiler, index) => {
+      const { module: from, name } = module.importedFunctions[index] as { module: string; name: string };
+      intrinsic(from, name)?.compile(compiler);
+    },
+    memoryPages: size / PAGE_SIZE,
+    tableSize,
+  };
+
+  emitRoutines(a);
+  for (const [i, body] of bodies.entries()) {
+    a.align(16);
+    a.global(symbols[i] as string);
+    compileFunction(a, context, body);
+  }
+  for (const { kind, name, index } of module.exports) {
+    if (kind === "function") emitEntry(a, name, context.symbolOf(index), module.functions[index - imports]?.type);
+  }
+  if (tableSize > 0) emitTable(a, module, context);
+  return { size, segments: module.data.filter(({ mode }) => mode === "active"), globals };
+}
+
+function uniqueTypes(types: readonly FunctionType[]): FunctionType[] {
+  const unique: FunctionType[] = [];
+  for (const type of types) if (!unique.some((known) => sameType(known, type))) unique.push(type);
+  return unique;
+}
+
+/** Mutable globals lie in front of linear memory, eight bytes each, so that `disp8(%r15)` reaches the first sixteen. */
+function placeGlobals(module: Module): { displacements: (number | undefined)[]; globals: Uint8Array } {
+  let count = 0;
+  const displacements = module.globals.map(({ mutable }) => (mutable ? -8 * ++count : undefined));
+  const globals = new Uint8Array(8 * count);
+  const view = new DataView(globals.buffer);
+  for (const [index, displacement] of displacements.entries()) {
+    if (displacement === undefined) continue;
+    view.setBigUint64(globals.length + displacement, module.globals[index]?.initial as bigint, true);
+  }
+  return { displacements, globals };
+}
+
+/** More parameters than registers, or several results, have no entry: only compiled code calls such functions. */
+function emitEntry(a: Assembler, name: string, symbol: string, type: FunctionType | undefined): void {
+  if (type === undefined || type.params.length > 6 || type.results.length > 1) return;
+  a.align(16);
+  a.global(`engine.${name}`);
+  a.push(r15);
+  a.lea(r15, rip("memory"));
+  for (const [i, of] of [rdi, rsi, rdx, rcx, r8, r9].entries()) {
+    if (type.params[i] === "i32") a.mov(register(of.number, 32), register(of.number, 32));
+  }
+  // System V has the third to sixth argument in rdx, rcx, r8, r9; compiled code in r8, r9, rdx, rcx.
+  const count = type.params.length;
+  if (count > 4) a.xchg(r8, rdx);
+  else if (count > 2) a.mov(r8, rdx);
+  if (count > 5) a.xchg(r9, rcx);
+  else if (count > 3) a.mov(r9, rcx);
+  a.call(symbol);
+  a.pop(r15);
+  a.ret();
+}
+
+/**
+ * The table of indirect calls: for each entry the code's address relative to the table, and the signature's number.
+ * An empty entry has a number that no signature has.
+ */
+function emitTable(a: Assembler, module: Module, context: ModuleContext): void {
+  const entries = new Array<number | null>(context.tableSize).fill(null);
+  for (const { mode, offset, functions } of module.elements) {
+    if (mode !== "active") continue;
+    for (const [i, index] of functions.entries()) entries[offset + i] = index;
+  }
+  a.section("rodata");
+  a.align(8);
+  a.global("engine table");
+  for (const index of entries) {
+    if (index === null) {
+      a.u32(0);
+      a.u32(0xffffffff);
+      continue;
+    }
+    const imports = module.importedFunctions.length;
+    if (index < imports) throw new WasmError(`wasm: import ${module.importedFunctions[index]?.name} is in the table`);
+    a.u32Offset(context.symbolOf(index), "engine table");
+    a.u32(context.signature(module.functions[index - imports]?.type as FunctionType));
+  }
+  a.endGlobal();
+  a.section("text");
+}

@@ -1,0 +1,237 @@
+// Loads, stores, atomics and bulk operations on linear memory.
+//
+// A wasm address is an i32, zero-extended in its register, and the constant offset goes into disp32: one operand
+// `offset(%r15,%rax)`. There is no bounds check: an engine that computes a wrong address is a bug of ours, and the
+// addresses that a program chooses never come here (they go through peek, poke and copies). A constant offset that
+// does not fit in 31 bits lies outside of every memory that the linker accepts, so it traps.
+//
+// Plain accesses need no order of their own on AMD64. Atomic ones: a load is a load, a store is xchg, the rest is
+// `lock`. Alignment is not checked: AMD64 keeps unaligned locked operations atomic.
+
+import type { Instruction } from "../wasm/function-body.js";
+import type { Type } from "../wasm/opcodes.js";
+import { Memory, Register, mem, r15, rax, rcx, rdi, register, rsi, type Size } from "./assembler.js";
+import { sizeOfType, type FunctionCompiler } from "./function.js";
+import type { Operand } from "./operand.js";
+
+export function compileMemoryOperator(c: FunctionCompiler, instruction: Instruction): void {
+  const { name } = instruction;
+  switch (name) {
+    case "memory.size":
+      return c.pushConstant("i32", BigInt(c.context.memoryPages));
+    case "memory.copy":
+      return callRoutine(c, "engineMemoryCopy", [rdi, rsi, rcx], null);
+    case "memory.fill":
+      return callRoutine(c, "engineMemoryFill", [rdi, rax, rcx], null);
+    case "memory.init":
+      throw new Error(`${c.body.wasm.name}: memory.init is not compiled: use an active data segment`);
+    case "data.drop":
+      return;
+    case "atomic.fence":
+      return c.a.mfence();
+    default:
+  }
+  const match = /^(i32|i64)\.(?:(atomic)\.)?(load|store|rmw)(8|16|32)?(?:\.(\w+?))?(?:_([su]))?$/.exec(name);
+  if (match === null) throw new Error(`operator ${name} has no compiler`);
+  const type = match[1] as Type;
+  const isAtomic = match[2] !== undefined;
+  const size = (match[4] === undefined ? sizeOfType(type) : Number(match[4])) as Size;
+  if (match[3] === "load") return load(c, type, size, match[6] === "s", linear(instruction.offset));
+  if (match[3] === "store" && !isAtomic) return store(c, size, linear(instruction.offset));
+  if (match[3] === "store") return exchange(c, size, instruction.offset, null);
+  switch (match[5]) {
+    case "add":
+    case "sub":
+      return fetchAdd(c, type, size, instruction.offset, match[5] === "sub");
+    case "xchg":
+      return exchange(c, size, instruction.offset, type);
+    case "and":
+    case "or":
+    case "xor":
+      return fetchLogic(c, type, size, instruction.offset, match[5]);
+    case "cmpxchg": {
+      const desired = c.pop();
+      const expected = c.pop();
+      return compareExchange(c, type, size, c.pop(), linear(instruction.offset), expected, desired);
+    }
+    default:
+      throw new Error(`operator ${name} has no compiler`);
+  }
+}
+
+/** How an address in a register, or a constant one, becomes a memory operand. Null: out of reach, always a trap. */
+export type Addressing = (address: Register | bigint, size: Size) => Memory | null;
+
+export const linear =
+  (offset: number): Addressing =>
+  (address, size) => {
+    const disp = typeof address === "bigint" ? Number(address) + offset : offset;
+    if (disp > 0x7fffffff) return null;
+    if (typeof address === "bigint") return mem({ base: r15, disp, size });
+    return mem({ base: r15, index: register(address.number, 64), disp, size });
+  };
+
+/** Addresses in the process, for peek and poke. */
+export const absolute: Addressing = (address, size) =>
+  typeof address === "bigint" ? null : mem({ base: register(address.number, 64), size });
+
+/** The memory operand for an address operand; give its register back with `c.done`. */
+function placeOf(c: FunctionCompiler, addressing: Addressing, address: Operand, size: Size): [Memory, Register | null] {
+  if (address.kind === "constant") {
+    const place = addressing(address.value, size);
+    if (place !== null) return [place, null];
+  }
+  const of = c.toRegister(address);
+  const place = addressing(of, size);
+  if (place !== null) return [place, of];
+  c.a.ud2();
+  return [mem({ base: r15, size }), of];
+}
+
+export function load(c: FunctionCompiler, type: Type, size: Size, signed: boolean, addressing: Addressing): void {
+  const { a } = c;
+  const address = c.pop();
+  const hint = c.destinationHint();
+  const [place, of] = placeOf(c, addressing, address, size);
+  if (of !== null) c.done(of);
+  const into = register(c.destination(hint, null).number, sizeOfType(type));
+  if (size === into.size) a.mov(into, place);
+  else if (size === 32) {
+    if (signed) a.movsxd(into, place);
+    else a.mov(register(into.number, 32), place);
+  } else if (signed) a.movsx(into, place);
+  else a.movzx(register(into.number, 32), place);
+  c.result(type, register(into.number, 64), hint);
+}
+
+export function store(c: FunctionCompiler, size: Size, addressing: Addressing): void {
+  const value = c.pop();
+  const address = c.pop();
+  const [place, of] = placeOf(c, addressing, address, size);
+  const source = storable(c, value, size);
+  c.a.mov(place, source);
+  if (source instanceof Register) c.done(source);
+  if (of !== null) c.done(of);
+}
+
+/** The value to store: its register in the width of the store, or an immediate. */
+function storable(c: FunctionCompiler, value: Operand, size: Size): Register | bigint {
+  if (value.kind === "constant") {
+    const bits = BigInt.asIntN(size, value.value);
+    if (bits === BigInt.asIntN(32, bits)) return bits;
+  }
+  return register(c.toRegister(value).number, size);
+}
+
+// ---- atomics ----
+
+/** The old value in the low `size` bits of `of`, zero-extended and pushed. */
+function pushOld(c: FunctionCompiler, type: Type, size: Size, of: Register): void {
+  if (size < 32) c.a.movzx(register(of.number, 32), register(of.number, size));
+  else if (size === 32) c.a.mov(register(of.number, 32), register(of.number, 32));
+  c.pushRegister(type, register(of.number, 64));
+}
+
+/** A copy of the operand that may be overwritten. */
+function ownedCopy(c: FunctionCompiler, operand: Operand): Register {
+  const into = c.destination(-1, operand);
+  c.load(into, operand);
+  return into;
+}
+
+function exchange(c: FunctionCompiler, size: Size, offset: number, type: Type | null): void {
+  const value = c.pop();
+  const address = c.pop();
+  const [place, of] = placeOf(c, linear(offset), address, size);
+  const into = ownedCopy(c, value);
+  c.a.xchg(place, register(into.number, size));
+  if (of !== null) c.done(of);
+  if (type === null) c.free(into);
+  else pushOld(c, type, size, into);
+}
+
+function fetchAdd(c: FunctionCompiler, type: Type, size: Size, offset: number, subtract: boolean): void {
+  const value = c.pop();
+  const address = c.pop();
+  const [place, of] = placeOf(c, linear(offset), address, size);
+  const into = ownedCopy(c, value);
+  if (subtract) c.a.neg(register(into.number, sizeOfType(type)));
+  c.a.lock().xadd(place, register(into.number, size));
+  if (of !== null) c.done(of);
+  pushOld(c, type, size, into);
+}
+
+function fetchLogic(
+  c: FunctionCompiler,
+  type: Type,
+  size: Size,
+  offset: number,
+  operation: "and" | "or" | "xor",
+): void {
+  const { a } = c;
+  const value = c.pop();
+  const address = c.pop();
+  if (c.next.name === "drop") {
+    const [place, of] = placeOf(c, linear(offset), address, size);
+    const source = register(c.toRegister(value).number, size);
+    a.lock()[operation](place, source);
+    c.done(source);
+    if (of !== null) c.done(of);
+    c.at++;
+    return;
+  }
+  // rax holds what was found, another register what shall be; both operands stay clear of rax.
+  const clear = 1 << rax.number;
+  const source = c.toRegister(value, clear | (address.kind === "register" ? 1 << address.register : 0));
+  const index = c.toRegister(address, clear);
+  c.acquire(rax);
+  const place = linear(offset)(index, size) ?? mem({ base: r15, size });
+  const desired = c.allocate();
+  const again = a.label();
+  a.mov(register(rax.number, size), place);
+  a.bind(again);
+  a.mov(desired, rax);
+  a[operation](desired, register(source.number, 64));
+  a.lock().cmpxchg(place, register(desired.number, size));
+  a.jcc("ne", again);
+  c.free(desired);
+  c.done(source);
+  c.done(index);
+  pushOld(c, type, size, rax);
+}
+
+export function compareExchange(
+  ...[c, type, size, address, addressing, expected, desired]: [
+    ...[FunctionCompiler, Type, Size, Operand, Addressing, Operand, Operand],
+  ]
+): void {
+  const clear = 1 << rax.number;
+  const held = (operand: Operand): number => (operand.kind === "register" ? 1 << operand.register : 0);
+  const index = c.toRegister(address, clear | held(expected) | held(desired));
+  const source = c.toRegister(desired, clear | held(expected));
+  if (expected.kind !== "register" || expected.register !== rax.number) {
+    c.acquire(rax);
+    c.load(rax, expected);
+    c.release(expected);
+  }
+  const place = addressing(index, size) ?? mem({ base: r15, size });
+  // Only the low bits of the expected value count: the proposal wraps it to the width of the access.
+  c.a.lock().cmpxchg(place, register(source.number, size));
+  c.done(source);
+  c.done(index);
+  pushOld(c, type, size, rax);
+}
+
+// ---- routines ----
+
+/** Calls a hand-written routine (routines.ts) with the operands on top of the stack in the registers it wants. */
+export function callRoutine(c: FunctionCompiler, symbol: string, into: readonly Register[], result: Type | null): void {
+  const given = c.stack.splice(c.stack.length - into.length);
+  c.flushForCall();
+  c.loadArguments(given, into);
+  for (const operand of given) c.release(operand);
+  c.a.call(symbol);
+  if (result === null) return;
+  c.acquire(rax);
+  c.resultIn(result, rax);
+}

@@ -26,11 +26,13 @@ const PLACES = [
   "NONE",
   "RM",
   "RM_BYTE",
+  "RM_SIZED",
   "RM_VECTOR",
   "RM_OPMASK",
   "RM_OTHER",
   "REG",
   "REG_BYTE",
+  "REG_SIZED",
   "REG_VECTOR",
   "REG_OPMASK",
   "REG_OPMASK_PAIR",
@@ -41,6 +43,7 @@ const PLACES = [
   "IS4",
   "OPCODE",
   "OPCODE_BYTE",
+  "OPCODE_SIZED",
   "MOFFS",
   "RSI",
   "RDI",
@@ -92,7 +95,8 @@ const accessOf = (operand: string): number =>
 
 /** Place and type of an operand that is not a fixed register. */
 function placeOf(name: string): [Place, string] {
-  const rules: [RegExp, Place, Place?][] = [
+  // General registers: the place, that of a byte, that of as many bytes as the operand size says.
+  const rules: [RegExp, Place, Place?, Place?][] = [
     [/^Ke|^Kr/, "RM_OPMASK"],
     [/^Kgp/, "REG_OPMASK_PAIR"],
     [/^Kg/, "REG_OPMASK"],
@@ -102,24 +106,25 @@ function placeOf(name: string): [Place, string] {
     [/^vm..|^sibmem/, "RM"],
     [/^[WU]/, "RM_VECTOR"],
     [/^[QN]|^Fi/, "RM_OTHER"],
-    [/^[ERM]/, "RM", "RM_BYTE"],
-    [/^G/, "REG", "REG_BYTE"],
+    [/^[ERM]/, "RM", "RM_BYTE", "RM_SIZED"],
+    [/^G/, "REG", "REG_BYTE", "REG_SIZED"],
     [/^V/, "REG_VECTOR"],
     [/^[PCDS]/, "REG_OTHER"],
     [/^B/, "VVVV"],
     [/^H/, "VVVV_VECTOR"],
     [/^L/, "IS4"],
-    [/^Z/, "OPCODE", "OPCODE_BYTE"],
+    [/^Z/, "OPCODE", "OPCODE_BYTE", "OPCODE_SIZED"],
     [/^O/, "MOFFS"],
     [/^X/, "RSI"],
     [/^Y/, "RDI"],
     [/^[IJA]/, "NONE"],
   ];
-  for (const [pattern, place, bytePlace] of rules) {
+  for (const [pattern, place, bytePlace, sizedPlace] of rules) {
     const match = pattern.exec(name);
     if (!match) continue;
     const type = name.slice(match[0].length);
-    return [bytePlace && type === "b" ? bytePlace : place, type];
+    if (type === "b" && bytePlace) return [bytePlace, type];
+    return [/^[vz]$/.test(type) && sizedPlace ? sizedPlace : place, type];
   }
   throw new Error(`no place for operand ${name}`);
 }
@@ -216,8 +221,7 @@ function widthOf(row: Row): number {
   const names = row.operands.map(operandName);
   if (row.attributes.includes("byte")) return IMPLICIT.BYTE;
   if (row.attributes.includes("sized")) return IMPLICIT.SIZED;
-  if (names.some((name) => /^(AL|AX)$/.test(name) || (/^[EY]b$/.test(name) && row.mnemonic !== "setcc")))
-    return IMPLICIT.BYTE;
+  if (names.some((name) => /^(AL|AX)$/.test(name) || name === "Eb")) return IMPLICIT.BYTE;
   return names.some((name) => /^[EX][vz]$/.test(name) || /^[re]AX$/.test(name)) ? IMPLICIT.SIZED : 0;
 }
 

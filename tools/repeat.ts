@@ -31,7 +31,7 @@ interface Tally {
 }
 
 function chosen(): TargetCase[] {
-  const programs = scenarios.map((scenario) => ({ name: scenario.name, scenario: async () => scenario }));
+  const programs = scenarios.map((scenario) => ({ name: scenario.name, scenario: () => Promise.resolve(scenario) }));
   const all = [...(options.set === "kernel" ? [] : programs), ...(options.set === "programs" ? [] : targetCases())];
   const pattern = new RegExp(options.only);
   return all.filter(({ name }) => pattern.test(name));
@@ -47,22 +47,28 @@ async function main(): Promise<void> {
   const tallies = new Map<string, Tally>(cases.map(({ name }) => [name, { passed: 0, failures: [] }]));
   for (const { scenario } of cases) await scenario(); // builds the programs before the load begins
 
-  const load = options.load ? spawn("stress", ["-q", "-c", "2"], { stdio: "inherit" }) : null;
-  load?.on("error", (error) => {
-    console.error(`repeat: stress: ${error.message}`);
-    process.exit(2);
-  });
-  try {
-    for (let round = 1; round <= times; round++) await runRound(round, cases, tallies);
-  } finally {
-    load?.kill();
-  }
+  if (options.load) startLoad();
+  for (let round = 1; round <= times; round++) await runRound(round, cases, tallies);
 
   const failed = [...tallies].filter(([, tally]) => tally.failures.length > 0);
   for (const [name, tally] of failed) console.log(`${name}: ${tally.failures.length} of ${times} failed`);
   console.log(`${cases.length - failed.length} of ${cases.length} scenarios passed ${times} times`);
   if (failed.length > 0) console.log(`kept in ${keep}`);
   process.exitCode = failed.length > 0 ? 1 : 0;
+}
+
+/** Two busy processes until this one ends, however it ends. */
+function startLoad(): void {
+  const load = spawn("stress", ["-q", "-c", "2"], { stdio: "inherit", detached: true });
+  load.on("error", (error) => {
+    console.error(`repeat: stress: ${error.message}`);
+    process.exit(2);
+  });
+  load.unref();
+  process.on("exit", () => {
+    if (load.pid !== undefined) process.kill(-load.pid); // the workers, too
+  });
+  for (const signal of ["SIGINT", "SIGTERM"] as const) process.on(signal, () => process.exit(2));
 }
 
 async function runRound(round: number, cases: TargetCase[], tallies: Map<string, Tally>): Promise<void> {

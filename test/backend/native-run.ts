@@ -66,6 +66,8 @@ function emitDriver(a: Assembler, calls: readonly Call[], memorySize: number): v
     a.push(0x44000000);
     a.lea(rax, rip("trapped"));
     a.push(rax);
+    a.lea(rax, rip("restorer"));
+    a.mov(mem({ base: rsp, disp: 16 }), rax);
     a.mov(edi, signal);
     a.mov(rsi, rsp);
     a.mov(edx, 0);
@@ -109,12 +111,26 @@ function emitDriver(a: Assembler, calls: readonly Call[], memorySize: number): v
   a.bind(broken);
   a.mov(edx, 3);
   a.jmp(record);
+  // A fault of tryCopyIn or tryCopyOut goes on behind the copy, as the engine's handler has it: uc_mcontext.rip.
   a.global("trapped");
+  const trap = a.label();
+  const savedRip = mem({ base: rdx, disp: 168 });
+  a.lea(rax, rip("tryCopyInstruction"));
+  a.cmp(savedRip, rax);
+  a.jcc("ne", trap);
+  a.lea(rax, rip("tryCopyFault"));
+  a.mov(savedRip, rax);
+  a.ret();
+  a.bind(trap);
   a.rdgsbase(rsp);
   a.mov(register(rax.number, 32), edi);
   a.mov(edx, TRAPPED);
   a.jmp(record);
+  a.global("restorer");
+  a.mov(eax, 15);
+  a.syscall();
 
+  a.global("finish");
   a.bind(finish);
   a.mov(rsi, rsp);
   a.mov(edx, calls.length * RECORD_SIZE);
@@ -194,7 +210,12 @@ export function runNative(wasm: Uint8Array, calls: readonly Call[]): Run {
 }
 
 export function runV8(wasm: Uint8Array, calls: readonly Call[]): Run {
-  const instance = new WebAssembly.Instance(new WebAssembly.Module(wasm as BufferSource), {});
+  const module = new WebAssembly.Module(wasm as BufferSource);
+  const imports: Record<string, Record<string, () => never>> = {};
+  for (const { module: from, name } of WebAssembly.Module.imports(module)) {
+    (imports[from] ??= {})[name] = () => assert.fail(`V8 called ${from}.${name}`);
+  }
+  const instance = new WebAssembly.Instance(module, imports);
   const outcomes = calls.map(({ name, args }): Outcome => {
     try {
       const result: unknown = (instance.exports[name] as (...args: unknown[]) => unknown)(...args);

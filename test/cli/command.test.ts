@@ -108,17 +108,16 @@ for (const shell of SHELLS) {
   });
 
   test(`${name}: ignored signals stay ignored, closed descriptors closed, and none is opened`, () => {
-    const command = install(`grep SigIgn /proc/$$/status; ls /proc/$$/fd | tr '\\n' ' '`);
+    const command = install(`grep SigIgn /proc/$$/status; ls /proc/$$/fd`);
     const caller = `trap '' HUP PIPE; exec "$@" <&- 3</dev/null`;
     const result = run(["sh", "-c", caller, "caller", ...shell, command, "prog"]);
-    const [ignored, descriptors = ""] = result.stdout.split("\n");
+    const [ignored, ...descriptors] = result.stdout.trimEnd().split("\n");
     const mask = BigInt(`0x${ignored?.split("\t")[1]}`);
     const bit = (signal: number): bigint => 1n << BigInt(signal - 1);
     assert.equal(mask & (bit(1) | bit(13)), bit(1) | bit(13), `ignored: ${ignored}`);
     // Descriptor 0 is closed. The shell of the stand-in holds its script at 10 or, in bash, at 255.
-    const open = descriptors.trim().split(" ");
     assert.deepEqual(
-      open.filter((descriptor) => Number(descriptor) < 10),
+      descriptors.filter((descriptor) => Number(descriptor) < 10),
       // sh gives the lowest free descriptor to nobody: its script is moved out of the way.
       ["1", "2", "3"],
     );
@@ -179,10 +178,13 @@ test("an installation may have spaces, quotes and newlines in its path", () => {
   assert.deepEqual(argumentsOf(run([install(PRINT_ARGUMENTS, folder), "prog"])), ["run", "--", "prog"]);
 });
 
-test("the script's list of commands is the one of src/cli", () => {
+test("bin/flicker, the launcher and src/cli have the same list of commands", () => {
   const script = readFileSync(join(packageRoot, "bin/flicker"), "utf8");
   const pattern = /^ {2}-\* \| (.*)\) ;;$/m.exec(script)?.[1];
   const inScript = ["run", ...(pattern?.split(" | ") ?? [])].sort();
+  const launcher = readFileSync(join(packageRoot, "src/engine/load/node-command.ts"), "utf8");
+  const inLauncher = [...launcher.matchAll(/equalsText\(word, "([a-z]+)"\)/g)].map(([, name]) => name).sort();
   const inProgram = ["help", ...createProgram().commands.map((command) => command.name())].sort();
   assert.deepEqual(inScript, inProgram);
+  assert.deepEqual(inLauncher, inProgram);
 });

@@ -78,7 +78,7 @@ export async function compareRuns(scenario: Scenario): Promise<void> {
 
   const flicker = await run(scenario, base, "flicker", launcher, complaints);
   complaints.push(...(await differences(base, native, flicker)));
-  if (!isNativeStandIn(launcher)) complaints.push(...(await missingProcesses(scenario, base)));
+  if (!isNativeStandIn()) complaints.push(...(await missingProcesses(scenario, base)));
 
   if (complaints.length > 0) throw new Error(`${scenario.name}:\n${complaints.join("\n")}\nkept in ${base}`);
   await rm(base, { recursive: true, force: true });
@@ -168,13 +168,14 @@ async function run(
 }
 
 function timeoutOf(scenario: Scenario): number {
-  const factor = process.env["FLICKER_TEST_LONG"] ? 20 : 1;
-  return (scenario.timeoutMs ?? defaultTimeoutMs) * factor;
+  const limit = Number(process.env["FLICKER_TEST_TIMEOUT_MS"] ?? scenario.timeoutMs ?? defaultTimeoutMs);
+  return process.env["FLICKER_TEST_LONG"] ? limit * 20 : limit;
 }
 
 async function differences(base: string, native: Outcome, flicker: Outcome): Promise<string[]> {
   const found: string[] = [];
-  if (native.status !== flicker.status) found.push(`status: natively ${native.status}, under Flicker ${flicker.status}`);
+  if (native.status !== flicker.status)
+    found.push(`status: natively ${native.status}, under Flicker ${flicker.status}`);
   const pairs: [string, string, string][] = [
     ["stdout", native.stdout, flicker.stdout],
     ["stderr", native.stderr, flicker.stderr],

@@ -1,6 +1,5 @@
 // The small targets of test/programs, each case natively and under Flicker: signals, threads, processes, identity, exec.
-// One test a case and variant, so that each can run alone:
-// `node --import tsx --test --test-name-pattern "threads one .dynamic" test/oracle/kernel.test.ts`.
+// One test a case and variant, so that each can run alone: `npm test -- 'threads one (dynamic)'`.
 import { describe, test } from "node:test";
 import { compareRuns } from "./differential.js";
 import { targetCases } from "./targets.js";

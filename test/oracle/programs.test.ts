@@ -1,5 +1,5 @@
 // Real programs, natively and under Flicker alike. The scenarios themselves are in scenarios.ts.
-// One test a scenario: `node --import tsx --test --test-name-pattern "^git" test/oracle/programs.test.ts`.
+// One test a scenario, so that each can run alone: `npm test -- 'nginx and curl'`.
 import { describe, test } from "node:test";
 import { compareRuns } from "./differential.js";
 import { scenarios } from "./scenarios.js";

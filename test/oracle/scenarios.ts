@@ -11,7 +11,9 @@ const script = (name: string): string => join(programsDirectory, "scripts", name
 
 /** `ls -la /` while other programs run: link counts (of /proc), sizes and times change. */
 function withoutSizesAndTimes(text: string): string {
-  return text.replace(/^([-bcdlps]\S{9}\S?) +\d+ (\S+) +(\S+) .*? (\S+( -> .*)?)$/gm, "$1 $2 $3 $4").replace(/^total \d+$/m, "");
+  return text
+    .replace(/^([-bcdlps]\S{9}\S?) +\d+ (\S+) +(\S+) .*? (\S+( -> .*)?)$/gm, "$1 $2 $3 $4")
+    .replace(/^total \d+$/m, "");
 }
 
 /** bash's "line 23: 4711 Killed" and "[1] 4711". */
@@ -97,16 +99,33 @@ export const scenarios: Scenario[] = [
     command: ["bash", script("make.sh")],
     processes: { bash: 1, make: 5, cc1: 7, collect2: 1, program: 2, dash: 6, cksum: 1 },
   },
-  { name: "git", command: ["bash", script("git.sh")], processes: { bash: 1, git: 20, seq: 1, sed: 1, dash: 3, basename: 2 } },
-  { name: "tar", command: ["bash", script("tar.sh")], processes: { bash: 1, tar: 5, gzip: 5, xz: 2, seq: 51, diff: 1, cksum: 3 } },
+  {
+    name: "git",
+    command: ["bash", script("git.sh")],
+    processes: { bash: 1, git: 20, seq: 1, sed: 1, dash: 3, basename: 2 },
+  },
+  {
+    name: "tar",
+    command: ["bash", script("tar.sh")],
+    processes: { bash: 1, tar: 5, gzip: 5, xz: 2, seq: 51, diff: 1, cksum: 3 },
+  },
   {
     name: "python3",
     command: ["/usr/bin/python3", script("threads.py")],
     nativeStatus: "exit 6",
     processes: { "python3.11": 1, cksum: 1, dash: 3, seq: 1, wc: 1, sleep: 1 },
   },
-  { name: "perl", command: ["perl", script("mixed.pl")], nativeStatus: "exit 4", processes: { perl: 1, dash: 4, sort: 1, tail: 1 } },
-  { name: "sqlite3", command: ["sqlite3", "-batch", "data.db", `.read ${script("workload.sql")}`], processes: { sqlite3: 1 } },
+  {
+    name: "perl",
+    command: ["perl", script("mixed.pl")],
+    nativeStatus: "exit 4",
+    processes: { perl: 1, dash: 4, sort: 1, tail: 1 },
+  },
+  {
+    name: "sqlite3",
+    command: ["sqlite3", "-batch", "data.db", `.read ${script("workload.sql")}`],
+    processes: { sqlite3: 1 },
+  },
   {
     name: "busybox-static",
     command: ["busybox", "sh", script("busybox.sh")],
@@ -133,6 +152,11 @@ export const scenarios: Scenario[] = [
     prepare: writeFreePort,
     normalise: withoutPids,
     processes: { bash: 1, nginx: 1, curl: 16, cksum: 9, seq: 1 },
+  },
+  {
+    name: "tmux",
+    command: ["bash", script("tmux.sh")],
+    processes: { bash: 1, tmux: 10, dash: 1, stty: 1, grep: 1 },
   },
   {
     name: "node",

@@ -11,7 +11,8 @@
 import { Code, ConditionCode, Decoder, DecoderOptions, FlowControl, Instruction, OpKind } from "iced-x86";
 import { PROT_EXEC, PROT_READ, PROT_WRITE, type SimulatedProcess } from "../support/simulated-process.js";
 
-const CHAIN_MAX = 8;
+/** The program's own jumps to jumps count too, and each may be patched. */
+const CHAIN_MAX = 64;
 
 export interface Patched {
   process: SimulatedProcess;
@@ -171,7 +172,8 @@ class Checker {
       }
       if (moved.code !== original.code) this.fail("a loop counts in another register", start);
       if (!this.meets(after, next)) this.fail("a loop that ends goes astray", start);
-      if (!this.chain(moved.nearBranchTarget).includes(original.nearBranchTarget)) this.fail("a loop goes astray", start);
+      if (!this.chain(moved.nearBranchTarget).includes(original.nearBranchTarget))
+        this.fail("a loop goes astray", start);
       return;
     }
     if (original.conditionCode !== ConditionCode.None && original.isJccShortOrNear) {
@@ -182,7 +184,8 @@ class Checker {
     } else {
       this.checkSame(original, moved, start);
     }
-    const goesOn = flow !== FlowControl.Return && flow !== FlowControl.UnconditionalBranch && flow !== FlowControl.IndirectBranch;
+    const goesOn =
+      flow !== FlowControl.Return && flow !== FlowControl.UnconditionalBranch && flow !== FlowControl.IndirectBranch;
     if (goesOn && !this.meets(after, next)) this.fail("the way back goes astray", start);
   }
 
@@ -200,7 +203,10 @@ class Checker {
     const offset = Number(start - this.patched.address);
     const a = Uint8Array.from(this.patched.original.subarray(offset, offset + original.length));
     const b = this.read(moved.ip, moved.length);
-    if (original.isIpRelMemoryOperand) blankDisplacement(original, a), blankDisplacement(moved, b);
+    if (original.isIpRelMemoryOperand) {
+      blankDisplacement(original, a);
+      blankDisplacement(moved, b);
+    }
     if (a.length !== b.length || !a.every((byte, i) => byte === b[i])) {
       this.fail(`relocated bytes differ: ${Buffer.from(a).toString("hex")}, ${Buffer.from(b).toString("hex")}`, start);
     }
@@ -225,7 +231,8 @@ class Checker {
     }
     const now = this.patched.process.bytesAt(this.patched.address, original.length);
     for (let i = 0; i < original.length; i++) {
-      if (now[i] !== original[i] && !accounted[i]) this.fail("a byte of no instruction changed", this.patched.address + BigInt(i));
+      if (now[i] !== original[i] && !accounted[i])
+        this.fail("a byte of no instruction changed", this.patched.address + BigInt(i));
     }
   }
 }

@@ -6,7 +6,12 @@ import { PROT_EXEC, PROT_READ, PROT_WRITE, type SimulatedProcess } from "../supp
 import { linearBoundaries } from "./checker.js";
 import type { ClusterInput } from "./planner-module.js";
 
-const PLACES = ["/lib/x86_64-linux-gnu/libc.so.6", "/lib64/libc.so.6", "/usr/lib/libc.so.6", "/lib/ld-musl-x86_64.so.1"];
+const PLACES = [
+  "/lib/x86_64-linux-gnu/libc.so.6",
+  "/lib64/libc.so.6",
+  "/usr/lib/libc.so.6",
+  "/lib/ld-musl-x86_64.so.1",
+];
 
 /** Slack that the engine gives a cluster on each side of a site. */
 const SLACK = 160;

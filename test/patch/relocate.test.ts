@@ -78,11 +78,11 @@ test("what is out of reach is refused", () => {
   }
 });
 
-test("every instruction of a megabyte of compiled code that moves means the same", () => {
+test("every instruction of a stretch of compiled code that moves means the same", () => {
   // Node's own executable: any of this size would do.
   const file = readFileSync(process.execPath);
   const start = file.length >> 1;
-  const code = file.subarray(start, start + 0x100000);
+  const code = file.subarray(start, start + 0x20000);
   let moved = 0;
   for (const { offset, length } of linearBoundaries(code, FROM)) {
     const bytes = code.subarray(offset, offset + length);
@@ -102,5 +102,5 @@ test("every instruction of a megabyte of compiled code that moves means the same
     original.free();
     copy.free();
   }
-  assert(moved > 100_000, `${moved} instructions moved`);
+  assert(moved > 10_000, `${moved} instructions moved`);
 });

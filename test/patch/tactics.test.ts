@@ -58,7 +58,7 @@ for (const vector of vectors) {
       [{ address: vector.address, code: vector.code, boundaries, sites: vector.sites, locked: vector.locked }],
       65,
     );
-    assert(Array.isArray(result), `commit gave ${String(result)}`);
+    assert(Array.isArray(result), "the commit failed");
     const fates = result[0]!.fates;
     assert.deepEqual(fates, [vector.fate]);
 

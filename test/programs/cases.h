@@ -161,6 +161,7 @@ int main(int argc, char **argv) {
       entry->run();
       return failures != 0;
     }
+    if (!argv[0] || !argv[0][0]) return 101;  // executed with no arguments at all, by a case
     pid_t pid = fork();
     if (pid == 0) {
       entry->run();

@@ -33,26 +33,22 @@ func goroutines() {
 	fmt.Println("goroutines", sum.Load())
 }
 
-// A loop without calls: only a signal can preempt it.
+// A loop without calls: only a signal can preempt it, and a collection must stop it.
 func preemption() {
 	var stop atomic.Bool
 	done := make(chan int)
-	for i := 0; i < 4; i++ {
-		go func() {
-			n := 0
-			for !stop.Load() {
-				n++
-			}
-			done <- n
-		}()
-	}
-	for i := 0; i < 5; i++ {
+	go func() {
+		n := 0
+		for !stop.Load() {
+			n++
+		}
+		done <- n
+	}()
+	for i := 0; i < 3; i++ {
 		runtime.GC()
 	}
 	stop.Store(true)
-	for i := 0; i < 4; i++ {
-		<-done
-	}
+	<-done
 	fmt.Println("preemption done")
 }
 

@@ -186,7 +186,7 @@ static void thread_storm(int flags, int senders) {
   target = pthread_self();
   pthread_t threads[4];
   for (int i = 0; i < senders; i++) check(pthread_create(&threads[i], 0, sender, 0) == 0);
-  long pid = getpid(), bad = 0, wanted = rounds(300);
+  long pid = getpid(), bad = 0, wanted = rounds(100);
   uint64_t hash = 0, count = 0;
   while (runs < wanted) {
     for (int i = 0; i < 50; i++) bad += raw(SYS_getpid, 0, 0, 0, 0, 0, 0) != pid;

@@ -364,7 +364,7 @@ static void *disabled_until_end(void *argument) {
   for (;;) pthread_testcancel();
 }
 
-CASE(cancel_while_disabled) { cancel_many(disabled_until_end, rounds(200)); }
+CASE(cancel_while_disabled) { cancel_many(disabled_until_end, rounds(50)); }
 
 static void *wait_on_condition(void *argument) {
   pthread_mutex_lock(&mutex);

@@ -12,7 +12,16 @@ const run = promisify(execFile);
 
 export const programsDirectory = fileURLToPath(new URL("../programs", import.meta.url));
 
-const cFlags = ["-O1", "-g", "-Wall", "-Wextra", "-Wno-unused-parameter", "-Wno-clobbered", "-D_GNU_SOURCE", "-pthread"];
+const cFlags = [
+  "-O1",
+  "-g",
+  "-Wall",
+  "-Wextra",
+  "-Wno-unused-parameter",
+  "-Wno-clobbered",
+  "-D_GNU_SOURCE",
+  "-pthread",
+];
 
 // musl has no kernel headers of its own; behind its own directories, the distribution's are harmless.
 const muslFlags = [...cFlags, "-idirafter", "/usr/include", "-idirafter", "/usr/include/x86_64-linux-gnu"];

@@ -47,6 +47,14 @@ interface Page {
   protection: number;
 }
 
+/** What a page holds until it is first written; never written itself. */
+const ZEROS = new Uint8Array(PAGE_SIZE);
+
+function writable(page: Page): Uint8Array {
+  if (page.bytes === ZEROS) page.bytes = new Uint8Array(PAGE_SIZE);
+  return page.bytes;
+}
+
 export interface Mapping {
   start: bigint;
   end: bigint;
@@ -85,7 +93,7 @@ export class SimulatedProcess {
   /** Maps [start, start + size), whatever is there. */
   map(start: bigint, size: number | bigint, protection: number, contents?: Uint8Array): void {
     for (let at = start & ~(PAGE - 1n); at < start + BigInt(size); at += PAGE) {
-      this.pages.set(pageOf(at), { bytes: new Uint8Array(PAGE_SIZE), protection });
+      this.pages.set(pageOf(at), { bytes: ZEROS, protection });
     }
     if (contents) this.overwrite(start, contents);
   }
@@ -93,7 +101,7 @@ export class SimulatedProcess {
   /** Reads bytes without regard to protection. */
   bytesAt(start: bigint, size: number): Uint8Array {
     const out = new Uint8Array(size);
-    this.eachPiece(start, size, 0, (bytes, from, done, count) => {
+    this.eachPiece(start, size, 0, false, (bytes, from, done, count) => {
       out.set(bytes.subarray(from, from + count), done);
     });
     return out;
@@ -101,7 +109,7 @@ export class SimulatedProcess {
 
   /** Writes bytes without regard to protection. */
   overwrite(start: bigint, contents: Uint8Array): void {
-    this.eachPiece(start, contents.length, 0, (bytes, from, done, count) => {
+    this.eachPiece(start, contents.length, 0, true, (bytes, from, done, count) => {
       bytes.set(contents.subarray(done, done + count), from);
     });
   }
@@ -127,7 +135,10 @@ export class SimulatedProcess {
   snapshot(): Map<bigint, { bytes: string; protection: number }> {
     const out = new Map<bigint, { bytes: string; protection: number }>();
     for (const [number, page] of this.pages) {
-      out.set(BigInt(number) * PAGE, { bytes: Buffer.from(page.bytes).toString("latin1"), protection: page.protection });
+      out.set(BigInt(number) * PAGE, {
+        bytes: Buffer.from(page.bytes).toString("latin1"),
+        protection: page.protection,
+      });
     }
     return out;
   }
@@ -144,6 +155,7 @@ export class SimulatedProcess {
     start: bigint,
     size: number,
     needed: number,
+    isWrite: boolean,
     visit: (bytes: Uint8Array, from: number, done: number, count: number) => void,
   ): number {
     let done = 0;
@@ -160,7 +172,7 @@ export class SimulatedProcess {
       if (!page || (page.protection & needed) !== needed) return done;
       const from = Number(at % PAGE);
       const count = Math.min(size - done, PAGE_SIZE - from);
-      visit(page.bytes, from, done, count);
+      visit(isWrite ? writable(page) : page.bytes, from, done, count);
       done += count;
     }
     return done;
@@ -172,7 +184,7 @@ export class SimulatedProcess {
 
   private load(address: bigint, size: number): bigint {
     let value = 0n;
-    const got = this.eachPiece(BigInt.asUintN(64, address), size, PROT_READ, (bytes, from, done, count) => {
+    const got = this.eachPiece(BigInt.asUintN(64, address), size, PROT_READ, false, (bytes, from, done, count) => {
       for (let i = 0; i < count; i++) value |= BigInt(bytes[from + i]!) << BigInt(8 * (done + i));
     });
     if (got !== size) throw new Fault(`load of ${size} bytes at ${hex(address)}`);
@@ -180,7 +192,7 @@ export class SimulatedProcess {
   }
 
   private store(address: bigint, size: number, value: bigint): void {
-    const got = this.eachPiece(BigInt.asUintN(64, address), size, PROT_WRITE, (bytes, from, done, count) => {
+    const got = this.eachPiece(BigInt.asUintN(64, address), size, PROT_WRITE, true, (bytes, from, done, count) => {
       for (let i = 0; i < count; i++) bytes[from + i] = Number((value >> BigInt(8 * (done + i))) & 0xffn);
     });
     if (got !== size) throw new Fault(`store of ${size} bytes at ${hex(address)}`);
@@ -188,14 +200,14 @@ export class SimulatedProcess {
 
   private copyIn(pointer: number, address: bigint, size: number): number {
     const to = this.linear(pointer, size);
-    return this.eachPiece(BigInt.asUintN(64, address), size, PROT_READ, (bytes, from, done, count) => {
+    return this.eachPiece(BigInt.asUintN(64, address), size, PROT_READ, false, (bytes, from, done, count) => {
       to.set(bytes.subarray(from, from + count), done);
     });
   }
 
   private copyOut(address: bigint, pointer: number, size: number): number {
     const source = this.linear(pointer, size);
-    return this.eachPiece(BigInt.asUintN(64, address), size, PROT_WRITE, (bytes, from, done, count) => {
+    return this.eachPiece(BigInt.asUintN(64, address), size, PROT_WRITE, true, (bytes, from, done, count) => {
       bytes.set(source.subarray(done, done + count), from);
     });
   }
@@ -231,7 +243,7 @@ export class SimulatedProcess {
       if (start < 0n) return start;
     }
     for (let at = start; at < start + size; at += PAGE) {
-      this.pages.set(pageOf(at), { bytes: new Uint8Array(PAGE_SIZE), protection: Number(protection) });
+      this.pages.set(pageOf(at), { bytes: ZEROS, protection: Number(protection) });
     }
     return start;
   }

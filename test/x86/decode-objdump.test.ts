@@ -18,7 +18,7 @@ import { codeSections, localBinaries } from "./local-binaries.js";
 import { Random, fillRandomCode } from "./random-code.js";
 
 const randomCount = Number(process.env["FLICKER_OBJDUMP_COUNT"] ?? 40_000);
-const PROGRAMS = /\/(bash|libc\.so\.6|perl)$/;
+const PROGRAMS = /\/(bash|libc\.so\.6)$/;
 const version = spawnSync("objdump", ["--version"], { encoding: "utf8" }).stdout?.split("\n")[0];
 const skip = version ? false : "objdump is missing (package binutils)";
 

@@ -15,6 +15,9 @@ export function codePointer(): usize {
 export function factsPointer(): usize {
   return facts;
 }
+export function instructionPointer(): usize {
+  return instruction;
+}
 /** Decodes and describes the `size` bytes at `code`. Gives the length, 0 for invalid. */
 export function describeCode(size: u32): u32 {
   assert(INSTRUCTION_SIZE <= 64);

@@ -372,7 +372,7 @@ export class Assembler extends SectionWriter {
     }
     if (form === "short") throw new OperandError(`a short jmp to the symbol ${String(to)}: use a label`);
     this.plain(0xe9);
-    this.relative32(to, -4);
+    this.relative32(to, -4, to instanceof Label && form === undefined ? 1 : undefined);
   }
 
   jcc(condition: Condition, to: Label | string, form?: "short" | "near"): void {
@@ -382,7 +382,7 @@ export class Assembler extends SectionWriter {
     }
     if (form === "short") throw new OperandError(`a short j${condition} to the symbol ${String(to)}: use a label`);
     this.plain(0x0f, 0x80 + conditions[condition]);
-    this.relative32(to, -4);
+    this.relative32(to, -4, to instanceof Label && form === undefined ? 2 : undefined);
   }
 
   je = (to: Label | string, form?: "short" | "near"): void => this.jcc("e", to, form);

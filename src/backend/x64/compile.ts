@@ -51,6 +51,10 @@ export function compileModule(a: Assembler, wasm: Module): CompiledMemory {
       const { module: from, name } = module.importedFunctions[index] as { module: string; name: string };
       intrinsic(from, name)?.compile(compiler);
     },
+    intrinsicCalls: (index) => {
+      const { module: from, name } = module.importedFunctions[index] as { module: string; name: string };
+      return intrinsic(from, name)?.calls === true;
+    },
     memoryPages: size / PAGE_SIZE,
     tableSize,
   };

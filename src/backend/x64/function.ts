@@ -26,6 +26,8 @@ import {
   type Label,
   type Place,
 } from "./assembler.js";
+import { findShortCircuit, type ShortCircuit } from "./short-circuit.js";
+import { splitLocals } from "./webs.js";
 import { argumentRegisters, callerSavedHomes, isCalleeSaved, operandRegisters } from "./convention.js";
 import type { Operand } from "./operand.js";
 import { compileOperator } from "./operators.js";
@@ -41,6 +43,8 @@ export interface ModuleContext {
   signature(type: FunctionType): number;
   /** Compiles a call of an imported function in place. */
   intrinsic(compiler: FunctionCompiler, index: number): void;
+  /** Whether that code calls a routine. */
+  intrinsicCalls(index: number): boolean;
   readonly memoryPages: number;
   readonly tableSize: number;
 }
@@ -53,7 +57,7 @@ interface Frame {
   readonly height: number;
   /** Where branches go. */
   readonly label: Label;
-  readonly elseLabel: Label | null;
+  readonly elseLabel: Label;
   /** The register where a single result meets, or -1: results meet in their slots. */
   readonly merge: number;
 }
@@ -63,19 +67,42 @@ interface Move {
   from: number;
 }
 
+/**
+ * Straight-line code between a loop's start and its first conditional branch. A jump back to the loop does it again in
+ * place and jumps behind that branch: one jump a turn instead of two.
+ */
+interface LoopTop {
+  readonly start: number;
+  /** The `if` or `br_if`. */
+  readonly end: number;
+  /** Behind the conditional branch. */
+  readonly inside: Label;
+}
+
+const LOOP_TOP_MAX = 16;
+
 export const sizeOfType = (type: ValueType): 32 | 64 => (type === "i64" ? 64 : 32);
 
 export function compileFunction(assembler: Assembler, context: ModuleContext, body: FunctionBody): void {
-  const allocation = allocate(body);
+  const split = splitLocals(body);
+  const allocation = allocate(split, (instruction) => isCall(context, instruction));
   const start = assembler.checkpoint();
   let operandSlots = 0;
   for (;;) {
-    const compiler = new FunctionCompiler(assembler, context, body, allocation, operandSlots);
+    const compiler = new FunctionCompiler(assembler, context, split, allocation, operandSlots);
     compiler.run();
-    if (compiler.usedSlots === operandSlots) return;
+    if (compiler.usedSlots === operandSlots) return assembler.relax(start);
     operandSlots = compiler.usedSlots;
     assembler.rewind(start);
   }
+}
+
+/** Whether the instruction may leave nothing in caller-saved registers. */
+function isCall(context: ModuleContext, { name, index }: Instruction): boolean {
+  if (name === "call") {
+    return index >= context.module.importedFunctions.length || context.intrinsicCalls(index);
+  }
+  return name === "call_indirect" || name === "memory.copy" || name === "memory.fill";
 }
 
 export class FunctionCompiler {
@@ -87,6 +114,13 @@ export class FunctionCompiler {
   private readonly frames: Frame[] = [];
   /** Registers that hold an operand, on the stack or just popped, as a bit set. */
   private owned = 0;
+  /** By loop: the code from its start to its first conditional branch, which a jump back repeats. */
+  private readonly loopTops = new Map<number, LoopTop>();
+  /** By `if` or `br_if` that a part of its condition can decide: what is behind it, and where a false `if` goes. */
+  private readonly decisions = new Map<number, { inside: Label; outside: Label }>();
+  /** By comparison: found once, since the combining instruction is a nop afterwards; a loop's top comes here twice. */
+  private readonly shortCircuits = new Map<number, ShortCircuit>();
+  private readonly instructions: Instruction[];
   private readonly pool: readonly number[];
   private readonly outgoing: number;
   private readonly frameSize: number;
@@ -101,36 +135,44 @@ export class FunctionCompiler {
     private readonly allocation: Allocation,
     private readonly operandSlots: number,
   ) {
+    this.instructions = [...body.instructions];
     const homes = new Set(allocation.homes.filter(isRegister));
     this.pool = [
       ...operandRegisters.map(({ number }) => number),
-      ...callerSavedHomes.map(({ number }) => number).filter((number) => !homes.has(number)),
-    ];
+      ...callerSavedHomes.map(({ number }) => number),
+    ].filter((number) => !homes.has(number));
     this.outgoing = outgoingWords(body.instructions);
     this.frameSize = 8 * (this.outgoing + allocation.slotCount + operandSlots);
     this.returnLabel = a.label();
   }
 
   run(): void {
-    const { a, body } = this;
+    const { body } = this;
     this.prologue();
     this.frames.push({
-      ...{ kind: "function", opener: -1, type: body.wasm.type, height: 0, label: this.returnLabel, elseLabel: null },
+      ...{
+        kind: "function",
+        opener: -1,
+        type: body.wasm.type,
+        height: 0,
+        label: this.returnLabel,
+        elseLabel: this.returnLabel,
+      },
       merge: rax.number,
     });
-    for (this.at = 0; this.at < body.instructions.length; this.at++) this.step(this.instruction);
+    for (this.at = 0; this.at < this.instructions.length; this.at++) this.step(this.instruction);
     if (this.trapLabel !== null) {
-      a.bind(this.trapLabel);
-      a.ud2();
+      this.a.bind(this.trapLabel);
+      this.a.ud2();
     }
   }
 
   get instruction(): Instruction {
-    return this.body.instructions[this.at] as Instruction;
+    return this.instructions[this.at] as Instruction;
   }
 
   get next(): Instruction {
-    return this.body.instructions[this.at + 1] as Instruction;
+    return this.instructions[this.at + 1] as Instruction;
   }
 
   // ---- frame ----
@@ -314,8 +356,9 @@ export class FunctionCompiler {
     }
   }
 
-  private loadConstant(into: Register, type: Type, value: bigint): void {
-    if (value <= 0xffffffffn) this.a.mov(register(into.number, 32), value);
+  private loadConstant(into: Register, type: Type, value: bigint, flagsAreFree = false): void {
+    if (value === 0n && flagsAreFree) this.a.xor(register(into.number, 32), register(into.number, 32));
+    else if (value <= 0xffffffffn) this.a.mov(register(into.number, 32), value);
     else this.a.mov(register(into.number, sizeOfType(type)), value);
   }
 
@@ -421,7 +464,9 @@ export class FunctionCompiler {
     }
     const home = this.home(local);
     this.saveReadersOf(home);
-    if (isRegister(home)) this.load(register(home, 64), operand);
+    if (isRegister(home) && operand.kind === "constant") {
+      this.loadConstant(register(home, 64), type, operand.value, true);
+    } else if (isRegister(home)) this.load(register(home, 64), operand);
     else this.store(this.localSlot(home), operand);
     if (keep && operand.kind === "register" && !isRegister(home)) {
       this.push(operand);
@@ -439,18 +484,19 @@ export class FunctionCompiler {
   }
 
   private takesFlags(at: number): boolean {
-    const { name } = this.body.instructions[at] as Instruction;
-    if (name === "i32.eqz") return this.takesFlags(at + 1);
+    const { name } = this.instructions[at] as Instruction;
+    if (name === "i32.eqz" || name === "nop") return this.takesFlags(at + 1);
     return name === "br_if" || name === "if" || name === "select" || name === "select_t";
   }
 
   /** The flags are set: push the condition, or its value where something else than a branch wants it. */
   pushCondition(condition: Condition): void {
     let holds = condition;
-    while (this.next.name === "i32.eqz" && this.nextTakesFlags) {
-      holds = negate(holds);
+    while (this.nextTakesFlags && (this.next.name === "i32.eqz" || this.next.name === "nop")) {
+      if (this.next.name === "i32.eqz") holds = negate(holds);
       this.at++;
     }
+    if (!this.nextTakesFlags && this.decideEarly(holds)) return;
     if (this.nextTakesFlags) {
       this.push({ kind: "flags", type: "i32", condition: holds });
       return;
@@ -459,6 +505,31 @@ export class FunctionCompiler {
     const into = this.destination(hint, null);
     this.load(into, { kind: "flags", type: "i32", condition: holds });
     this.result("i32", into, hint);
+  }
+
+  /** Branches on the condition where it decides a larger one. What is left of that is then the other operand alone. */
+  private decideEarly(condition: Condition): boolean {
+    const found = this.shortCircuits.get(this.at) ?? findShortCircuit(this.instructions, this.at);
+    if (found === null) return false;
+    const branch = this.instructions[found.branch] as Instruction;
+    if (branch.name === "br_if" && this.valuesOf(branch) > 0) return false;
+    let labels = this.decisions.get(found.branch);
+    if (labels === undefined) {
+      labels = { inside: this.a.label(), outside: this.a.label() };
+      this.decisions.set(found.branch, labels);
+    }
+    this.shortCircuits.set(this.at, found);
+    this.instructions[found.combiner] = { ...(this.instructions[found.combiner] as Instruction), name: "nop" };
+    // The paths join behind the branch: what is on the stack must be in the same place on both.
+    this.flush();
+    let to = found.outcome ? labels.inside : labels.outside;
+    if (branch.name === "br_if") {
+      const frame = this.frameOf(branch.target);
+      if (found.outcome && frame.kind === "function") this.returnUses++;
+      to = found.outcome ? frame.label : labels.inside;
+    }
+    this.a.jcc(found.decidedBy ? condition : negate(condition), to);
+    return true;
   }
 
   /** Pops an i32 as a condition: sets the flags if they are not set yet. */
@@ -555,18 +626,95 @@ export class FunctionCompiler {
     const type = instruction.type as FunctionType;
     const kind = instruction.name as "block" | "loop" | "if";
     const condition = kind === "if" ? this.popCondition() : null;
+    const top = this.endLoopTop();
     const height = this.stack.length - type.params.length;
     // A block that no branch leaves is no join: its operands may stay where they are.
     if (kind === "if" || instruction.branched) {
       this.flush();
       this.placeParameters(height);
     }
-    const label = a.label();
-    const elseLabel = kind === "if" ? a.label() : null;
-    if (condition !== null) a.jcc(negate(condition), instruction.elseAt === -1 ? label : (elseLabel as Label));
-    if (kind === "loop" && instruction.branched) a.bind(label);
+    const decision = this.decisions.get(this.at);
+    const hasElse = instruction.elseAt !== -1;
+    const label = decision !== undefined && !hasElse ? decision.outside : a.label();
+    const elseLabel = decision !== undefined && hasElse ? decision.outside : a.label();
+    if (condition !== null) a.jcc(negate(condition), hasElse ? elseLabel : label);
+    if (decision !== undefined) a.bind(decision.inside);
+    if (top !== undefined) a.bind(top.inside);
+    if (kind === "loop" && instruction.branched) {
+      a.bind(label);
+      this.findLoopTop(instruction);
+    }
     const merge = kind === "loop" ? -1 : this.mergeRegister(instruction, type);
     this.frames.push({ kind, opener: this.at, type, height, label, elseLabel, merge });
+  }
+
+  private findLoopTop(loop: Instruction): void {
+    if ((loop.type as FunctionType).params.length > 0) return;
+    for (let end = this.at + 1; end <= this.at + LOOP_TOP_MAX; end++) {
+      const instruction = this.instructions[end] as Instruction;
+      const { name } = instruction;
+      if (name === "block" && (instruction.type as FunctionType).params.length === 0) continue;
+      if (name === "if" || name === "br_if") {
+        if (this.valuesOf(instruction) === 0) {
+          this.loopTops.set(this.at, { start: this.at + 1, end, inside: this.a.label() });
+        }
+        return;
+      }
+      const { immediate } = instruction.operator;
+      const isStraight = name.startsWith("local.") || name.startsWith("i32.") || name.startsWith("i64.");
+      if (!isStraight && name !== "global.get") return;
+      if (immediate !== "none" && name.includes("rmw")) return;
+    }
+  }
+
+  private valuesOf({ name, type, target }: Instruction): number {
+    if (name === "if") return (type as FunctionType).params.length;
+    const frame = this.instructions[target];
+    const types = frame === undefined ? this.body.wasm.type.results : (frame.type as FunctionType).results;
+    return frame?.name === "loop" ? 1 : types.length;
+  }
+
+  /** The top that ends here, if the operand stack is as it was at the loop's start: else nobody can jump behind it. */
+  private endLoopTop(): LoopTop | undefined {
+    for (const [loop, top] of this.loopTops) {
+      if (top.end !== this.at || top.inside.section !== -1) continue;
+      if (this.stack.length === this.frameOf(loop).height) return top;
+      this.loopTops.delete(loop);
+    }
+    return undefined;
+  }
+
+  /** The jump back lies inside the first arm of the top's `if`, or where the target of its `br_if` is open. */
+  private canRepeat(top: LoopTop): boolean {
+    const { name, elseAt, target } = this.instructions[top.end] as Instruction;
+    if (name === "br_if") return this.frames.some((frame) => frame.opener === target);
+    const isOpen = this.frames.some((frame) => frame.opener === top.end);
+    return isOpen && (elseAt === -1 || this.at < elseAt);
+  }
+
+  /** A jump back to a loop whose top is known: the top again, then the conditional branch the other way round. */
+  private repeatTop(frame: Frame, top: LoopTop): void {
+    const { a } = this;
+    const back = this.at;
+    this.stack.length = frame.height;
+    this.unwind();
+    for (this.at = top.start; this.at < top.end; this.at++) {
+      if (this.instruction.name !== "block") this.step(this.instruction);
+    }
+    this.at = back;
+    const branch = this.instructions[top.end] as Instruction;
+    const condition = this.popCondition();
+    if (branch.name === "if") {
+      a.jcc(condition, top.inside);
+      const inner = this.frameOf(top.end);
+      const isLast = branch.elseAt === -1 && branch.partner === back + 1;
+      if (!isLast) a.jmp(branch.elseAt === -1 ? inner.label : inner.elseLabel);
+    } else {
+      a.jcc(negate(condition), top.inside);
+      const target = this.frameOf(branch.target);
+      if (target.kind === "function") this.jumpToReturn();
+      else a.jmp(target.label);
+    }
   }
 
   /** Parameters of a construct are in their slots, constants too: the code inside does not know what they were. */
@@ -586,7 +734,7 @@ export class FunctionCompiler {
     const handsOn = opener.name === "if" && opener.elseAt === -1 && type.params.length > 0;
     if (type.results.length !== 1 || handsOn) return -1;
     const end = opener.partner;
-    const after = this.body.instructions[end + 1];
+    const after = this.instructions[end + 1];
     if (after === undefined || after.name !== "local.set" || this.allocation.deadWrites.has(end + 1)) return rax.number;
     const home = this.home(after.index);
     return isRegister(home) ? home : rax.number;
@@ -601,14 +749,14 @@ export class FunctionCompiler {
     this.unwind();
     this.stack.length = frame.height;
     for (const type of frame.type.params) this.push({ kind: "slot", type: type as Type, slot: this.stack.length });
-    this.a.bind(frame.elseLabel as Label);
+    this.a.bind(frame.elseLabel);
   }
 
   private close(instruction: Instruction): void {
     const frame = this.frames.pop() as Frame;
     if (frame.kind === "function") return this.closeFunction(frame, instruction);
     if (frame.kind === "loop") return;
-    const opener = this.body.instructions[frame.opener] as Instruction;
+    const opener = this.instructions[frame.opener] as Instruction;
     if (frame.kind === "block" && !opener.branched) return;
     if (instruction.reachable) this.merge(frame);
     this.unwind();
@@ -666,6 +814,8 @@ export class FunctionCompiler {
   }
 
   private branch(frame: Frame): void {
+    const top = this.loopTops.get(frame.opener);
+    if (top !== undefined && top.inside.section !== -1 && this.canRepeat(top)) return this.repeatTop(frame, top);
     this.merge(frame);
     if (frame.kind === "function") this.jumpToReturn();
     else this.a.jmp(frame.label);
@@ -682,9 +832,13 @@ export class FunctionCompiler {
 
   private branchIf(frame: Frame): void {
     const condition = this.popCondition();
+    const top = this.endLoopTop();
     if (frame.kind === "function") this.returnUses++;
     if (!this.needsMoves(frame)) {
       this.a.jcc(condition, frame.label);
+      const decision = this.decisions.get(this.at);
+      if (decision !== undefined) this.a.bind(decision.inside);
+      if (top !== undefined) this.a.bind(top.inside);
       return;
     }
     const stay = this.a.label();
@@ -790,7 +944,8 @@ export class FunctionCompiler {
     }
     this.parallelMove(moves);
     for (const [i, operand] of operands.entries()) {
-      if (this.registerOf(operand) < 0) this.load(into[i] as Register, operand);
+      if (operand.kind === "constant") this.loadConstant(into[i] as Register, operand.type, operand.value, true);
+      else if (this.registerOf(operand) < 0) this.load(into[i] as Register, operand);
     }
   }
 

@@ -10,6 +10,8 @@ import { absolute, callRoutine, compareExchange, load, store } from "./memory.js
 interface Intrinsic {
   readonly type: FunctionType;
   compile(c: FunctionCompiler): void;
+  /** The code calls a routine: caller-saved registers are lost. */
+  readonly calls?: boolean;
 }
 
 const type = (signature: string): FunctionType => {
@@ -40,22 +42,27 @@ const process = new Map<string, Intrinsic>(
     poke64: poke(64),
     copyIn: {
       type: type("i32 i64 i32 ->"),
+      calls: true,
       compile: (c) => callRoutine(c, "engineCopyIn", [rdi, rsi, rcx], null),
     },
     copyOut: {
       type: type("i64 i32 i32 ->"),
+      calls: true,
       compile: (c) => callRoutine(c, "engineCopyOut", [rdi, rsi, rcx], null),
     },
     tryCopyIn: {
       type: type("i32 i64 i32 -> i32"),
+      calls: true,
       compile: (c) => callRoutine(c, "engineTryCopyIn", [rdi, rsi, rcx], "i32"),
     },
     tryCopyOut: {
       type: type("i64 i32 i32 -> i32"),
+      calls: true,
       compile: (c) => callRoutine(c, "engineTryCopyOut", [rdi, rsi, rcx], "i32"),
     },
     syscall: {
       type: type("i64 i64 i64 i64 i64 i64 i64 -> i64"),
+      calls: true,
       compile: (c) => callRoutine(c, "engineSyscall", [rax, rdi, rsi, rdx, r10, r8, r9], "i64"),
     },
     compareExchange32: {
@@ -101,6 +108,7 @@ const process = new Map<string, Intrinsic>(
     },
     cpuid: {
       type: type("i32 i32 i32 ->"),
+      calls: true,
       compile: (c) => callRoutine(c, "engineCpuid", [rdi, rsi, rdx], null),
     },
     pause: { type: type("->"), compile: (c) => c.a.pause() },

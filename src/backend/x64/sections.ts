@@ -91,12 +91,15 @@ export interface Reference {
   readonly target: string | Label;
   readonly addend: number;
   readonly base: string | Label | null;
+  /** Bytes of opcode in front, for a jump to a label that has a short form. */
+  readonly jump?: 1 | 2;
 }
 
 export interface Checkpoint {
   readonly sizes: readonly number[];
   readonly references: number;
   readonly shortJumps: number;
+  readonly bound: number;
 }
 
 const LONG_NOPS = [
@@ -117,6 +120,7 @@ export class SectionWriter {
   readonly symbols = new Map<string, AssembledSymbol>();
   readonly references: Reference[] = [];
   protected here: Section = this.sections[0];
+  private readonly bound: Label[] = [];
   private open: AssembledSymbol | null = null;
   private shortJumps: { section: number; offset: number; target: Label }[] = [];
 
@@ -139,6 +143,7 @@ export class SectionWriter {
     if (label.section !== -1) throw new AssemblyError("a label is bound twice");
     label.section = this.here.index;
     label.offset = this.here.size;
+    this.bound.push(label);
   }
 
   /** Defines `name` here: a function in text, an object in rodata. Its size ends at `endGlobal()` or at the next one. */
@@ -214,8 +219,9 @@ export class SectionWriter {
   }
 
   /** Four bytes relative to the place `addend` bytes before which they end; see Reference. */
-  protected relative32(target: string | Label, addend: number): void {
-    this.references.push({ section: this.here.index, offset: this.here.size, target, addend, base: null });
+  protected relative32(target: string | Label, addend: number, jump?: 1 | 2): void {
+    const reference = { section: this.here.index, offset: this.here.size, target, addend, base: null };
+    this.references.push(jump === undefined ? reference : { ...reference, jump });
     this.here.u32(0);
   }
 
@@ -237,6 +243,7 @@ export class SectionWriter {
       sizes: this.sections.map(({ size }) => size),
       references: this.references.length,
       shortJumps: this.shortJumps.length,
+      bound: this.bound.length,
     };
   }
 
@@ -245,6 +252,66 @@ export class SectionWriter {
     for (const section of this.sections) section.truncate(to.sizes[section.index] as number);
     this.references.length = to.references;
     this.shortJumps.length = to.shortJumps;
+    this.bound.length = to.bound;
+  }
+
+  /**
+   * Shortens the jumps in text since the checkpoint that reach their label with rel8, and moves what follows. Only for
+   * code without marks, alignment or symbols inside. Starts from all long: a jump that is short stays within reach,
+   * since code only gets shorter.
+   */
+  relax(from: Checkpoint): void {
+    const [text] = this.sections;
+    const start = from.sizes[0] as number;
+    const recent = this.references.slice(from.references);
+    const sites = recent.filter(({ jump, target, section }) => {
+      return jump !== undefined && section === 0 && target instanceof Label && target.section === 0;
+    });
+    const short = new Set<Reference>();
+    // Bytes saved by short jumps in front of each offset of the code.
+    const saved = new Int32Array(text.size - start + 1);
+    for (let changed = true; changed;) {
+      changed = false;
+      for (const site of sites) {
+        if (short.has(site)) continue;
+        const end = site.offset + 4;
+        const to = (site.target as Label).offset;
+        const moved = (saved[to - start] as number) - (saved[end - start] as number);
+        const distance = to - end - moved;
+        if (to < start || distance < -128 || distance > 127) continue;
+        short.add(site);
+        changed = true;
+      }
+      saved.fill(0);
+      for (const { offset, jump } of short) saved[offset - start + 1] = jump === 1 ? 3 : 4;
+      for (let i = 1; i < saved.length; i++) saved[i] = (saved[i] as number) + (saved[i - 1] as number);
+    }
+    if (short.size === 0) return;
+
+    const moved = (offset: number): number => offset - (saved[offset - start] as number);
+    const old = text.bytes.slice(start);
+    text.truncate(start);
+    let copied = 0;
+    this.references.length = from.references;
+    for (let i = from.shortJumps; i < this.shortJumps.length; i++) {
+      const jump = this.shortJumps[i] as { section: number; offset: number; target: Label };
+      if (jump.section === 0) jump.offset = moved(jump.offset);
+    }
+    for (const reference of recent) {
+      if (reference.section !== 0) this.references.push(reference);
+      else if (!short.has(reference)) this.references.push({ ...reference, offset: moved(reference.offset) });
+      else {
+        const opcodeAt = reference.offset - (reference.jump as number);
+        text.append(old.subarray(copied, opcodeAt - start));
+        const opcode = old[reference.offset - 1 - start] as number;
+        text.u8(reference.jump === 1 ? 0xeb : opcode - 0x10);
+        this.shortJumps.push({ section: 0, offset: text.size, target: reference.target as Label });
+        text.u8(0);
+        copied = reference.offset + 4 - start;
+      }
+    }
+    text.append(old.subarray(copied));
+    for (const label of this.bound.slice(from.bound)) if (label.section === 0) label.offset = moved(label.offset);
   }
 
   /** Resolves what stays inside one section. Called by the linker; nothing can be assembled afterwards. */

@@ -14,6 +14,7 @@ import {
 } from "../load/elf";
 import { Address, copyIn, copyOut, peek16, peek32, peek64, poke16, syscall } from "../process";
 import { nextCandidate } from "../scan/candidates";
+import { allIsCode, codeRangeCount, codeRangeEnd, codeRangeStart, findCodeRanges } from "../scan/sections";
 import { EVIDENCE_CODE, EVIDENCE_INTERIOR, weigh } from "../scan/evidence";
 import {
   FATE_B1,
@@ -98,9 +99,8 @@ function copyWindow(start: Address, end: Address, at: Address): u32 {
   return (at - from) as u32;
 }
 
-/** Finds the sites in [start, end). */
-function findSites(start: Address, end: Address): void {
-  siteCount = 0;
+/** Adds the sites in [start, end). */
+function addSites(start: Address, end: Address): void {
   for (let at = nextCandidate(start, end); at < end; at = nextCandidate(at + 1, end)) {
     const offset = copyWindow(start, end, at);
     const evidence = weigh(windowCode, load<u32>(windowCode + (WINDOW_SIZE as usize)), offset, windowBoundary);
@@ -108,6 +108,16 @@ function findSites(start: Address, end: Address): void {
     else if (evidence != EVIDENCE_CODE) countFate(FATE_DOUBTFUL);
     else if (siteCount == SITES_MAX) countFate(FATE_UNPATCHED);
     else store<u64>(sites + (siteCount++ << 3), at);
+  }
+}
+
+/** Finds the sites in [start, end), which maps a file from `offset` on, as far as the file's sections are code. */
+function findSites(start: Address, end: Address, offset: u64): void {
+  siteCount = 0;
+  for (let i: u32 = 0; i < codeRangeCount(); i++) {
+    const low = max(codeRangeStart(i), offset);
+    const high = min(codeRangeEnd(i), offset + (end - start));
+    if (low < high) addSites(start + (low - offset), start + (high - offset));
   }
 }
 
@@ -191,10 +201,11 @@ function countAll(fate: u32): void {
 /**
  * Patches the sites in [start, end), which no thread can run. Whatever fails leaves the code as it was (I7).
  * @param protection what the pages have, and get back
+ * @param offset where in its file the range starts: the code ranges (scan/sections.ts) are the file's
  */
-function patchRange(start: Address, end: Address, protection: u64): void {
+function patchRange(start: Address, end: Address, protection: u64, offset: u64): void {
   const began = nanoseconds();
-  findSites(start, end);
+  findSites(start, end, offset);
   if (siteCount != 0) {
     outpost = outpostFor(start, end);
     if (outpost == 0) countAll(FATE_UNPATCHED);
@@ -256,7 +267,8 @@ export function mapExecutable(address: u64, size: u64, protection: u64, flags: u
   const start = got as u64;
   forgetCode(start, start + pageCeil(size));
   const readable = readableSize(pageCeil(size), descriptor, offset);
-  if (readable != 0) patchRange(start, start + readable, closed);
+  findCodeRanges(descriptor);
+  if (readable != 0) patchRange(start, start + readable, closed, offset);
   const opened = syscall3(SYS_MPROTECT, start, pageCeil(size), protection);
   return isError(opened) ? opened : got;
 }
@@ -279,6 +291,7 @@ export function patchVdso(header: Address): void {
     const start = header + pageFloor(peek64(segment + offsetof<ProgramHeader>("vaddr")));
     const end =
       header + peek64(segment + offsetof<ProgramHeader>("vaddr")) + peek64(segment + offsetof<ProgramHeader>("memsz"));
-    patchRange(start, end, protectionOf(flags));
+    allIsCode();
+    patchRange(start, end, protectionOf(flags), 0);
   }
 }

@@ -133,7 +133,7 @@ export function planCluster(cluster: Cluster, offsets: usize, count: u32, fates:
 function emitVictim(record: Record): u32 {
   const bytes = originalBytes(record);
   decode(bytes, record.length, changetype<usize>(instruction));
-  let size = relocate(instruction, bytes, record.original, buffer, record.address);
+  const size = relocate(instruction, bytes, record.original, buffer, record.address);
   assert(size != 0, "a victim does not fit where it was planned");
   assert(size <= RELOCATED_MAX, "a relocated instruction is longer than any");
   record.done = doneOffset(instruction) as u8;

@@ -234,7 +234,7 @@ function removeFromBucket(record: Record): void {
   changetype<Record>(pointer).ofCode = record.ofCode;
 }
 
-function forget(record: Record, context: usize): void {
+function forget(record: Record, _context: usize): void {
   removeFromBucket(record);
   unpublish(record);
   destroyRecord(record);
@@ -311,7 +311,8 @@ const bounds = changetype<Bounds>(memory.data(offsetof<Bounds>(), 8));
 function widen(record: Record, context: usize): void {
   const range = changetype<Bounds>(context);
   const recordStart = min(record.original, codeOf(record));
-  const recordEnd = max(record.original + (record.locked as u64), codeOf(record) + 5);
+  // A relay holds its site's short jump and its own jump together.
+  const recordEnd = max(record.original + (max(record.locked, record.length) as u64), codeOf(record) + JUMP_SIZE);
   if (recordStart >= range.end || recordEnd <= range.start) return;
   if (recordStart < range.start) {
     range.start = recordStart;

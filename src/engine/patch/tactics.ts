@@ -15,7 +15,6 @@
 //
 // Sites are planned back to front, so bytes behind the site are final where they are locked, and free otherwise.
 
-import { Address } from "../process";
 import { FLOW_CALL_INDIRECT, FLOW_CALL_RELATIVE, Instruction } from "../x86/instruction";
 import { Cluster, decodeVictim, isEnteredAtStart } from "./cluster";
 import {

@@ -5,15 +5,19 @@
 // exactly there, it is a `syscall`; if nearly all step over it, its bytes are inside another instruction. What is neither
 // is doubtful: there is data near.
 //
+// Instructions that programs do not have (privileged ones, `add %al,(%rax)`) count as undecodable: tables are full of them.
+//
 // Starts are nodes of a graph with one edge each, so one pass from high to low offsets answers for all of them.
 
 import {
+  ENCODING_LEGACY,
   FLOW_JUMP_INDIRECT,
   FLOW_JUMP_RELATIVE,
   FLOW_RETURN,
   FLOW_STOP,
   FLOW_SYSCALL,
   Instruction,
+  MAP_ONE_BYTE,
 } from "../x86/instruction";
 import { decode } from "../x86/decode";
 
@@ -42,12 +46,32 @@ function endsFlow(flow: u8): bool {
   return flow == FLOW_JUMP_RELATIVE || flow == FLOW_JUMP_INDIRECT || flow == FLOW_RETURN || flow == FLOW_STOP;
 }
 
+/**
+ * Opcodes of the one-byte map that no compiler makes in a program for Linux and that tables are full of: `add %al,(%rax)`
+ * (two zero bytes), port input and output, far returns and iret, cli, sti. (`hlt` is in glibc: it ends `_exit`.)
+ */
+function isImplausible(code: usize, offset: u32): bool {
+  if (instruction.map != MAP_ONE_BYTE || instruction.encoding != ENCODING_LEGACY) return false;
+  const opcode = instruction.opcode;
+  if (opcode == 0x00) return load<u16>(code + offset) == 0;
+  return (
+    (opcode >= 0x6c && opcode <= 0x6f) ||
+    (opcode >= 0xe4 && opcode <= 0xe7) ||
+    (opcode >= 0xec && opcode <= 0xef) ||
+    (opcode >= 0xca && opcode <= 0xcb) ||
+    opcode == 0xcf ||
+    opcode == 0xfa ||
+    opcode == 0xfb
+  );
+}
+
 /** Whether what follows the candidate decodes, until control certainly leaves. */
 function followersDecode(code: usize, size: u32, offset: u32): bool {
   for (let i: u32 = 0; i < FOLLOWERS && offset < size; i++) {
     const length = decode(code + offset, size - offset, changetype<usize>(instruction));
     // Cut off by the end of the copy is not invalid.
     if (length == 0) return size - offset < 15;
+    if (isImplausible(code, offset)) return false;
     if (endsFlow(instruction.flow)) return true;
     offset += length;
   }
@@ -64,7 +88,8 @@ export function weigh(code: usize, size: u32, offset: u32, boundary: usize): u32
   const span = offset - first;
   store<u8>(reach + span, REACH_HIT);
   for (let i = span; i-- > 0;) {
-    const length = decode(code + first + i, size - (first + i), changetype<usize>(instruction));
+    let length = decode(code + first + i, size - (first + i), changetype<usize>(instruction));
+    if (length != 0 && isImplausible(code, first + i)) length = 0;
     store<u8>(lengths + i, length);
     store<u8>(reach + i, length == 0 ? REACH_INVALID : i + length > span ? REACH_SKIP : load<u8>(reach + i + length));
   }

@@ -12,7 +12,17 @@ import { defer } from "./deferred";
 import { deliver } from "./deliver";
 import { toProgramState } from "./interrupted";
 import { deliverDeferred } from "./return-frame";
-import { Context, SIGBUS, SIGFPE, SIGILL, SIGINFO_CODE, SIGSEGV, SIGTRAP } from "./signal-frame";
+import {
+  Context,
+  SIGBUS,
+  SIGFPE,
+  SIGILL,
+  SIGINFO_ADDRESS,
+  SIGINFO_CODE,
+  SIGSEGV,
+  SIGSYS,
+  SIGTRAP,
+} from "./signal-frame";
 
 const line = memory.data(512, 8);
 
@@ -38,8 +48,16 @@ function isEngineCode(rip: u64): bool {
   return rip >= textStart() && rip < memoryBase();
 }
 
+/** Signals that the kernel raises for what an instruction did. */
 function isFault(signal: u32): bool {
-  return signal == SIGSEGV || signal == SIGBUS || signal == SIGILL || signal == SIGFPE || signal == SIGTRAP;
+  return (
+    signal == SIGSEGV ||
+    signal == SIGBUS ||
+    signal == SIGILL ||
+    signal == SIGFPE ||
+    signal == SIGTRAP ||
+    signal == SIGSYS
+  );
 }
 
 /**
@@ -56,12 +74,16 @@ export function onSignal(signal: u32, infoAddress: u64, contextAddress: u64): bo
   }
   const thread = currentThread();
   const raised = load<i32>(info, SIGINFO_CODE) > 0 && isFault(signal);
-  if (raised && isEngineCode(context.rip)) reportEngineFault(thread, signal, context);
+  if (raised && signal != SIGSYS && isEngineCode(context.rip)) reportEngineFault(thread, signal, context);
   if (raised && signal == SIGILL && enterTrap(context)) return true;
+  const interrupted = context.rip;
   if (!toProgramState(thread, context)) {
     defer(thread, info, context);
     return false;
   }
+  // A seccomp filter's SIGSYS says where the call was made: si_call_addr of seccomp_init_siginfo (kernel/seccomp.c).
+  if (signal == SIGSYS && raised && load<u64>(info, SIGINFO_ADDRESS) == interrupted)
+    store<u64>(info, context.rip, SIGINFO_ADDRESS);
   if (thread.deferred != 0) deliverDeferred(thread, context);
   deliver(thread, signal, info, context);
   return true;

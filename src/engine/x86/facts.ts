@@ -12,6 +12,7 @@ import {
   ENCODING_LEGACY,
   ENCODING_REX2,
   Instruction,
+  MAP_ONE_BYTE,
   PREFIX_FS,
   PREFIX_GS,
   PREFIX_OPERAND_SIZE,
@@ -27,6 +28,7 @@ import {
   ACCEPT_W_SHIFT,
   ATTRIBUTE_LAST,
   PAGE_OF_MAP,
+  PREFIX_OF_BYTE,
 } from "./opcode-tables";
 import {
   ELEMENT_BROADCAST,
@@ -49,14 +51,17 @@ import {
   PLACE_NONE,
   PLACE_OPCODE,
   PLACE_OPCODE_BYTE,
+  PLACE_OPCODE_SIZED,
   PLACE_RDI,
   PLACE_REG,
   PLACE_REG_BYTE,
+  PLACE_REG_SIZED,
   PLACE_REG_OPMASK,
   PLACE_REG_OPMASK_PAIR,
   PLACE_REG_VECTOR,
   PLACE_RM,
   PLACE_RM_BYTE,
+  PLACE_RM_SIZED,
   PLACE_RM_OPMASK,
   PLACE_RM_OTHER,
   PLACE_RM_VECTOR,
@@ -121,7 +126,7 @@ export class Facts {
   scale: u8;
   /** 1 when `index` is a vector register (VSIB): many addresses. */
   isVectorIndex: u8;
-  /** 1: fs base, 2: gs base is added. */
+  /** 1: fs base, 2: gs base is added to the address of the operand (and of memory at rsi). */
   segment: u8;
   /** EVEX: what disp8 is multiplied by; 1 elsewhere. */
   disp8Scale: u8;
@@ -151,7 +156,8 @@ export function describe(pointer: usize, instruction: usize, facts: usize): void
   f.flagsWritten = load<u8>(record, 7);
   f.registersRead = load<u16>(record, 8);
   f.registersWritten = load<u16>(record, 10);
-  if (implicit & IMPLICIT_BYTE || (implicit & IMPLICIT_SIZED && isSmall(i))) f.registersPartly = f.registersWritten;
+  if (implicit & IMPLICIT_BYTE || (implicit & IMPLICIT_SIZED && isSmall(i)))
+    f.registersPartly = f.registersWritten & ~(1 << RSP);
   if (implicit & IMPLICIT_PUSH) f.stackAccess |= ACCESS_WRITE;
   if (implicit & IMPLICIT_POP) f.stackAccess |= ACCESS_READ;
   if (implicit & IMPLICIT_LOAD) f.otherAccess |= ACCESS_READ;
@@ -160,6 +166,7 @@ export function describe(pointer: usize, instruction: usize, facts: usize): void
   f.vectorsRead = element & ELEMENT_READS_VECTORS ? 0xffff : load<u8>(record, 14);
   f.vectorsWritten = element & ELEMENT_WRITES_VECTORS ? 0xffff : load<u8>(record, 15);
   const isMemory = i.modrmOffset != 0 && i.modrm < 0xc0 && !(implicit & IMPLICIT_ANY_MOD);
+  f.segment = segmentOf(pointer, i);
   if (isMemory) describeAddress(i, f, (element & ELEMENT_VSIB) != 0);
   if (i.encoding == ENCODING_EVEX) f.opmasksRead |= opmaskBit(i.evex & 7);
   for (let n: usize = 0; n < 5; n++) {
@@ -184,9 +191,10 @@ function opmaskBit(number: u32): u8 {
   return number == 0 ? 0 : 1 << (number as u8);
 }
 
-/** 90 is `xchg %eax,%eax` in the tables, and does nothing; with REX.B it is `xchg %eax,%r8d` (SDM, NOP). */
+/** 90 is `xchg %eax,%eax` in the tables, and does nothing; with REX.B it is `xchg %eax,%r8d`, with F3 `pause` (SDM, NOP). */
 function isNop(i: Instruction): bool {
-  return i.opcode == 0x90 && i.map == 0 && !(i.rex & 1) && !(i.rexHigh & 1);
+  if (i.opcode != 0x90 || i.map != MAP_ONE_BYTE) return false;
+  return i.mandatoryPrefix == 2 || (!(i.rex & 1) && !(i.rexHigh & 1));
 }
 
 /** Engine pointer to the record, or 0. */
@@ -215,12 +223,24 @@ function recordOf(i: Instruction): usize {
   return FACT_RECORDS + (load<u32>(form, 4) & ~ATTRIBUTE_LAST) * (RECORD_SIZE as u32);
 }
 
-/** Base, index, scale and segment of the ModRM operand. SDM volume 2, tables 2-2 and 2-3. */
+/** The last of fs and gs counts; in 64-bit mode the others do nothing. */
+function segmentOf(pointer: usize, i: Instruction): u8 {
+  let segment: u8 = 0;
+  if (!(i.prefixes & (PREFIX_FS | PREFIX_GS))) return segment;
+  // A prefix is a byte before the opcode; what else stands there (REX, VEX) comes after all prefixes that count.
+  for (let at: usize = 0; at < i.opcodeOffset; at++) {
+    const byte: u32 = load<u8>(pointer + at);
+    if (load<u16>(PREFIX_OF_BYTE + (byte << 1)) == 0) break;
+    if (byte == 0x64) segment = 1;
+    if (byte == 0x65) segment = 2;
+  }
+  return segment;
+}
+
+/** Base, index and scale of the ModRM operand. SDM volume 2, tables 2-2 and 2-3. */
 function describeAddress(i: Instruction, f: Facts, isVector: bool): void {
   const high: u32 = i.rexHigh;
   const baseExtension = ((i.rex & 1) << 3) | ((high & 1) << 4);
-  if (i.prefixes & PREFIX_FS) f.segment = 1;
-  if (i.prefixes & PREFIX_GS) f.segment = 2;
   if (i.ripRelative) {
     f.base = REGISTER_RIP;
     return;
@@ -266,8 +286,9 @@ function addOpmask(f: Facts, number: u32, access: u32): void {
   if (access & ACCESS_WRITE) f.opmasksWritten |= 1 << (number as u8);
 }
 
+/** Operands of variable size have 16 bits. */
 function isSmall(i: Instruction): bool {
-  return (i.prefixes & PREFIX_OPERAND_SIZE) != 0 && (i.rex & 8) == 0 && i.mandatoryPrefix < 2;
+  return (i.prefixes & PREFIX_OPERAND_SIZE) != 0 && (i.rex & 8) == 0;
 }
 
 /** ModRM.rm as a register. X extends a vector register in EVEX. */
@@ -275,7 +296,7 @@ function addRmRegister(i: Instruction, f: Facts, place: u32, access: u8, isPart:
   const rm: u32 = (i.modrm & 7) | ((i.rex & 1) << 3);
   const general: u32 = rm | ((i.rexHigh & 1) << 4);
   const vector: u32 = rm | (i.encoding == ENCODING_EVEX ? (i.rex & 2) << 3 : 0);
-  if (place == PLACE_RM) addRegister(f, general, access, isPart);
+  if (place == PLACE_RM || place == PLACE_RM_SIZED) addRegister(f, general, access, isPart);
   else if (place == PLACE_RM_BYTE) addRegister(f, byteRegister(i, general), access, true);
   else if (place == PLACE_RM_VECTOR) addVector(f, vector, access);
   else if (place == PLACE_RM_OPMASK) addOpmask(f, rm & 7, access);
@@ -285,7 +306,8 @@ function addOperand(i: Instruction, f: Facts, isMemory: bool, place: u32, access
   const rex: u32 = i.rex;
   const high: u32 = i.rexHigh;
   const reg: u32 = ((i.modrm >> 3) & 7) | ((rex & 4) << 1) | ((high & 4) << 2);
-  const isPart: bool = i.encoding == ENCODING_LEGACY && isSmall(i);
+  const isSized = place == PLACE_RM_SIZED || place == PLACE_REG_SIZED || place == PLACE_OPCODE_SIZED;
+  const isPart = isSized && isSmall(i);
   if (place <= PLACE_RM_OTHER) {
     if (isMemory) f.memoryAccess |= access;
     else addRmRegister(i, f, place, access, isPart);
@@ -293,6 +315,7 @@ function addOperand(i: Instruction, f: Facts, isMemory: bool, place: u32, access
   }
   switch (place) {
     case PLACE_REG:
+    case PLACE_REG_SIZED:
       addRegister(f, reg, access, isPart);
       return;
     case PLACE_REG_BYTE:
@@ -317,6 +340,7 @@ function addOperand(i: Instruction, f: Facts, isMemory: bool, place: u32, access
       addOpmask(f, i.vvvv & 7, access);
       return;
     case PLACE_OPCODE:
+    case PLACE_OPCODE_SIZED:
       addRegister(f, (i.opcode & 7) | ((rex & 1) << 3) | ((high & 1) << 4), access, isPart);
       return;
     case PLACE_OPCODE_BYTE:
@@ -324,8 +348,6 @@ function addOperand(i: Instruction, f: Facts, isMemory: bool, place: u32, access
       return;
     case PLACE_MOFFS:
       f.memoryAccess |= access;
-      if (i.prefixes & PREFIX_FS) f.segment = 1;
-      if (i.prefixes & PREFIX_GS) f.segment = 2;
       return;
     case PLACE_RSI:
       f.rsiAccess |= access;

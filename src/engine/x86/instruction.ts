@@ -59,7 +59,7 @@ export class Instruction {
   /** The REX byte (0x40..0x4f), or 0. For VEX, EVEX, XOP and REX2: the same bits W R X B in REX's places, with 0x40 set. */
   rex: u8;
   flow: u8;
-  /** Offset of the opcode's last byte. */
+  /** Offset of the opcode's last byte. 3DNow!'s opcode comes after the operand: it is the instruction's last byte. */
   opcodeOffset: u8;
   /** Offset of ModRM, or 0 where there is none (offset 0 cannot be ModRM). */
   modrmOffset: u8;

@@ -14,9 +14,8 @@ diff <(seq 1 5) <(seq 2 6); echo "diff: $?"
 exec 5>file; echo to five >&5; exec 5>&-; cat file
 trap 'echo "trapped USR1"' USR1
 kill -USR1 $$
-trap 'echo "a child ended"' CHLD
-sleep 0 & wait $!
-trap - CHLD
+# In a subshell: other children of this shell may end at any time.
+( trap 'echo "a child ended"' CHLD; sleep 0 & wait $! )
 sleep 1000 & victim=$!
 kill -TERM $victim; wait $victim; echo "killed: $?"
 ( trap 'echo inner exit' EXIT; kill -s INT $BASHPID; echo not reached ); echo "interrupted: $?"
@@ -24,9 +23,10 @@ kill -TERM $victim; wait $victim; echo "killed: $?"
 for i in 1 2 3 4 5 6 7 8; do ( exit $i ) & pids[$i]=$!; done
 sum=0; for i in 1 2 3 4 5 6 7 8; do wait ${pids[$i]}; sum=$((sum + $?)); done; echo "sum: $sum"
 coproc tr a-z A-Z; echo "coprocess" >&${COPROC[1]}; exec {COPROC[1]}>&-; cat <&${COPROC[0]}; wait
+# A stopped job is brought back by fg: only then does the shell know that it runs again.
 set -m
-sleep 1000 & job=$!; kill -STOP $job; wait $job; echo "stopped: $?"
-jobs | grep -c Stopped; kill -CONT $job; kill -KILL $job; wait $job; echo "ended: $?"
+sh -c 'kill -STOP $$; exit 6' & wait $!; echo "stopped: $?"
+jobs | grep -c Stopped; fg > /dev/null; echo "ended: $?"
 set +m
 mapfile -t lines < <(printf '%s\n' a b c); echo "${#lines[@]} ${lines[2]}"
 trap 'echo bye; exit 9' EXIT

@@ -2,7 +2,7 @@
 //
 // A followed execve runs the launcher again: its argv is { HANDOVER_NAME, handover, path, argv of the program... }. The
 // handover string is: follow digit, traps digit, statistics digit, 16 hexadecimal digits of the program's signal mask, the number of
-// a descriptor to close in 8 hexadecimal digits (or ffffffff), then the path of the statistics file.
+// a descriptor to close in 8 hexadecimal digits (or ffffffff), that of the statistics' descriptor likewise, then the path of the statistics file.
 
 import { appendBytes, appendHex } from "./text";
 
@@ -11,7 +11,7 @@ export const STATS_TEXT: u32 = 1;
 export const STATS_JSON: u32 = 2;
 
 export const HANDOVER_NAME = "flicker-exec";
-const HANDOVER_FIXED: usize = 27;
+const HANDOVER_FIXED: usize = 35;
 const PATH_MAX: usize = 4096;
 
 export let followExec: bool = true;
@@ -35,6 +35,14 @@ export function setStatsMode(value: u32): void {
 export let handoverMask: u64 = 0;
 export let handoverDescriptor: u32 = 0xffffffff;
 
+/** "No descriptor" in a handover. */
+export const NO_DESCRIPTOR: u32 = 0xffffffff;
+/** The descriptor that statistics are written to, when they go to the standard error of the tree's first process. */
+export let reportDescriptor: u32 = 0xffffffff;
+export function setReportDescriptor(value: u32): void {
+  reportDescriptor = value;
+}
+
 /** Writes the handover string for an execve; gives the pointer behind its zero. */
 export function writeHandover(at: usize, mask: u64, descriptor: u32): usize {
   store<u8>(at++, followExec ? 49 : 48);
@@ -42,6 +50,7 @@ export function writeHandover(at: usize, mask: u64, descriptor: u32): usize {
   store<u8>(at++, (48 + statsMode) as u8);
   at = appendHex(at, mask, 16);
   at = appendHex(at, descriptor, 8);
+  at = appendHex(at, reportDescriptor, 8);
   at = appendBytes(at, statsFile);
   store<u8>(at++, 0);
   return at;
@@ -63,6 +72,7 @@ export function readHandover(from: usize): void {
   statsMode = (load<u8>(from + 2) as u32) - 48;
   handoverMask = parseHex(from + 3, 16);
   handoverDescriptor = parseHex(from + 19, 8) as u32;
+  reportDescriptor = parseHex(from + 27, 8) as u32;
   for (let i: usize = 0; i < PATH_MAX; i++) {
     const byte = load<u8>(from + HANDOVER_FIXED + i);
     store<u8>(statsFile + i, byte);

@@ -34,6 +34,8 @@ export const variants = {
   "static-pie": ["gcc", ...cFlags, "-static-pie", "-fPIE"],
   musl: ["musl-gcc", ...muslFlags],
   "musl-static": ["musl-gcc", ...muslFlags, "-static"],
+  "one-segment": ["gcc", ...cFlags, "-pie", "-fPIE", "-Wl,-z,noseparate-code"],
+  "one-segment-static": ["gcc", ...cFlags, "-static", "-no-pie", "-fno-pie", "-Wl,-z,noseparate-code"],
   bare: ["gcc", "-nostdlib", "-static", "-no-pie"],
   "bare-pie": ["gcc", "-nostdlib", "-static-pie"],
   shared: ["gcc", ...cFlags, "-shared", "-fPIC"],

@@ -184,9 +184,8 @@ export function readModule(bytes: Uint8Array): Module {
     else if (id === 9) elements = section.vector(() => readElement(section, globals));
     else if (id === 10) bodies = section.vector(() => readBody(section));
     else if (id === 11) data = section.vector(() => readData(section, globals));
-    else if (id === 12)
-      continue; // data count
-    else section.fail(`section ${id} is unknown`);
+    // 12 counts data segments; 13 declares tags, whose users are refused by name.
+    else if (id !== 12 && id !== 13) section.fail(`section ${id} is unknown`);
   }
 
   if (bodies.length !== functionTypes.length) throw new WasmError("wasm: functions and bodies differ in number");
@@ -244,7 +243,7 @@ function readConstant(reader: ByteReader, globals: readonly Global[]): bigint {
   let value: bigint;
   if (opcode === 0x41) value = BigInt.asUintN(32, BigInt(reader.s32()));
   else if (opcode === 0x42) value = BigInt.asUintN(64, reader.s64());
-  else if (opcode === 0x43) value = new DataView(reader.take(4).slice().buffer).getBigUint64(0, true);
+  else if (opcode === 0x43) value = BigInt(new DataView(reader.take(4).slice().buffer).getUint32(0, true));
   else if (opcode === 0x44) value = new DataView(reader.take(8).slice().buffer).getBigUint64(0, true);
   else if (opcode === 0x23)
     value = globals[reader.u32()]?.initial ?? reader.fail("an initialiser uses an imported global");

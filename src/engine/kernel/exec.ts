@@ -5,13 +5,13 @@
 // through /proc/self/exe, which the kernel keeps across chroot and deletion.
 
 import { namesOwnExe } from "./proc-exe";
-import { HANDOVER_NAME, followExec, writeHandover } from "../options";
+import { HANDOVER_NAME, NO_DESCRIPTOR, followExec, writeHandover } from "../options";
 import { programPath } from "../load/start";
 import { AT_EMPTY_PATH, AT_FDCWD, Candidate, ScriptLine, probe } from "../load/program";
 import { pageCeil } from "../load/elf";
 import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "../load/map";
 import { Address, poke64, syscall, tryCopyIn } from "../process";
-import { reportExec } from "../stats/report";
+import { keepReport, reportExec } from "../stats/report";
 import { appendDecimal, appendText, copyString, lengthOf } from "../text";
 import { ignoresEngineSignal, reclaimIgnored, surrenderIgnored } from "../thread/actions";
 import { GateFrame, ThreadBlock, execScratchOf } from "../thread/block";
@@ -24,7 +24,6 @@ import { SYS_CLOSE, SYS_DUP, SYS_EXECVE, SYS_MMAP, SYS_MUNMAP } from "./numbers"
 import { setKernelMask } from "./signal-calls";
 
 const PATH_MAX: usize = 4096;
-const NO_DESCRIPTOR: u32 = 0xffffffff;
 
 // Offsets in the thread's exec scratch.
 const PATH_OFFSET: usize = 0;
@@ -179,7 +178,9 @@ function follow(thread: ThreadBlock, frame: GateFrame, request: Request): u32 {
     reportExec(thread, scratch + PATH_OFFSET);
     surrenderIgnored(thread, buffer);
     store<u8>(appendText(scratch + LAUNCHER_OFFSET, "/proc/self/exe"), 0);
+    keepReport(true);
     result = syscall3(SYS_EXECVE, addressOf(scratch + LAUNCHER_OFFSET), thread.scratch, request.envp);
+    keepReport(false);
     reclaimIgnored(thread, buffer);
     setKernelMask(thread, kernelMask(thread.programMask));
   }

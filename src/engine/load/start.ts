@@ -22,7 +22,7 @@ import { kernelMaskNow, setKernelMask } from "../kernel/signal-calls";
 import { handoverDescriptor, handoverMask } from "../options";
 import { patchVdso } from "../patch/executable";
 import { Address, copyIn, peek64, peek8, syscall, writeGsBase } from "../process";
-import { reportStart } from "../stats/report";
+import { openReport, reportStart } from "../stats/report";
 import { appendBytes, appendDecimal, appendText, copyString, equalsText, lengthOf } from "../text";
 import {
   AT_BASE,
@@ -139,6 +139,7 @@ function environmentValue(stack: InitialStack, name: string): Address {
 function openAlongPath(stack: InitialStack, line: CommandLine, candidate: Candidate): i64 {
   const size = copyString(shown, line.path, PATH_MAX);
   if (size < 0) fail(0, "the program's path is too long", STATUS_NOT_FOUND);
+  if (size == 0) return -ENOENT;
   memory.copy(searched, shown, (size as usize) + 1);
   for (let i: isize = 0; i < size; i++) {
     if (load<u8>(shown + (i as usize)) == 47) return openCandidate(candidate, AT_FDCWD, addressOf(searched));
@@ -352,6 +353,7 @@ export function start(): void {
   if (isError(result)) fail(0, "no memory to set up the program's stack", STATUS_FAILED);
   describeProcess(image, programStack);
 
+  openReport(line.handedOver != 0);
   reportStart(thread);
   thread.savedRcx = programStack.rsp;
   thread.after = entry;

@@ -5,10 +5,18 @@
 // lets nobody speak for a process that it kills (SIGKILL, SIGTERM without a handler): its `start` or `fork` has no `end`.
 // Each event is one write to a file opened for appending, so lines of a tree of processes do not mix.
 
-import { addressOf, isError, syscall0, syscall1, syscall4 } from "../kernel/calls";
-import { SYS_CLOSE, SYS_GETPPID, SYS_OPENAT } from "../kernel/numbers";
+import { addressOf, isError, syscall0, syscall1, syscall3, syscall4 } from "../kernel/calls";
+import { SYS_CLOSE, SYS_FCNTL, SYS_GETPPID, SYS_OPENAT } from "../kernel/numbers";
 import { programPath } from "../load/start";
-import { STATS_JSON, STATS_NONE, statsFile, statsMode } from "../options";
+import {
+  NO_DESCRIPTOR,
+  STATS_JSON,
+  STATS_NONE,
+  reportDescriptor,
+  setReportDescriptor,
+  statsFile,
+  statsMode,
+} from "../options";
 import { ThreadBlock } from "../thread/block";
 import { STDERR, appendBytes, appendDecimal, appendText, writeOut } from "../text";
 import {
@@ -27,6 +35,36 @@ import {
   patchNanoseconds,
   scannedBytes,
 } from "./counters";
+
+/**
+ * Where lines go without --stats-file: a duplicate of the standard error that the first process of the tree had. Programs
+ * close theirs before they exit (coreutils do), or send it elsewhere.
+ */
+let descriptor: u64 = STDERR;
+/** Out of the way of programs that count on low numbers. */
+const DESCRIPTOR_MIN: u64 = 900;
+const F_SETFD: u64 = 2;
+const F_DUPFD_CLOEXEC: u64 = 1030;
+const FD_CLOEXEC: u64 = 1;
+
+/** Gets the descriptor for lines ready, at the start of a process image. */
+export function openReport(handedOver: bool): void {
+  if (statsMode == STATS_NONE || load<u8>(statsFile) != 0) return;
+  if (handedOver && reportDescriptor != NO_DESCRIPTOR) {
+    descriptor = reportDescriptor as u64;
+    syscall3(SYS_FCNTL, descriptor, F_SETFD, FD_CLOEXEC);
+    return;
+  }
+  const duplicate = syscall3(SYS_FCNTL, STDERR, F_DUPFD_CLOEXEC, DESCRIPTOR_MIN);
+  if (isError(duplicate)) return;
+  descriptor = duplicate as u64;
+  setReportDescriptor(duplicate as u32);
+}
+
+/** Lets the descriptor survive an execve that is followed, or takes that back. */
+export function keepReport(keep: bool): void {
+  if (descriptor != STDERR) syscall3(SYS_FCNTL, descriptor, F_SETFD, keep ? 0 : FD_CLOEXEC);
+}
 
 const AT_FDCWD: u64 = -100;
 /** O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC | O_NOCTTY */
@@ -155,7 +193,7 @@ function report(thread: ThreadBlock, event: string, detail: string, value: u64, 
 
 function writeEvent(end: usize): void {
   if (load<u8>(statsFile) == 0) {
-    writeOut(STDERR, lineBuffer, end);
+    writeOut(descriptor, lineBuffer, end);
     return;
   }
   const file = syscall4(SYS_OPENAT, AT_FDCWD, addressOf(statsFile), OPEN_FLAGS, OPEN_MODE);

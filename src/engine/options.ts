@@ -1,6 +1,7 @@
 // Options of `flicker run`, and how they travel through execve.
 //
-// A followed execve runs the launcher again: its argv is { HANDOVER_NAME, handover, path, argv of the program... }. The
+// A followed execve runs the launcher again: its argv is { HANDOVER_NAME, handover, path to open,
+// path as the program knows it, argv of the program... }. The
 // handover string is: follow digit, traps digit, statistics digit, 16 hexadecimal digits of the program's signal mask, the number of
 // a descriptor to close in 8 hexadecimal digits (or ffffffff), that of the statistics' descriptor likewise, then the path of the statistics file.
 

@@ -102,7 +102,7 @@ test("bytes that are no module", () => {
     try {
       readModule(wasm.subarray(0, size));
     } catch (error) {
-      assert.ok(error instanceof WasmError, `cut to ${size} bytes: ${error}`);
+      assert.ok(error instanceof WasmError, `cut to ${size} bytes: ${String(error)}`);
     }
   }
 });

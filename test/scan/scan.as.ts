@@ -14,5 +14,5 @@ export function boundaryBuffer(): usize {
 }
 export function weighAt(size: u32, offset: u32): u32 {
   memory.fill(boundary, 0, 512);
-  return weigh(code, size, offset, boundary);
+  return weigh(code, size, offset, boundary, 0);
 }

@@ -10,8 +10,10 @@
 
 import type { Instruction } from "../wasm/function-body.js";
 import type { Type } from "../wasm/opcodes.js";
+import { WasmError } from "../wasm/reader.js";
 import { Memory, Register, mem, r15, rax, rcx, rdi, register, rsi, type Size } from "./assembler.js";
-import { sizeOfType, type FunctionCompiler } from "./function.js";
+import type { FunctionCompiler } from "./function.js";
+import { sizeOfType } from "./operand-stack.js";
 import type { Operand } from "./operand.js";
 
 export function compileMemoryOperator(c: FunctionCompiler, instruction: Instruction): void {
@@ -24,7 +26,9 @@ export function compileMemoryOperator(c: FunctionCompiler, instruction: Instruct
     case "memory.fill":
       return callRoutine(c, "engineMemoryFill", [rdi, rax, rcx], null);
     case "memory.init":
-      throw new Error(`${c.body.wasm.name}: memory.init is not compiled: use an active data segment`);
+      throw new WasmError(
+        `wasm: function ${c.body.wasm.name}: memory.init is not compiled: use an active data segment`,
+      );
     case "data.drop":
       return;
     case "atomic.fence":

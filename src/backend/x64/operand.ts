@@ -1,7 +1,7 @@
 // One value on the compile-time operand stack, and where it is.
 //
 // Values stay where they are as long as possible: constants are not loaded, locals are not copied and comparisons not
-// turned into 0 or 1 before something needs it. function.ts keeps the promise that makes this sound: before a local's
+// turned into 0 or 1 before something needs it. operand-stack.ts keeps the promise that makes this sound: before a local's
 // home is written, every entry that still reads it is copied away.
 
 import type { Type } from "../wasm/opcodes.js";

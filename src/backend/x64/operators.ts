@@ -20,7 +20,8 @@ import {
   type Memory,
   type Place,
 } from "./assembler.js";
-import { sizeOfType, type FunctionCompiler } from "./function.js";
+import type { FunctionCompiler } from "./function.js";
+import { sizeOfType } from "./operand-stack.js";
 import { compileMemoryOperator } from "./memory.js";
 import type { Operand } from "./operand.js";
 
@@ -137,11 +138,7 @@ function globalSet(c: FunctionCompiler, index: number): void {
 
 // ---- two operands ----
 
-const OPERATIONS = {
-  ...{ add: "add", sub: "sub", and: "and", or: "or", xor: "xor" },
-} as const;
-
-function arithmetic(c: FunctionCompiler, type: Type, operation: keyof typeof OPERATIONS): void {
+function arithmetic(c: FunctionCompiler, type: Type, operation: "add" | "sub" | "and" | "or" | "xor"): void {
   const { a } = c;
   let right = c.pop();
   let left = c.pop();

@@ -26,6 +26,7 @@ import {
   SYS_NEWFSTATAT,
   SYS_OPEN,
   SYS_OPENAT,
+  SYS_OPENAT2,
   SYS_PPOLL,
   SYS_PSELECT6,
   SYS_READLINK,
@@ -109,6 +110,7 @@ export function dispatch(thread: ThreadBlock, frame: GateFrame): u32 {
     case SYS_READLINK:
       return pathCall(thread, frame);
     case SYS_OPENAT:
+    case SYS_OPENAT2:
     case SYS_NEWFSTATAT:
     case SYS_READLINKAT:
     case SYS_STATX:

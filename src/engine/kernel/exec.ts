@@ -6,13 +6,13 @@
 
 import { namesOwnExe } from "./proc-exe";
 import { HANDOVER_NAME, NO_DESCRIPTOR, followExec, writeHandover } from "../options";
-import { programPath } from "../load/start";
-import { AT_EMPTY_PATH, AT_FDCWD, Candidate, ScriptLine, probe } from "../load/program";
+import { isProgramDeleted, openDeletedProgram, programPath } from "../load/identity";
+import { AT_EMPTY_PATH, AT_FDCWD, Candidate, KIND_SCRIPT, ScriptLine, probe } from "../load/program";
 import { pageCeil } from "../load/elf";
 import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "../load/map";
 import { Address, poke64, syscall, tryCopyIn } from "../process";
 import { keepReport, reportExec } from "../stats/report";
-import { appendDecimal, appendText, copyString, lengthOf } from "../text";
+import { appendBytes, appendDecimal, appendText, copyString, lengthOf } from "../text";
 import { ignoresEngineSignal, reclaimIgnored, surrenderIgnored } from "../thread/actions";
 import { GateFrame, ThreadBlock, execScratchOf } from "../thread/block";
 import { frameBufferOf } from "../thread/deferred";
@@ -20,20 +20,27 @@ import { kernelMask } from "../thread/signal-frame";
 import { finish, passToKernel, undo } from "./call";
 import { addressOf, isError, syscall1, syscall2, syscall3 } from "./calls";
 import { EFAULT } from "./errno";
-import { SYS_CLOSE, SYS_DUP, SYS_EXECVE, SYS_MMAP, SYS_MUNMAP } from "./numbers";
+import { SYS_CLOSE, SYS_DUP, SYS_EXECVE, SYS_FCNTL, SYS_MMAP, SYS_MUNMAP } from "./numbers";
 import { setKernelMask } from "./signal-calls";
 
 const PATH_MAX: usize = 4096;
 
 // Offsets in the thread's exec scratch.
-const PATH_OFFSET: usize = 0;
-const HANDOVER_OFFSET: usize = 0x1100;
-const HEAD_OFFSET: usize = 0x2300;
-const CANDIDATE_OFFSET: usize = 0x2500;
-const LINE_OFFSET: usize = 0x2510;
-const NAME_OFFSET: usize = 0x2520;
-const LAUNCHER_OFFSET: usize = 0x2540;
-const EMPTY_OFFSET: usize = 0x2560;
+const PATH_OFFSET: usize = 0x0000;
+const HANDOVER_OFFSET: usize = 0x1010;
+const GIVEN_OFFSET: usize = 0x2080;
+const FILE_NAME_OFFSET: usize = 0x3080;
+const HEAD_OFFSET: usize = 0x4080;
+const CANDIDATE_OFFSET: usize = 0x4280;
+const LINE_OFFSET: usize = 0x42a0;
+const NAME_OFFSET: usize = 0x42b0;
+const LAUNCHER_OFFSET: usize = 0x42c0;
+const EMPTY_OFFSET: usize = 0x42d0;
+const REQUEST_OFFSET: usize = 0x42e0;
+const TARGET_OFFSET: usize = 0x4310;
+
+const F_GETFD: u64 = 1;
+const O_RDONLY: u64 = 0;
 
 /** One execve: what the program asked for. */
 @unmanaged
@@ -57,61 +64,116 @@ function countPointers(array: Address, buffer: usize): i64 {
   return -EFAULT;
 }
 
-/** Appends to a path of the process's own that leads to an open descriptor. */
-function appendDescriptorPath(at: usize, descriptor: u32): usize {
-  at = appendText(at, "/proc/self/fd/");
-  return appendDecimal(at, descriptor);
+/** Writes PREFIX, the descriptor's number and, when it is not empty, a slash and the path; gives the end or 0 when too long. */
+function writeDescriptorPath(at: usize, prefix: string, descriptor: u32, path: usize): usize {
+  const size = lengthOf(path);
+  if (size + 32 >= PATH_MAX) return 0;
+  at = appendText(at, prefix);
+  at = appendDecimal(at, descriptor);
+  if (size != 0) {
+    store<u8>(at++, 47);
+    at = appendBytes(at, path);
+  }
+  store<u8>(at, 0);
+  return at;
+}
+
+/** How a target is handed over: what the launcher opens, and how the program knows it. */
+@unmanaged
+class Target {
+  /** Process address of the path to open. */
+  path: Address;
+  /** Process address of the path that becomes AT_EXECFN. */
+  fileName: Address;
+  /** A duplicate that stays open across execve, for the launcher to close; or NO_DESCRIPTOR. */
+  descriptor: u32;
+  padding: u32;
+}
+
+/** The program runs itself: by its path, or, when that leads there no more, by a descriptor of its file. */
+function findOwnTarget(thread: ThreadBlock, target: Target): bool {
+  const path = execScratchOf(thread) + PATH_OFFSET;
+  memory.copy(path, programPath, lengthOf(programPath) + 1);
+  if (isProgramDeleted()) {
+    const descriptor = openDeletedProgram(O_RDONLY);
+    if (isError(descriptor)) return false;
+    target.descriptor = descriptor as u32;
+    store<u8>(appendDecimal(appendText(path, "/proc/self/fd/"), descriptor as u64), 0);
+  }
+  return canRun(thread);
 }
 
 /**
- * The path that the launcher is to open, in the scratch. A path relative to a descriptor, or the descriptor itself, goes
- * through a duplicate that stays open across execve; the launcher closes it.
- * @returns the duplicate, NO_DESCRIPTOR when none is needed, or -1 when the kernel must be asked
+ * Decides whether and how the launcher takes a target over.
+ * @returns false when the kernel must be asked
  */
-function handedPath(thread: ThreadBlock, request: Request): i64 {
-  const path = execScratchOf(thread) + PATH_OFFSET;
-  const size = copyString(path, request.path, PATH_MAX);
-  if (size < 0) return -1;
-  if (namesOwnExe(thread, path)) memory.copy(path, programPath, lengthOf(programPath) + 1);
-  if (size == 0 ? (request.flags & AT_EMPTY_PATH) == 0 : request.directory == AT_FDCWD || load<u8>(path) == 47)
-    return size == 0 ? -1 : NO_DESCRIPTOR;
+function findTarget(thread: ThreadBlock, request: Request, target: Target): bool {
+  if (!followExec || (request.flags & ~AT_EMPTY_PATH) != 0) return false;
+  const scratch = execScratchOf(thread);
+  const given = scratch + GIVEN_OFFSET;
+  const path = scratch + PATH_OFFSET;
+  const size = copyString(given, request.path, PATH_MAX);
+  if (size < 0 || (size == 0 && (request.flags & AT_EMPTY_PATH) == 0)) return false;
+  const relative = size == 0 || (request.directory != AT_FDCWD && load<u8>(given) != 47);
+  target.descriptor = NO_DESCRIPTOR;
+  target.path = addressOf(path);
+  if (!relative) {
+    target.fileName = request.path;
+    if (namesOwnExe(thread, given)) return findOwnTarget(thread, target);
+    memory.copy(path, given, (size as usize) + 1);
+    return canRun(thread);
+  }
+  if (request.directory < 0) return false;
+  if (writeDescriptorPath(path, "/proc/self/fd/", request.directory, given) == 0) return false;
+  if (!canRun(thread)) return false;
+  const fileName = scratch + FILE_NAME_OFFSET;
+  writeDescriptorPath(fileName, "/dev/fd/", request.directory, given);
+  target.fileName = addressOf(fileName);
+  if (candidateOf(thread).firstKind == (KIND_SCRIPT as u32)) {
+    // The interpreter opens the script by this name: the kernel refuses when the descriptor will be closed by then.
+    return syscall3(SYS_FCNTL, request.directory, F_GETFD, 0) == 0;
+  }
   const duplicate = syscall1(SYS_DUP, request.directory);
-  if (isError(duplicate)) return -1;
-  const head = execScratchOf(thread) + HANDOVER_OFFSET;
-  let at = appendDescriptorPath(head, duplicate as u32);
-  if (size != 0) {
-    store<u8>(at++, 47);
-    memory.copy(at, path, size as usize);
-    at += size as usize;
-  }
-  store<u8>(at, 0);
-  if (at - head >= PATH_MAX) {
-    syscall1(SYS_CLOSE, duplicate);
-    return -1;
-  }
-  memory.copy(path, head, at + 1 - head);
-  return duplicate;
+  if (isError(duplicate)) return false;
+  target.descriptor = duplicate as u32;
+  writeDescriptorPath(path, "/proc/self/fd/", duplicate as u32, given);
+  return true;
 }
 
-/** The launcher's argv, in memory of the process: HANDOVER_NAME, handover, path, then the program's. Its address or -errno. */
-function buildArguments(thread: ThreadBlock, request: Request, descriptor: u32): i64 {
+function candidateOf(thread: ThreadBlock): Candidate {
+  return changetype<Candidate>(execScratchOf(thread) + CANDIDATE_OFFSET);
+}
+
+/** Whether the launcher can run the path in the scratch as the kernel would. */
+function canRun(thread: ThreadBlock): bool {
+  const scratch = execScratchOf(thread);
+  const candidate = candidateOf(thread);
+  candidate.head = scratch + HEAD_OFFSET;
+  return (
+    probe(candidate, changetype<ScriptLine>(scratch + LINE_OFFSET), AT_FDCWD, addressOf(scratch + PATH_OFFSET)) == 0
+  );
+}
+
+/** The launcher's argv (options.ts), in memory of the process. Its address or -errno. */
+function buildArguments(thread: ThreadBlock, request: Request, target: Target): i64 {
   const scratch = execScratchOf(thread);
   const count = countPointers(request.argv, frameBufferOf(thread));
   if (count < 0) return count;
-  const size = pageCeil(((count as u64) + 5) << 3);
+  const size = pageCeil(((count as u64) + 6) << 3);
   const place = syscall(SYS_MMAP, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (isError(place)) return place;
   thread.scratch = place as u64;
   thread.scratchSize = size;
 
   store<u8>(appendText(scratch + NAME_OFFSET, HANDOVER_NAME), 0);
-  writeHandover(scratch + HANDOVER_OFFSET, thread.programMask, descriptor);
+  writeHandover(scratch + HANDOVER_OFFSET, thread.programMask, target.descriptor);
   store<u8>(scratch + EMPTY_OFFSET, 0);
   let at = place as u64;
   poke64(at, addressOf(scratch + NAME_OFFSET));
   poke64(at + 8, addressOf(scratch + HANDOVER_OFFSET));
-  poke64(at + 16, addressOf(scratch + PATH_OFFSET));
-  at += 24;
+  poke64(at + 16, target.path);
+  poke64(at + 24, target.fileName);
+  at += 32;
   const pointer = frameBufferOf(thread);
   for (let i: u64 = 0; i < (count as u64); i++) {
     if (tryCopyIn(pointer, request.argv + (i << 3), 8) != 0) break;
@@ -132,23 +194,17 @@ function releaseArguments(thread: ThreadBlock): void {
   thread.scratchSize = 0;
 }
 
-/** Whether the launcher can take the target over as the kernel would have run it. */
-function canFollow(thread: ThreadBlock, request: Request): bool {
-  if (!followExec || (request.flags & ~AT_EMPTY_PATH) != 0) return false;
-  const scratch = execScratchOf(thread);
-  const candidate = changetype<Candidate>(scratch + CANDIDATE_OFFSET);
-  candidate.head = scratch + HEAD_OFFSET;
-  return (
-    probe(candidate, changetype<ScriptLine>(scratch + LINE_OFFSET), AT_FDCWD, addressOf(scratch + PATH_OFFSET)) == 0
-  );
-}
-
 /** The kernel runs the target. A mask or an ignored signal of the engine's set must be the program's for that. */
 function runNatively(thread: ThreadBlock, frame: GateFrame): u32 {
   const path = execScratchOf(thread) + PATH_OFFSET;
   if (copyString(path, frame.rax == SYS_EXECVE ? frame.rdi : frame.rsi, PATH_MAX) < 0) store<u8>(path, 0);
   reportExec(thread, path);
   const buffer = frameBufferOf(thread);
+  // The kernel's own link leads to the launcher.
+  if (frame.rax == SYS_EXECVE && namesOwnExe(thread, path)) {
+    const failed = syscall3(SYS_EXECVE, addressOf(programPath), frame.rsi, frame.rdx);
+    return finish(thread, frame, failed);
+  }
   if (kernelMask(thread.programMask) == thread.programMask && !ignoresEngineSignal(thread)) return passToKernel(frame);
   surrenderIgnored(thread, buffer);
   setKernelMask(thread, thread.programMask);
@@ -158,21 +214,22 @@ function runNatively(thread: ThreadBlock, frame: GateFrame): u32 {
   return finish(thread, frame, result);
 }
 
+function closeTarget(target: Target): void {
+  if (target.descriptor != NO_DESCRIPTOR) syscall1(SYS_CLOSE, target.descriptor);
+}
+
 function follow(thread: ThreadBlock, frame: GateFrame, request: Request): u32 {
-  const descriptor = handedPath(thread, request);
-  if (descriptor < 0 || !canFollow(thread, request)) {
-    if (descriptor >= 0 && descriptor != NO_DESCRIPTOR) syscall1(SYS_CLOSE, descriptor);
-    return runNatively(thread, frame);
-  }
   const scratch = execScratchOf(thread);
+  const target = changetype<Target>(scratch + TARGET_OFFSET);
+  if (!findTarget(thread, request, target)) return runNatively(thread, frame);
   const buffer = frameBufferOf(thread);
-  let result = buildArguments(thread, request, descriptor as u32);
+  let result = buildArguments(thread, request, target);
   if (!isError(result)) {
     // What arrives from here on must stay pending for the new program, which gets the mask with the handover.
     setKernelMask(thread, ~(0 as u64));
     if (thread.deferred != 0) {
       releaseArguments(thread);
-      if (descriptor != NO_DESCRIPTOR) syscall1(SYS_CLOSE, descriptor);
+      closeTarget(target);
       return undo(thread, frame);
     }
     reportExec(thread, scratch + PATH_OFFSET);
@@ -185,13 +242,13 @@ function follow(thread: ThreadBlock, frame: GateFrame, request: Request): u32 {
     setKernelMask(thread, kernelMask(thread.programMask));
   }
   releaseArguments(thread);
-  if (descriptor != NO_DESCRIPTOR) syscall1(SYS_CLOSE, descriptor);
+  closeTarget(target);
   return finish(thread, frame, result);
 }
 
 /** Room for a request beside the scratch's other parts. */
 function requestOf(thread: ThreadBlock): Request {
-  return changetype<Request>(execScratchOf(thread) + 0x2600);
+  return changetype<Request>(execScratchOf(thread) + REQUEST_OFFSET);
 }
 
 /** execve(path, argv, envp) */

@@ -55,8 +55,10 @@ export class CommandLine {
   /** 1 for an execve that was followed: argv[0] of the program need not be its path. */
   handedOver: u32;
   padding: u32;
-  /** Process address of the path to run; with a handover, separate from the program's argv[0]. */
+  /** Process address of the path to open. */
   path: Address;
+  /** Process address of the path as the program is to know it: AT_EXECFN, and the source of `comm`. */
+  fileName: Address;
 }
 
 function readWord(stack: InitialStack, index: u64): void {
@@ -113,12 +115,13 @@ export function readCommandLine(stack: InitialStack, result: CommandLine): void 
   result.handedOver = 0;
   if (stack.argumentCount == 0) fail(0, "no program to run", STATUS_FAILED);
   readWord(stack, 0);
-  if (equalsText(word, HANDOVER_NAME) && stack.argumentCount >= 3) {
+  if (equalsText(word, HANDOVER_NAME) && stack.argumentCount >= 4) {
     readWord(stack, 1);
     readHandover(word);
     result.handedOver = 1;
     result.path = argument(stack, 2);
-    result.dropped = 3;
+    result.fileName = argument(stack, 3);
+    result.dropped = 4;
     return;
   }
   let index: u64 = 1;
@@ -130,4 +133,5 @@ export function readCommandLine(stack: InitialStack, result: CommandLine): void 
     fail(0, "no program to run; usage: flicker run [OPTIONS] -- PROG ARGS...", STATUS_FAILED);
   result.dropped = index;
   result.path = argument(stack, index);
+  result.fileName = result.path;
 }

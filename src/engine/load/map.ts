@@ -5,6 +5,7 @@
 // only then become executable (patch/executable.ts).
 
 import { mapExecutable } from "../patch/executable";
+import { avoid } from "../patch/territory";
 import { addressOf, isError, syscall2, syscall3, syscall4 } from "../kernel/calls";
 import { EEXIST, EINVAL, EIO, ENOEXEC, ENOMEM } from "../kernel/errno";
 import { SYS_GETRANDOM, SYS_MMAP, SYS_MUNMAP, SYS_PREAD64 } from "../kernel/numbers";
@@ -36,9 +37,10 @@ export const MAP_ANONYMOUS: u64 = 0x20;
 export const MAP_FIXED_NOREPLACE: u64 = 0x100000;
 
 /** ELF_ET_DYN_BASE of arch/x86/include/asm/elf.h: two thirds of the 47-bit address space. */
-const PIE_BASE: u64 = 0x555555554000;
+export const PIE_BASE: u64 = 0x555555554000;
 /** mmap_rnd_bits of AMD64's default: 28 bits of pages. */
 const PIE_RANDOM_MASK: u64 = ((1 as u64) << 28) - 1;
+const BRK_ROOM: u64 = 0x22000000;
 const TASK_SIZE: u64 = 0x7ffffffff000;
 
 /** An ELF file that is being mapped, and what its mapping gave. */
@@ -62,6 +64,8 @@ export class Image {
   /** The lowest mapped address, and the end of the reservation: the image's place. */
   low: u64;
   high: u64;
+  /** End of the first segment's file pages, which start at `low`. */
+  firstEnd: u64;
 }
 
 function readAt(descriptor: i32, pointer: usize, size: usize, offset: u64): bool {
@@ -90,10 +94,10 @@ export function interpreterSegment(image: Image): i32 {
 }
 
 /** Reserves the place of a position-independent image; gives its address or -errno. */
-function reserve(size: u64, alignment: u64, isProgram: bool, scratch: usize): i64 {
+function reserve(size: u64, alignment: u64, hasInterpreter: bool, scratch: usize): i64 {
   const flags = MAP_PRIVATE | MAP_ANONYMOUS;
   // A program with an interpreter goes where the kernel puts it, with room for brk; libraries go with the mappings.
-  for (let attempt = 0; isProgram && attempt < 16; attempt++) {
+  for (let attempt = 0; hasInterpreter && attempt < 16; attempt++) {
     if (syscall3(SYS_GETRANDOM, addressOf(scratch), 8, 0) != 8) break;
     const wanted = (PIE_BASE + ((load<u64>(scratch) & PIE_RANDOM_MASK) << 12)) & ~(alignment - 1);
     const got = syscall(SYS_MMAP, wanted, size, 0, flags | MAP_FIXED_NOREPLACE, -1, 0);
@@ -170,13 +174,16 @@ export function mapImage(image: Image, isProgram: bool): i64 {
 
   let place: i64;
   if (header.type == ET_DYN) {
-    place = reserve(high - low, alignment, isProgram, changetype<usize>(image) + offsetof<Image>("entry"));
+    const hasInterpreter = interpreterSegment(image) >= 0;
+    place = reserve(high - low, alignment, hasInterpreter, changetype<usize>(image) + offsetof<Image>("entry"));
     image.bias = (place as u64) - low;
   } else {
     place = syscall(SYS_MMAP, low, high - low, 0, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
     image.bias = 0;
   }
   if (isError(place)) return place == -EEXIST ? -ENOMEM : place;
+  // Trampolines must leave brk room to grow: it starts at most 32 MiB behind the program.
+  if (isProgram) avoid(image.bias + high, image.bias + high + BRK_ROOM);
   image.low = image.bias + low;
   image.high = image.bias + high;
   image.entry = image.bias + header.entry;
@@ -202,6 +209,7 @@ export function mapImage(image: Image, isProgram: bool): i64 {
       syscall2(SYS_MUNMAP, image.low, image.high - image.low);
       return result;
     }
+    if (floor == image.low) image.firstEnd = pageCeil(start + segment.filesz);
     if (start < image.startCode) image.startCode = start;
     if (start > image.startData) image.startData = start;
     if (segment.flags & PF_X && start + segment.filesz > image.endCode) image.endCode = start + segment.filesz;

@@ -4,9 +4,17 @@
 // (fs/binfmt_script.c) to an ELF file. Used twice: by the launcher for its own program, and before a followed execve, to
 // know whether the kernel would run the target natively better or refuse it (kernel/exec.ts).
 
-import { addressOf, isError, syscall1, syscall2, syscall4 } from "../kernel/calls";
-import { EACCES, ELOOP, ENOEXEC } from "../kernel/errno";
-import { SYS_CLOSE, SYS_FACCESSAT2, SYS_FGETXATTR, SYS_FSTAT, SYS_OPENAT, SYS_PREAD64 } from "../kernel/numbers";
+import { addressOf, isError, syscall1, syscall2, syscall4, syscall5 } from "../kernel/calls";
+import { EACCES, ELOOP, ENOEXEC, ETXTBSY } from "../kernel/errno";
+import {
+  SYS_CLOSE,
+  SYS_EXECVEAT,
+  SYS_FACCESSAT2,
+  SYS_FGETXATTR,
+  SYS_FSTAT,
+  SYS_OPENAT,
+  SYS_PREAD64,
+} from "../kernel/numbers";
 import { FileHeader, isNativeElf } from "./elf";
 
 export const AT_FDCWD: i32 = -100;
@@ -44,6 +52,8 @@ export class Candidate {
   descriptor: i32;
   headSize: u32;
   head: usize;
+  /** What `probe` found the path itself to be: KIND_ELF or KIND_SCRIPT. */
+  firstKind: u32;
 }
 
 export const CANDIDATE_BUFFER_SIZE: usize = HEAD_SIZE + STAT_SIZE;
@@ -137,6 +147,29 @@ export function parseScriptLine(candidate: Candidate, line: ScriptLine): i64 {
   return 0;
 }
 
+const AT_EXECVE_CHECK: u64 = 0x10000;
+
+/**
+ * Asks the kernel whether it would run an open file (Linux 6.14), for what only it knows: that the file is open for
+ * writing somewhere. An older kernel does not know the question, and a file that is being written is run.
+ */
+function checkExecutable(candidate: Candidate): i64 {
+  const stat = candidate.head + HEAD_SIZE;
+  // An empty string and an array of it, in the room of the stat that has been looked at.
+  store<u64>(stat, addressOf(stat + 16));
+  store<u64>(stat, 0, 8);
+  store<u8>(stat + 16, 0);
+  const result = syscall5(
+    SYS_EXECVEAT,
+    candidate.descriptor,
+    addressOf(stat + 16),
+    addressOf(stat),
+    addressOf(stat + 8),
+    AT_EMPTY_PATH | AT_EXECVE_CHECK,
+  );
+  return result == -ETXTBSY || result == -EACCES ? result : 0;
+}
+
 /**
  * Whether a followed execve of this file would go as natively: every file on the way to the ELF can be opened, is
  * executable and is of a kind that the launcher maps. Nothing stays open.
@@ -146,7 +179,10 @@ export function probe(candidate: Candidate, line: ScriptLine, directory: i32, pa
   for (let depth: u32 = 0; depth <= SCRIPT_DEPTH_MAX; depth++) {
     const kind = openCandidate(candidate, directory, path);
     if (isError(kind)) return kind;
+    const checked = checkExecutable(candidate);
     syscall1(SYS_CLOSE, candidate.descriptor);
+    if (isError(checked)) return checked;
+    if (depth == 0) candidate.firstKind = kind as u32;
     if (kind == KIND_ELF) return 0;
     if (kind == KIND_FOREIGN) return -ENOEXEC;
     const parsed = parseScriptLine(candidate, line);

@@ -1,19 +1,21 @@
-// The program's initial stack: the kernel's own [stack], rewritten in place (psABI AMD64, section 3.4.1).
+// The program's initial stack: the kernel's own [stack], written anew in place as create_elf_tables of fs/binfmt_elf.c
+// would have for the program (psABI AMD64, section 3.4.1).
 //
 //   rsp  argc
 //        argv[0] ... argv[argc-1], 0
 //        envp[0] ... 0
 //        auxv pairs ... AT_NULL
-//        (strings: arguments, environment, AT_RANDOM's bytes, ...)
+//        AT_RANDOM's 16 bytes, AT_PLATFORM's string
+//        argument strings, environment strings, AT_EXECFN's string, 8 zero bytes
+//   top
 //
-// The launcher's own arguments in front of the program's go, the interpreters of `#!` lines come. The auxiliary vector
-// moves as little as it must. With `#!` lines the strings of all arguments are written anew in one piece below
-// its old end, since `ps` reads arguments from arg_start to arg_end.
+// The launcher's own arguments in front of the program's go, the interpreters of `#!` lines come, so every string moves.
 
 import { isError, syscall2 } from "../kernel/calls";
 import { SYS_MMAP, SYS_MUNMAP } from "../kernel/numbers";
 import { Address, copyOut, peek64, peek8, poke64, poke8, syscall } from "../process";
 import { lengthOf } from "../text";
+import { AT_EXECFN, AT_PLATFORM, AT_RANDOM, auxiliaryValue } from "./auxiliary";
 import { pageCeil } from "./elf";
 import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "./map";
 
@@ -52,7 +54,7 @@ export function stringSize(address: Address): u64 {
   return at + 1 - address;
 }
 
-/** Where the rewritten stack starts, and where the argument strings are. */
+/** Where the new stack starts, and where its strings are. */
 @unmanaged
 export class ProgramStack {
   rsp: Address;
@@ -64,11 +66,46 @@ export class ProgramStack {
   auxiliarySize: u64;
 }
 
+/** Zero bytes above the last string: bprm_mm_init leaves room for a null pointer. */
+const TOP_ZEROS: u64 = 8;
+const RANDOM_SIZE: u64 = 16;
+
+/** The stack while it is written: `shift` is what lies between its place in the copy and its final place. */
+@unmanaged
+class Writer {
+  shift: u64;
+  /** Final address of the next string. */
+  string: Address;
+  /** Final address of the next pointer. */
+  pointer: Address;
+}
+const writer = changetype<Writer>(memory.data(24, 8));
+
+function writePointer(value: u64): void {
+  poke64(writer.pointer - writer.shift, value);
+  writer.pointer += 8;
+}
+
+/** Copies a string of the process's; gives its final address. */
+function writeString(from: Address): Address {
+  const start = writer.string;
+  let to = start - writer.shift;
+  for (; peek8(from) != 0; from++) poke8(to++, peek8(from));
+  poke8(to++, 0);
+  writer.string = to + writer.shift;
+  return start;
+}
+
+function insertedAt(inserted: usize, index: u32): usize {
+  return load<u32>(inserted + (index << 2));
+}
+
 /**
- * Rewrites the stack.
+ * Writes the program's stack over the launcher's.
  * @param dropped how many arguments in front are the launcher's (and, behind `#!`, the script's argv[0])
  * @param inserted engine pointer of `insertedCount` u32: engine pointers of zero-terminated strings that become the
  *   first arguments, in order
+ * @param fileName process address of the path that was run: AT_EXECFN
  * @returns 0 or -errno
  */
 export function rewriteStack(
@@ -76,82 +113,69 @@ export function rewriteStack(
   dropped: u64,
   inserted: usize,
   insertedCount: u32,
+  fileName: Address,
   result: ProgramStack,
 ): i64 {
   const kept = stack.argumentCount - dropped;
   const count = kept + insertedCount;
-  const copiesStrings = insertedCount != 0;
-  let stringsSize: u64 = 0;
-  if (copiesStrings) {
-    for (let i: u32 = 0; i < insertedCount; i++) stringsSize += insertedSize(inserted, i);
-    for (let i: u64 = 0; i < kept; i++) stringsSize += stringSize(argument(stack, dropped + i));
-  }
-  const tailSize = stack.auxiliaryEnd - stack.environment;
-  const pointersSize = 8 + 8 * (count + 1) + tailSize;
-  const strings = stack.auxiliaryEnd - ((stringsSize + 15) & ~15);
-  const rsp = (strings - pointersSize) & ~15;
+  const oldName = auxiliaryValue(stack.auxiliary, AT_EXECFN);
+  const platform = auxiliaryValue(stack.auxiliary, AT_PLATFORM);
+  const random = auxiliaryValue(stack.auxiliary, AT_RANDOM);
+  const top = oldName + stringSize(oldName) + TOP_ZEROS;
 
-  // The new stack overlaps the old one, so it is built elsewhere: `shift` is from its place there to its final place.
-  const size = pageCeil(stack.auxiliaryEnd - rsp);
+  let stringsSize = stringSize(fileName);
+  for (let i: u32 = 0; i < insertedCount; i++) stringsSize += (lengthOf(insertedAt(inserted, i)) as u64) + 1;
+  for (let i: u64 = 0; i < kept; i++) stringsSize += stringSize(argument(stack, dropped + i));
+  for (let at = stack.environment; peek64(at) != 0; at += 8) stringsSize += stringSize(peek64(at));
+  const strings = top - TOP_ZEROS - stringsSize;
+  const platformSize = platform != 0 ? stringSize(platform) : 0;
+  const newPlatform = (strings - platformSize) & ~15;
+  const newRandom = newPlatform - RANDOM_SIZE;
+  const tailSize = stack.auxiliaryEnd - stack.environment;
+  const rsp = (newRandom - (8 + 8 * (count + 1) + tailSize)) & ~15;
+
+  // The new stack overlaps the old one, so it is written elsewhere first.
+  const size = pageCeil(top - rsp);
   const place = syscall(SYS_MMAP, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (isError(place)) return place;
-  const shift = rsp - (place as u64);
+  writer.shift = rsp - (place as u64);
+  writer.pointer = rsp;
+  writer.string = newPlatform;
+  if (platform != 0) writeString(platform);
+  for (let i: u64 = 0; i < RANDOM_SIZE; i++) poke8(newRandom + i - writer.shift, peek8(random + i));
 
-  let at = place as u64;
-  let string = strings;
-  poke64(at, count);
-  at += 8;
+  writer.string = strings;
+  writePointer(count);
+  result.argumentsStart = strings;
   for (let i: u32 = 0; i < insertedCount; i++) {
-    const length = insertedSize(inserted, i);
-    copyOut(string - shift, load<u32>(inserted + (i << 2)), length as usize);
-    poke64(at, string);
-    at += 8;
-    string += length;
+    const string = insertedAt(inserted, i);
+    const length = lengthOf(string) + 1;
+    copyOut(writer.string - writer.shift, string, length);
+    writePointer(writer.string);
+    writer.string += length as u64;
   }
-  for (let i: u64 = 0; i < kept; i++) {
-    const old = argument(stack, dropped + i);
-    poke64(at, copiesStrings ? string : old);
-    at += 8;
-    if (copiesStrings) string = copyString(string, old, shift);
-  }
-  poke64(at, 0);
-  at += 8;
+  for (let i: u64 = 0; i < kept; i++) writePointer(writeString(argument(stack, dropped + i)));
+  writePointer(0);
+  result.argumentsEnd = writer.string;
+  result.environmentStart = writer.string;
+  for (let at = stack.environment; peek64(at) != 0; at += 8) writePointer(writeString(peek64(at)));
+  writePointer(0);
+  result.environmentEnd = writer.string;
+  const newName = writeString(fileName);
+
   result.rsp = rsp;
-  result.auxiliary = at + shift + (stack.auxiliary - stack.environment);
+  result.auxiliary = writer.pointer;
   result.auxiliarySize = stack.auxiliaryEnd - stack.auxiliary;
-  for (let from = stack.environment; from < stack.auxiliaryEnd; from += 8) {
-    poke64(at, peek64(from));
-    at += 8;
+  for (let at = stack.auxiliary; at < stack.auxiliaryEnd; at += 16) {
+    const type = peek64(at);
+    writePointer(type);
+    if (type == AT_EXECFN) writePointer(newName);
+    else if (type == AT_PLATFORM) writePointer(newPlatform);
+    else if (type == AT_RANDOM) writePointer(newRandom);
+    else writePointer(peek64(at + 8));
   }
-
-  result.environmentStart = peek64(stack.environment);
-  result.environmentEnd = result.environmentStart;
-  for (let from = stack.environment; peek64(from) != 0; from += 8) result.environmentEnd = peek64(from);
-  if (result.environmentEnd != 0) result.environmentEnd += stringSize(result.environmentEnd);
-  else result.environmentStart = result.environmentEnd = stack.auxiliaryEnd;
-  result.argumentsStart = result.environmentStart;
-  result.argumentsEnd = result.environmentStart;
-  if (copiesStrings) {
-    result.argumentsStart = strings;
-    result.argumentsEnd = string;
-  } else if (kept != 0) {
-    const last = argument(stack, stack.argumentCount - 1);
-    result.argumentsStart = argument(stack, dropped);
-    result.argumentsEnd = last + stringSize(last);
-  }
-
-  for (let to = rsp; to < stack.auxiliaryEnd; to += 8) poke64(to, peek64(to - shift));
+  // `top` is a multiple of 8 and the copy's last bytes are zero: what is above the last string stays so.
+  for (let to = rsp; to < top; to += 8) poke64(to, peek64(to - writer.shift));
   syscall2(SYS_MUNMAP, place, size);
   return 0;
-}
-
-/** Copies a string to its place in the copy of the stack; gives the final address behind it. */
-function copyString(to: Address, from: Address, shift: u64): Address {
-  for (let at = from; peek8(at) != 0; at++) poke8(to++ - shift, peek8(at));
-  poke8(to++ - shift, 0);
-  return to;
-}
-
-function insertedSize(inserted: usize, index: u32): u64 {
-  return (lengthOf(load<u32>(inserted + (index << 2))) as u64) + 1;
 }

@@ -8,18 +8,11 @@ import { frameBufferOf } from "../thread/deferred";
 import { UNBLOCKABLE, kernelMask } from "../thread/signal-frame";
 import { addressOf, isError, syscall0, syscall1, syscall2, syscall3, syscall5 } from "../kernel/calls";
 import { EACCES, ELIBBAD, ELOOP, ENOENT, ENOEXEC, ENOTDIR, ETXTBSY } from "../kernel/errno";
-import {
-  SYS_CLOSE,
-  SYS_GETPID,
-  SYS_GETRANDOM,
-  SYS_GETTID,
-  SYS_PRCTL,
-  SYS_PREAD64,
-  SYS_READLINK,
-} from "../kernel/numbers";
+import { SYS_CLOSE, SYS_GETPID, SYS_GETRANDOM, SYS_GETTID, SYS_PRCTL, SYS_PREAD64 } from "../kernel/numbers";
 import { createDispatchTable } from "../kernel/dispatch-table";
 import { kernelMaskNow, setKernelMask } from "../kernel/signal-calls";
 import { handoverDescriptor, handoverMask } from "../options";
+import { avoid } from "../patch/territory";
 import { patchVdso } from "../patch/executable";
 import { Address, copyIn, peek64, peek8, syscall, writeGsBase } from "../process";
 import { openReport, reportStart } from "../stats/report";
@@ -27,7 +20,6 @@ import { appendBytes, appendDecimal, appendText, copyString, equalsText, lengthO
 import {
   AT_BASE,
   AT_ENTRY,
-  AT_EXECFN,
   AT_HWCAP2,
   AT_PHDR,
   AT_PHENT,
@@ -45,8 +37,9 @@ import {
   fail,
   readCommandLine,
 } from "./command-line";
-import { PROGRAM_HEADERS_MAX, PROGRAM_HEADER_SIZE, pageCeil, programHeader } from "./elf";
-import { Image, interpreterSegment, mapImage, readHeaders } from "./map";
+import { ET_DYN, FileHeader, PROGRAM_HEADER_SIZE, pageCeil, programHeader } from "./elf";
+import { identify, identifyMapping } from "./identity";
+import { Image, PIE_BASE, interpreterSegment, mapImage, readHeaders } from "./map";
 import {
   AT_FDCWD,
   CANDIDATE_BUFFER_SIZE,
@@ -61,17 +54,19 @@ import {
 import { InitialStack, ProgramStack, readInitialStack, rewriteStack } from "./stack";
 
 const PATH_MAX: usize = 4096;
+/** The least room that the kernel leaves for the stack to grow: MIN_GAP of arch/x86/mm/mmap.c. */
+const STACK_ROOM: u64 = 0x8000000;
 
 const stackMemory = memory.data(40, 8);
-const lineMemory = memory.data(24, 8);
+const lineMemory = memory.data(32, 8);
 const programStackMemory = memory.data(56, 8);
-const programImage = memory.data(112, 8);
-const interpreterImage = memory.data(112, 8);
+const programImage = memory.data(128, 8);
+const interpreterImage = memory.data(128, 8);
 const programHeader64 = memory.data(64, 8);
 const interpreterHeader64 = memory.data(64, 8);
 const programHeaders = memory.data(65536, 8);
 const interpreterHeaders = memory.data(65536, 8);
-const candidateMemory = memory.data(16, 8);
+const candidateMemory = memory.data(32, 8);
 const candidateHead = memory.data(400, 8);
 const scriptLine = memory.data(8, 8);
 const shown = memory.data(4352, 8);
@@ -86,8 +81,6 @@ let insertedCount: u32 = 0;
 const insertedStrings = memory.data(32768, 8);
 let insertedEnd: usize = 0;
 
-/** The absolute path of the program's file, zero-terminated: what /proc/self/exe must say. */
-export const programPath = memory.data(4352, 8);
 /** The program's name as `comm` has it: the last component of the path that was run. */
 const programName = memory.data(4352, 8);
 
@@ -141,14 +134,17 @@ function openAlongPath(stack: InitialStack, line: CommandLine, candidate: Candid
   if (size < 0) fail(0, "the program's path is too long", STATUS_NOT_FOUND);
   if (size == 0) return -ENOENT;
   memory.copy(searched, shown, (size as usize) + 1);
+  // The path of an execve is taken as it is.
+  if (line.handedOver) return openCandidate(candidate, AT_FDCWD, addressOf(searched));
   for (let i: isize = 0; i < size; i++) {
     if (load<u8>(shown + (i as usize)) == 47) return openCandidate(candidate, AT_FDCWD, addressOf(searched));
   }
   let path = environmentValue(stack, "PATH");
   let best: i64 = -ENOENT;
-  const fallback = appendText(programPath, "/bin:/usr/bin");
-  store<u8>(fallback, 0);
-  if (path == 0) path = addressOf(programPath);
+  if (path == 0) {
+    store<u8>(appendText(foundPath, "/bin:/usr/bin"), 0);
+    path = addressOf(foundPath);
+  }
   while (true) {
     let at = searched;
     while (peek8(path) != 0 && peek8(path) != 58 && at < searched + PATH_MAX) store<u8>(at++, peek8(path++) as u8);
@@ -157,7 +153,7 @@ function openAlongPath(stack: InitialStack, line: CommandLine, candidate: Candid
     const kind = openCandidate(candidate, AT_FDCWD, addressOf(searched));
     if (!isError(kind)) {
       memory.copy(foundPath, searched, lengthOf(searched) + 1);
-      line.path = addressOf(foundPath);
+      line.fileName = addressOf(foundPath);
       return kind;
     }
     if (kind == -EACCES) best = kind;
@@ -170,9 +166,9 @@ function openAlongPath(stack: InitialStack, line: CommandLine, candidate: Candid
 function openProgram(stack: InitialStack, line: CommandLine, candidate: Candidate): void {
   let kind = openAlongPath(stack, line, candidate);
   if (isError(kind)) failWith(kind);
-  let at = searched;
+  if (copyString(searched, line.fileName, PATH_MAX) < 0) fail(0, "the program's path is too long", STATUS_NOT_FOUND);
   let component = searched;
-  for (; load<u8>(at) != 0; at++) if (load<u8>(at) == 47) component = at + 1;
+  for (let at = searched; load<u8>(at) != 0; at++) if (load<u8>(at) == 47) component = at + 1;
   store<u8>(appendBytes(programName, component), 0);
 
   const script = changetype<ScriptLine>(scriptLine);
@@ -195,17 +191,6 @@ function openProgram(stack: InitialStack, line: CommandLine, candidate: Candidat
     if (isError(kind)) failWith(kind);
   }
 }
-
-/** The path that the kernel has for an open descriptor. */
-function readDescriptorPath(descriptor: i32): void {
-  let at = appendText(searchedDescriptor, "/proc/self/fd/");
-  at = appendDecimal(at, descriptor as u64);
-  store<u8>(at, 0);
-  const size = syscall3(SYS_READLINK, addressOf(searchedDescriptor), addressOf(programPath), PATH_MAX);
-  if (isError(size)) store<u8>(appendBytes(programPath, searched), 0);
-  else store<u8>(programPath + (size as usize), 0);
-}
-const searchedDescriptor = memory.data(64, 8);
 
 function newImage(pointer: usize, header: usize, headers: usize, descriptor: i32): Image {
   const image = changetype<Image>(pointer);
@@ -269,7 +254,9 @@ function describeProcess(image: Image, stack: ProgramStack): void {
   map.endCode = image.endCode;
   map.startData = image.startData;
   map.endData = image.endData;
-  map.startBrk = pageCeil(image.end) + (random << 12);
+  // Without an interpreter a position-independent program lies among the mappings, and brk where programs usually are.
+  const isStaticPie = changetype<FileHeader>(image.header).type == ET_DYN && interpreterSegment(image) < 0;
+  map.startBrk = (isStaticPie ? PIE_BASE : pageCeil(image.end)) + (random << 12);
   map.brk = map.startBrk;
   map.startStack = stack.rsp;
   map.argumentsStart = stack.argumentsStart;
@@ -316,19 +303,21 @@ export function start(): void {
   readCommandLine(stack, line);
   const thread = adoptThread(line);
   createDispatchTable();
+  avoid(stack.arguments - STACK_ROOM, stack.auxiliaryEnd);
 
   insertedEnd = insertedStrings;
   const candidate = changetype<Candidate>(candidateMemory);
   candidate.head = candidateHead;
   openProgram(stack, line, candidate);
-  readDescriptorPath(candidate.descriptor);
+  identify(candidate.descriptor, searched);
   if (line.handedOver && handoverDescriptor != 0xffffffff) syscall1(SYS_CLOSE, handoverDescriptor);
 
   const image = newImage(programImage, programHeader64, programHeaders, candidate.descriptor);
   let result = readHeaders(image);
   if (isError(result)) failWith(result);
-  result = mapImage(image, interpreterSegment(image) >= 0);
+  result = mapImage(image, true);
   if (isError(result)) failWith(result);
+  identifyMapping(image.low, image.firstEnd);
   let entry = image.entry;
   let base: u64 = 0;
   const segment = interpreterSegment(image);
@@ -347,9 +336,8 @@ export function start(): void {
   setAuxiliaryValue(stack.auxiliary, AT_PHNUM, image.headerCount);
   setAuxiliaryValue(stack.auxiliary, AT_BASE, base);
   setAuxiliaryValue(stack.auxiliary, AT_ENTRY, image.entry);
-  setAuxiliaryValue(stack.auxiliary, AT_EXECFN, line.path);
   const programStack = changetype<ProgramStack>(programStackMemory);
-  result = rewriteStack(stack, line.dropped, inserted, insertedCount, programStack);
+  result = rewriteStack(stack, line.dropped, inserted, insertedCount, line.fileName, programStack);
   if (isError(result)) fail(0, "no memory to set up the program's stack", STATUS_FAILED);
   describeProcess(image, programStack);
 

@@ -41,8 +41,8 @@ import {
   endPlan,
   planCluster,
 } from "./plan";
-import { Record, forgetRange } from "./record";
-import { TRAP_BYTES, addTraps, forgetTraps } from "./traps";
+import { Record, forgetRange, restoreCopy } from "./record";
+import { SYSCALL_BYTES, TRAP_BYTES, addTraps, forgetTraps } from "./traps";
 import { onlyTraps } from "../options";
 
 const PROT_READ: u64 = 1;
@@ -57,8 +57,6 @@ const MAP_SHARED_VALIDATE: u64 = 3;
 const SLACK: u64 = 160;
 /** Sites closer than this share a cluster. */
 const CLUSTER_GAP: u64 = 2 * SLACK;
-/** Most sites of one cluster. */
-const CLUSTER_SITES: u32 = 256;
 /** Bytes of a copy in which a candidate is weighed. */
 const WINDOW_SIZE: u32 = 256;
 
@@ -73,8 +71,8 @@ const SITES_MAX: u32 = 32768;
 const sites = memory.data(262144, 8);
 let siteCount: u32 = 0;
 
-const offsets = memory.data(1024, 8);
-const fates = memory.data(256, 8);
+const offsets = memory.data(131072, 8);
+const fates = memory.data(32768, 8);
 const time = memory.data(16, 8);
 
 const CLOCK_MONOTONIC: u64 = 1;
@@ -103,7 +101,7 @@ function copyWindow(start: Address, end: Address, at: Address): u32 {
 function addSites(start: Address, end: Address): void {
   for (let at = nextCandidate(start, end); at < end; at = nextCandidate(at + 1, end)) {
     const offset = copyWindow(start, end, at);
-    const evidence = weigh(windowCode, load<u32>(windowCode + (WINDOW_SIZE as usize)), offset, windowBoundary);
+    const evidence = weigh(windowCode, load<u32>(windowCode + (WINDOW_SIZE as usize)), offset, windowBoundary, at);
     if (evidence == EVIDENCE_INTERIOR) countInterior();
     else if (evidence != EVIDENCE_CODE) countFate(FATE_DOUBTFUL);
     else if (siteCount == SITES_MAX) countFate(FATE_UNPATCHED);
@@ -136,7 +134,7 @@ function planSites(start: Address, end: Address, first: u32, last: u32): usize {
   for (let i = first; i <= last; i++) {
     const offset = (siteAt(i) - low) as u32;
     store<u32>(offsets + ((i - first) << 2), offset);
-    weigh(cluster.code, cluster.size, offset, cluster.boundary);
+    weigh(cluster.code, cluster.size, offset, cluster.boundary, siteAt(i));
   }
   if (onlyTraps) memory.fill(fates, TACTIC_B0, last - first + 1);
   else if (planCluster(cluster, offsets, last - first + 1, fates) < 0) return 0;
@@ -167,7 +165,7 @@ function planAll(start: Address, end: Address): bool {
   while (last > 0) {
     last--;
     let first = last;
-    while (first > 0 && siteAt(first) - siteAt(first - 1) < CLUSTER_GAP && last - first + 1 < CLUSTER_SITES) first--;
+    while (first > 0 && siteAt(first) - siteAt(first - 1) < CLUSTER_GAP) first--;
     const pointer = planSites(start, end, first, last);
     if (pointer == 0) return false;
     for (let i: u32 = 0; i <= last - first; i++) {
@@ -191,7 +189,15 @@ function writeClusters(low: Address, high: Address, readable: u64): bool {
     copyOut(cluster.address, cluster.code, cluster.size);
   }
   for (let i: u32 = 0; i < trappedCount; i++) poke16(load<u64>(trapped + (i << 3)), TRAP_BYTES);
-  return syscall3(SYS_MPROTECT, start, size, readable) == 0;
+  if (syscall3(SYS_MPROTECT, start, size, readable) == 0) return true;
+  // Memory for one more mapping is out: the code must not lead to trampolines that are about to be freed.
+  for (let i: u32 = 0; i < clusterCount; i++) {
+    const cluster = changetype<Cluster>(load<u32>(clusters + (i << 2)));
+    restoreCopy(cluster.code, cluster.address, cluster.size);
+    copyOut(cluster.address, cluster.code, cluster.size);
+  }
+  for (let i: u32 = 0; i < trappedCount; i++) poke16(load<u64>(trapped + (i << 3)), SYSCALL_BYTES);
+  return false;
 }
 
 function countAll(fate: u32): void {

@@ -15,6 +15,7 @@ import { islandOf } from "./outpost";
 
 /** `ud2`, little-endian: 0f 0b instead of 0f 05. */
 export const TRAP_BYTES: u16 = 0x0b0f;
+export const SYSCALL_BYTES: u16 = 0x050f;
 
 const MAP_PRIVATE_ANONYMOUS_NOREPLACE: u64 = 0x100022;
 const PROT_READ_WRITE: u64 = 3;

@@ -5,7 +5,8 @@
 // exactly there, it is a `syscall`; if nearly all step over it, its bytes are inside another instruction. What is neither
 // is doubtful: there is data near.
 //
-// Instructions that programs do not have (privileged ones, `add %al,(%rax)`) count as undecodable: tables are full of them.
+// A table can win such a vote by chance. So an instruction on the winning path must set eax to a call's number; or, where
+// none does (`syscall(3)`, Go's wrappers), the path must be long and free of instructions that only tables have.
 //
 // Starts are nodes of a graph with one edge each, so one pass from high to low offsets answers for all of them.
 
@@ -17,15 +18,24 @@ import {
   FLOW_STOP,
   FLOW_SYSCALL,
   Instruction,
+  MAP_0F,
   MAP_ONE_BYTE,
+  PREFIX_ES,
+  PREFIX_SS,
 } from "../x86/instruction";
+import { Address } from "../process";
 import { decode } from "../x86/decode";
 
 /** How far in front of a candidate decoding starts, and how much room it has to resynchronise. */
 const FAR: u32 = 96;
 const NEAR: u32 = 33;
 /** How many instructions behind a candidate must decode. */
-const FOLLOWERS: u32 = 6;
+const FOLLOWERS: u32 = 12;
+/** Bytes of unbroken plausible code that end in a system call. */
+const LONG: u32 = 80;
+/** How near to a candidate, in bytes, its number is set; and what is above every number (x32's bit is not). */
+const NUMBER_NEAR: u32 = 48;
+const NUMBER_MAX: u32 = 0x400;
 /** Fewest starts whose decoding comes through for a vote. */
 const VOTERS_MIN: u32 = 4;
 
@@ -47,22 +57,24 @@ function endsFlow(flow: u8): bool {
 }
 
 /**
- * Opcodes of the one-byte map that no compiler makes in a program for Linux and that tables are full of: `add %al,(%rax)`
- * (two zero bytes), port input and output, far returns and iret, cli, sti. (`hlt` is in glibc: it ends `_exit`.)
+ * Opcodes of the one-byte map that compilers do not use near a system call and that tables and random bytes are full of:
+ * one bit each, from 00 to ff. `add %al,(%rax)` (two zero bytes) is looked at apart; `hlt` is plausible, since it ends
+ * glibc's `_exit`.
+ *
+ *   26 36 es and ss prefixes   6c-6f ins, outs   8c 8e mov sreg     9b wait, 9e 9f sahf, lahf   c8 enter
+ *   ca cb cf far ret, iret     cd int            d7 xlat            d8-df x87                    e0-e3 loop, jrcxz
+ *   e4-e7 ec-ef in, out        f1 int1           f5 cmc             fa fb cli, sti
  */
+const IMPLAUSIBLE: StaticArray<u32> = [
+  0x00000000, 0x00400040, 0x00000000, 0x0000f000, 0xc8005000, 0x00000000, 0xff80ad00, 0x0c22f0ff,
+];
+
 function isImplausible(code: usize, offset: u32): bool {
+  if (instruction.prefixes & (PREFIX_ES | PREFIX_SS)) return true;
   if (instruction.map != MAP_ONE_BYTE || instruction.encoding != ENCODING_LEGACY) return false;
-  const opcode = instruction.opcode;
-  if (opcode == 0x00) return load<u16>(code + offset) == 0;
-  return (
-    (opcode >= 0x6c && opcode <= 0x6f) ||
-    (opcode >= 0xe4 && opcode <= 0xe7) ||
-    (opcode >= 0xec && opcode <= 0xef) ||
-    (opcode >= 0xca && opcode <= 0xcb) ||
-    opcode == 0xcf ||
-    opcode == 0xfa ||
-    opcode == 0xfb
-  );
+  const opcode = instruction.opcode as u32;
+  if (opcode == 0) return load<u16>(code + offset) == 0;
+  return ((unchecked(IMPLAUSIBLE[opcode >> 5]) >> (opcode & 31)) & 1) != 0;
 }
 
 /** Whether what follows the candidate decodes, until control certainly leaves. */
@@ -78,43 +90,90 @@ function followersDecode(code: usize, size: u32, offset: u32): bool {
   return true;
 }
 
-/**
- * Weighs one candidate.
- * @param code copy of the code around it, `size` bytes, @param offset where the candidate is in it
- * @param boundary for EVIDENCE_CODE: gets a 1 for each byte at which an instruction starts, in front of and behind it
- */
-export function weigh(code: usize, size: u32, offset: u32, boundary: usize): u32 {
-  const first = offset > FAR ? offset - FAR : 0;
-  const span = offset - first;
+/** Whether decoding comes to the candidate from the first bytes of the range of starts: over 80 bytes or more. */
+function comesFromFar(): bool {
+  for (let i: u32 = 0; i <= FAR - LONG; i++) if (load<u8>(reach + i) == REACH_HIT) return true;
+  return false;
+}
+
+/** What decoding from the starts in front of a candidate came to. */
+let hits: u32 = 0;
+let skips: u32 = 0;
+/** Offset of the first start, the number of bytes from it to the candidate, and the last start's index. */
+let first: u32 = 0;
+let span: u32 = 0;
+let last: u32 = 0;
+
+/** Decodes from every start; `strict` lets implausible instructions end a path. */
+function vote(code: usize, size: u32, offset: u32, strict: bool): void {
+  first = offset > FAR ? offset - FAR : 0;
+  span = offset - first;
   store<u8>(reach + span, REACH_HIT);
   for (let i = span; i-- > 0;) {
     let length = decode(code + first + i, size - (first + i), changetype<usize>(instruction));
-    if (length != 0 && isImplausible(code, first + i)) length = 0;
+    if (length != 0 && strict && isImplausible(code, first + i)) length = 0;
     store<u8>(lengths + i, length);
     store<u8>(reach + i, length == 0 ? REACH_INVALID : i + length > span ? REACH_SKIP : load<u8>(reach + i + length));
   }
   // Near the start of a mapping there is less room; then every start counts that is there.
-  const last = span > NEAR ? span - NEAR : span > 0 ? span - 1 : 0;
-  let hits: u32 = 0;
-  let skips: u32 = 0;
+  last = span > NEAR ? span - NEAR : span > 0 ? span - 1 : 0;
+  hits = 0;
+  skips = 0;
   for (let i: u32 = 0; i <= last; i++) {
     const answer = load<u8>(reach + i);
     if (answer == REACH_HIT) hits++;
     else if (answer == REACH_SKIP) skips++;
   }
-  const voters = hits + skips;
-  const few = voters < VOTERS_MIN && span >= FAR;
-  if (!few && skips * 4 >= voters * 3 && skips != 0) return EVIDENCE_INTERIOR;
-  if (few || hits * 4 < voters * 3) return EVIDENCE_DOUBTFUL;
+}
+
+/**
+ * Whether an instruction on the way to the candidate gives eax a system call's number: `mov $n,%eax`, `mov $n,%rax`,
+ * `push $n; pop %rax`, `xor %eax,%eax`. Tables do not do that.
+ */
+function setsNumber(code: usize): bool {
+  let at: u32 = 0;
+  while (at < span && load<u8>(reach + at) != REACH_HIT) at++;
+  while (at < span) {
+    const bytes = code + first + at;
+    if (at + NUMBER_NEAR >= span) {
+      const word = load<u16>(bytes);
+      if (load<u8>(bytes) == 0xb8 && load<u32>(bytes, 1) < NUMBER_MAX) return true;
+      if (word == 0xc031 || word == 0xc033) return true;
+      if (load<u8>(bytes) == 0x48 && load<u16>(bytes, 1) == 0xc0c7 && load<u32>(bytes, 3) < NUMBER_MAX) return true;
+      if (load<u8>(bytes) == 0x6a && load<u8>(bytes, 2) == 0x58) return true;
+    }
+    at += load<u8>(lengths + at);
+  }
+  return false;
+}
+
+/**
+ * Weighs one candidate.
+ * @param code copy of the code around it, `size` bytes, @param offset where the candidate is in it
+ * @param boundary for EVIDENCE_CODE: gets a 1 for each byte at which an instruction starts, in front of and behind it
+ * @param address the candidate's place in the process, for what is aligned
+ */
+export function weigh(code: usize, size: u32, offset: u32, boundary: usize, address: Address): u32 {
+  vote(code, size, offset, false);
+  const few = hits + skips < VOTERS_MIN && span >= FAR;
+  if (!few && skips * 4 >= (hits + skips) * 3 && skips != 0) return EVIDENCE_INTERIOR;
+  if (few || hits * 4 < (hits + skips) * 3) return EVIDENCE_DOUBTFUL;
   const isSyscall =
     decode(code + offset, size - offset, changetype<usize>(instruction)) == 2 && instruction.flow == FLOW_SYSCALL;
-  if (!isSyscall || !followersDecode(code, size, offset + 2)) return EVIDENCE_DOUBTFUL;
-  markBoundaries(code, size, first, span, last, hits, boundary);
+  if (!isSyscall) return EVIDENCE_DOUBTFUL;
+  if (!setsNumber(code)) {
+    // Among random bytes, decoding ends soon at something invalid or implausible. In code one path comes from far away.
+    vote(code, size, offset, true);
+    if (hits * 4 < (hits + skips) * 3 || (span >= FAR && !comesFromFar())) return EVIDENCE_DOUBTFUL;
+    if (!followersDecode(code, size, offset + 2)) return EVIDENCE_DOUBTFUL;
+  }
+  markBoundaries(code, size, boundary);
+  markPadding(code, size, offset, boundary, address);
   return EVIDENCE_CODE;
 }
 
 /** Marks the starts that three quarters of the voters agree on, and those that control must reach behind the candidate. */
-function markBoundaries(code: usize, size: u32, first: u32, span: u32, last: u32, hits: u32, boundary: usize): void {
+function markBoundaries(code: usize, size: u32, boundary: usize): void {
   memory.fill(visits, 0, ((span + 1) as usize) << 2);
   for (let i: u32 = 0; i < span; i++) {
     if (load<u8>(reach + i) != REACH_HIT) continue;
@@ -132,4 +191,33 @@ function markBoundaries(code: usize, size: u32, first: u32, span: u32, last: u32
     at += length;
     if (endsFlow(instruction.flow)) break;
   }
+}
+
+function isPadding(code: usize): bool {
+  const byte = load<u8>(code);
+  // nop, xchg %ax,%ax and the multi-byte nops of SDM volume 2, "NOP"; int3.
+  return byte == 0x90 || byte == 0xcc || (instruction.map == MAP_0F && instruction.opcode == 0x1f);
+}
+
+/** Marks the padding between the end of the candidate's function and the next multiple of 16: never run, good to evict. */
+function markPadding(code: usize, size: u32, offset: u32, boundary: usize, address: Address): void {
+  let at = offset;
+  while (at < size && load<u8>(boundary + at) != 0) {
+    const length = decode(code + at, size - at, changetype<usize>(instruction));
+    if (length == 0) return;
+    at += length;
+  }
+  const end = at + (((16 - ((address + ((at - offset) as u64)) & 15)) as u32) % 16);
+  let next = at;
+  while (next < end && next < size) {
+    const length = decode(code + next, size - next, changetype<usize>(instruction));
+    if (length == 0 || !isPadding(code + next)) return;
+    next += length;
+  }
+  if (next != end || next >= size) return;
+  while (at < end) {
+    store<u8>(boundary + at, 1);
+    at += decode(code + at, size - at, changetype<usize>(instruction));
+  }
+  store<u8>(boundary + end, 1);
 }

@@ -7,7 +7,7 @@
 
 import { addressOf, isError, syscall0, syscall1, syscall3, syscall4 } from "../kernel/calls";
 import { SYS_CLOSE, SYS_FCNTL, SYS_GETPPID, SYS_OPENAT } from "../kernel/numbers";
-import { programPath } from "../load/start";
+import { programPath } from "../load/identity";
 import {
   NO_DESCRIPTOR,
   STATS_JSON,

@@ -48,7 +48,7 @@ function mapChunk(): bool {
     const got = syscall(SYS_MMAP, wanted, CHUNK_SIZE, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS_NOREPLACE, -1, 0);
     if (got == -EEXIST) continue;
     if (isError(got)) return false;
-    for (let at: u32 = 0; at < CHUNK_SIZE; at += AREA_SIZE) {
+    for (let at: u32 = 0; at + AREA_SIZE <= CHUNK_SIZE; at += AREA_SIZE) {
       const block = (offset as u32) + at + BLOCK_OFFSET;
       changetype<ThreadBlock>(block).dead = 1;
       store<u32>(blocks + (blockCount << 2), block);

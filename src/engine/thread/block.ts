@@ -14,6 +14,7 @@ import {
   BLOCK_TID,
   DEFERRED_OFFSET,
   ENGINE_STACK_TOP_OFFSET,
+  EXEC_SCRATCH_OFFSET,
   FRAME_FLAGS,
   FRAME_RAX,
   FRAME_RSP,
@@ -131,9 +132,9 @@ export function returnFrameOf(thread: ThreadBlock): usize {
   return areaOf(thread) + RETURN_FRAME_OFFSET;
 }
 
-/** 12 KiB of the thread's own for paths and file heads of an execve: behind the return frame, which is short. */
+/** 20 KiB of the thread's own for paths and file heads of an execve. */
 export function execScratchOf(thread: ThreadBlock): usize {
-  return returnFrameOf(thread) + 0x1000;
+  return areaOf(thread) + EXEC_SCRATCH_OFFSET;
 }
 
 export function deferredOf(thread: ThreadBlock): usize {

@@ -14,7 +14,7 @@ interface Scanner {
 
 const CODE = 0;
 const INTERIOR = 1;
-const WINDOW = 256;
+const WINDOW = 448;
 
 let scanner: Promise<Scanner> | undefined;
 async function load(): Promise<Scanner> {

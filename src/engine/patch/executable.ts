@@ -53,12 +53,12 @@ const MAP_PRIVATE: u64 = 2;
 const MAP_TYPE: u64 = 0xf;
 const MAP_SHARED_VALIDATE: u64 = 3;
 
-/** Code on each side of a site that tactics may use: a short jump's reach and a long instruction. */
-const SLACK: u64 = 160;
+/** Code on each side of a site that tactics may use, a short jump's reach and a long instruction, and that is weighed. */
+const SLACK: u64 = 208;
 /** Sites closer than this share a cluster. */
 const CLUSTER_GAP: u64 = 2 * SLACK;
 /** Bytes of a copy in which a candidate is weighed. */
-const WINDOW_SIZE: u32 = 256;
+const WINDOW_SIZE: u32 = 448;
 
 /** The outpost of the plan that is open. */
 let outpost: Address = 0;
@@ -70,6 +70,10 @@ const windowBoundary = memory.data(512, 8);
 const SITES_MAX: u32 = 32768;
 const sites = memory.data(262144, 8);
 let siteCount: u32 = 0;
+/** For each site, what was found of the instruction starts around it: a bit for each byte of its window, and its offset there. */
+const MAP_BITS: usize = 56;
+const MAP_SIZE: usize = 64;
+const maps = memory.data(2097152, 8);
 
 const offsets = memory.data(131072, 8);
 const fates = memory.data(32768, 8);
@@ -97,6 +101,29 @@ function copyWindow(start: Address, end: Address, at: Address): u32 {
   return (at - from) as u32;
 }
 
+/** Packs the window's boundary bytes into the site's map, and clears them. */
+function keepBoundaries(site: u32, offset: u32): void {
+  const map = maps + (site as usize) * MAP_SIZE;
+  store<u32>(map, offset, MAP_BITS);
+  for (let i: usize = 0; i < MAP_BITS; i++) {
+    // Eight bytes of 0 or 1 become the bits of one byte: each is moved to bit 56 + its index.
+    const bytes = load<u64>(windowBoundary + (i << 3));
+    store<u8>(map + i, ((bytes * 0x0102040810204080) >> 56) as u8);
+  }
+  memory.fill(windowBoundary, 0, WINDOW_SIZE);
+}
+
+/** Marks the instruction starts that are known around a site in a cluster's boundary map. */
+function markBoundaries(cluster: Cluster, site: u32): void {
+  const map = maps + (site as usize) * MAP_SIZE;
+  const window = siteAt(site) - (load<u32>(map, MAP_BITS) as u64);
+  for (let i: u64 = 0; i < (WINDOW_SIZE as u64); i++) {
+    if (((load<u8>(map + ((i >> 3) as usize)) >> ((i & 7) as u8)) & 1) == 0) continue;
+    const offset = window + i - cluster.address;
+    if (offset < (cluster.size as u64)) store<u8>(cluster.boundary + (offset as usize), 1);
+  }
+}
+
 /** Adds the sites in [start, end). */
 function addSites(start: Address, end: Address): void {
   for (let at = nextCandidate(start, end); at < end; at = nextCandidate(at + 1, end)) {
@@ -105,7 +132,10 @@ function addSites(start: Address, end: Address): void {
     if (evidence == EVIDENCE_INTERIOR) countInterior();
     else if (evidence != EVIDENCE_CODE) countFate(FATE_DOUBTFUL);
     else if (siteCount == SITES_MAX) countFate(FATE_UNPATCHED);
-    else store<u64>(sites + (siteCount++ << 3), at);
+    else {
+      keepBoundaries(siteCount, offset);
+      store<u64>(sites + (siteCount++ << 3), at);
+    }
   }
 }
 
@@ -134,7 +164,7 @@ function planSites(start: Address, end: Address, first: u32, last: u32): usize {
   for (let i = first; i <= last; i++) {
     const offset = (siteAt(i) - low) as u32;
     store<u32>(offsets + ((i - first) << 2), offset);
-    weigh(cluster.code, cluster.size, offset, cluster.boundary, siteAt(i));
+    markBoundaries(cluster, i);
   }
   if (onlyTraps) memory.fill(fates, TACTIC_B0, last - first + 1);
   else if (planCluster(cluster, offsets, last - first + 1, fates) < 0) return 0;

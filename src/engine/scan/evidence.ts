@@ -8,7 +8,7 @@
 // A table can win such a vote by chance. So an instruction on the winning path must set eax to a call's number; or, where
 // none does (`syscall(3)`, Go's wrappers), the path must be long and free of instructions that only tables have.
 //
-// Starts are nodes of a graph with one edge each, so one pass from high to low offsets answers for all of them.
+// Paths from different starts soon meet, so each instruction is decoded once.
 
 import {
   ENCODING_LEGACY,
@@ -29,10 +29,13 @@ import { decode } from "../x86/decode";
 /** How far in front of a candidate decoding starts, and how much room it has to resynchronise. */
 const FAR: u32 = 96;
 const NEAR: u32 = 33;
+/** Distance of one start from the next: no power of two, since tables have such periods. */
+const STRIDE: u32 = 3;
+/** The same for a candidate whose number nothing sets, and how long its path must be. */
+const FAR_ALONE: u32 = 192;
+const LONG_ALONE: u32 = 160;
 /** How many instructions behind a candidate must decode. */
 const FOLLOWERS: u32 = 12;
-/** Bytes of unbroken plausible code that end in a system call. */
-const LONG: u32 = 80;
 /** How near to a candidate, in bytes, its number is set; and what is above every number (x32's bit is not). */
 const NUMBER_NEAR: u32 = 48;
 const NUMBER_MAX: u32 = 0x400;
@@ -46,11 +49,13 @@ export const EVIDENCE_DOUBTFUL: u32 = 2;
 const REACH_INVALID: u8 = 0;
 const REACH_HIT: u8 = 1;
 const REACH_SKIP: u8 = 2;
+/** No path has come here. */
+const REACH_UNKNOWN: u8 = 3;
 
 const instruction = changetype<Instruction>(memory.data(offsetof<Instruction>(), 8));
-const reach = memory.data(128, 8);
-const lengths = memory.data(128, 8);
-const visits = memory.data(512, 8);
+const reach = memory.data(256, 8);
+const lengths = memory.data(256, 8);
+const visits = memory.data(1024, 8);
 
 function endsFlow(flow: u8): bool {
   return flow == FLOW_JUMP_RELATIVE || flow == FLOW_JUMP_INDIRECT || flow == FLOW_RETURN || flow == FLOW_STOP;
@@ -62,11 +67,11 @@ function endsFlow(flow: u8): bool {
  * glibc's `_exit`.
  *
  *   26 36 es and ss prefixes   6c-6f ins, outs   8c 8e mov sreg     9b wait, 9e 9f sahf, lahf   c8 enter
- *   ca cb cf far ret, iret     cd int            d7 xlat            d8-df x87                    e0-e3 loop, jrcxz
+ *   ca cb cf far ret, iret     cd int            d7 xlat            d8 da-df x87 (contexts: d9)  e0-e3 loop, jrcxz
  *   e4-e7 ec-ef in, out        f1 int1           f5 cmc             fa fb cli, sti
  */
 const IMPLAUSIBLE: StaticArray<u32> = [
-  0x00000000, 0x00400040, 0x00000000, 0x0000f000, 0xc8005000, 0x00000000, 0xff80ad00, 0x0c22f0ff,
+  0x00000000, 0x00400040, 0x00000000, 0x0000f000, 0xc8005000, 0x00000000, 0xfd80ad00, 0x0c22f0ff,
 ];
 
 function isImplausible(code: usize, offset: u32): bool {
@@ -90,9 +95,10 @@ function followersDecode(code: usize, size: u32, offset: u32): bool {
   return true;
 }
 
-/** Whether decoding comes to the candidate from the first bytes of the range of starts: over 80 bytes or more. */
+/** Whether unbroken plausible code of LONG_ALONE bytes comes to the candidate, or all that there is room for. */
 function comesFromFar(): bool {
-  for (let i: u32 = 0; i <= FAR - LONG; i++) if (load<u8>(reach + i) == REACH_HIT) return true;
+  const room = span < FAR_ALONE ? NEAR : FAR_ALONE - LONG_ALONE;
+  for (let i: u32 = 0; i <= room && i <= last; i += STRIDE) if (load<u8>(reach + i) == REACH_HIT) return true;
   return false;
 }
 
@@ -104,23 +110,43 @@ let first: u32 = 0;
 let span: u32 = 0;
 let last: u32 = 0;
 
-/** Decodes from every start; `strict` lets implausible instructions end a path. */
-function vote(code: usize, size: u32, offset: u32, strict: bool): void {
-  first = offset > FAR ? offset - FAR : 0;
-  span = offset - first;
-  store<u8>(reach + span, REACH_HIT);
-  for (let i = span; i-- > 0;) {
-    let length = decode(code + first + i, size - (first + i), changetype<usize>(instruction));
-    if (length != 0 && strict && isImplausible(code, first + i)) length = 0;
-    store<u8>(lengths + i, length);
-    store<u8>(reach + i, length == 0 ? REACH_INVALID : i + length > span ? REACH_SKIP : load<u8>(reach + i + length));
+/** Offsets of the path that is being followed. */
+const path = memory.data(256, 8);
+
+/** Follows decoding from one start to the candidate, or to what is known already; gives REACH_*. */
+function follow(code: usize, size: u32, start: u32, strict: bool): u8 {
+  let at = start;
+  let depth: usize = 0;
+  let answer = REACH_UNKNOWN;
+  while (answer == REACH_UNKNOWN) {
+    store<u8>(path + depth++, at);
+    const length = decode(code + first + at, size - (first + at), changetype<usize>(instruction));
+    store<u8>(lengths + at, length);
+    if (length == 0 || (strict && isImplausible(code, first + at))) answer = REACH_INVALID;
+    else if (at + length > span) answer = REACH_SKIP;
+    else {
+      at += length;
+      answer = load<u8>(reach + at);
+    }
   }
+  while (depth-- > 0) store<u8>(reach + load<u8>(path + depth), answer);
+  return answer;
+}
+
+/** Decodes from the starts; `strict` lets implausible instructions end a path. */
+function vote(code: usize, size: u32, offset: u32, strict: bool): void {
+  const far = strict ? FAR_ALONE : FAR;
+  first = offset > far ? offset - far : 0;
+  span = offset - first;
+  memory.fill(reach, REACH_UNKNOWN, span);
+  store<u8>(reach + span, REACH_HIT);
   // Near the start of a mapping there is less room; then every start counts that is there.
   last = span > NEAR ? span - NEAR : span > 0 ? span - 1 : 0;
   hits = 0;
   skips = 0;
-  for (let i: u32 = 0; i <= last; i++) {
-    const answer = load<u8>(reach + i);
+  for (let start: u32 = 0; start <= last; start += STRIDE) {
+    let answer = load<u8>(reach + start);
+    if (answer == REACH_UNKNOWN) answer = follow(code, size, start, strict);
     if (answer == REACH_HIT) hits++;
     else if (answer == REACH_SKIP) skips++;
   }
@@ -128,7 +154,7 @@ function vote(code: usize, size: u32, offset: u32, strict: bool): void {
 
 /**
  * Whether an instruction on the way to the candidate gives eax a system call's number: `mov $n,%eax`, `mov $n,%rax`,
- * `push $n; pop %rax`, `xor %eax,%eax`. Tables do not do that.
+ * `push $n; pop %rax`. Tables do not do that. (`xor %eax,%eax` is two bytes: too likely by chance.)
  */
 function setsNumber(code: usize): bool {
   let at: u32 = 0;
@@ -136,9 +162,7 @@ function setsNumber(code: usize): bool {
   while (at < span) {
     const bytes = code + first + at;
     if (at + NUMBER_NEAR >= span) {
-      const word = load<u16>(bytes);
       if (load<u8>(bytes) == 0xb8 && load<u32>(bytes, 1) < NUMBER_MAX) return true;
-      if (word == 0xc031 || word == 0xc033) return true;
       if (load<u8>(bytes) == 0x48 && load<u16>(bytes, 1) == 0xc0c7 && load<u32>(bytes, 3) < NUMBER_MAX) return true;
       if (load<u8>(bytes) == 0x6a && load<u8>(bytes, 2) == 0x58) return true;
     }
@@ -164,7 +188,7 @@ export function weigh(code: usize, size: u32, offset: u32, boundary: usize, addr
   if (!setsNumber(code)) {
     // Among random bytes, decoding ends soon at something invalid or implausible. In code one path comes from far away.
     vote(code, size, offset, true);
-    if (hits * 4 < (hits + skips) * 3 || (span >= FAR && !comesFromFar())) return EVIDENCE_DOUBTFUL;
+    if (hits * 4 < (hits + skips) * 3 || !comesFromFar()) return EVIDENCE_DOUBTFUL;
     if (!followersDecode(code, size, offset + 2)) return EVIDENCE_DOUBTFUL;
   }
   markBoundaries(code, size, boundary);
@@ -178,7 +202,7 @@ function markBoundaries(code: usize, size: u32, boundary: usize): void {
   for (let i: u32 = 0; i < span; i++) {
     if (load<u8>(reach + i) != REACH_HIT) continue;
     const here = visits + (i << 2);
-    if (i <= last) store<u32>(here, load<u32>(here) + 1);
+    if (i <= last && i % STRIDE == 0) store<u32>(here, load<u32>(here) + 1);
     const next = visits + ((i + load<u8>(lengths + i)) << 2);
     store<u32>(next, load<u32>(next) + load<u32>(here));
     if (i > last && load<u32>(here) * 4 >= hits * 3) store<u8>(boundary + first + i, 1);

@@ -25,30 +25,35 @@ export async function compileAssemblyScript(entry: string, root = process.cwd())
   const folder = mkdtempSync(join(tmpdir(), "flicker-asc-"));
   try {
     const wasmFile = join(folder, "module.wasm");
-    const { error, stderr } = await asc.main([
-      entry,
-      "--baseDir",
-      root,
-      "--outFile",
-      wasmFile,
-      "--runtime",
-      "stub",
-      "--enable",
-      "threads",
-      "--initialMemory",
-      String(ENGINE_MEMORY_PAGES),
-      "--maximumMemory",
-      String(ENGINE_MEMORY_PAGES),
-      "--use",
-      "abort=src/engine/assertion/abort",
-      "--optimizeLevel",
-      "3",
-      "--shrinkLevel",
-      "0",
-      "--noColors",
-      "--debug",
-    ]);
-    if (error) throw new CompileError(`${entry}: AssemblyScript does not compile:\n${stderr.toString()}`);
+    const messages: string[] = [];
+    const stderr = { write: (text: string | Uint8Array): void => void messages.push(String(text)) };
+    const { error } = await asc.main(
+      [
+        entry,
+        "--baseDir",
+        root,
+        "--outFile",
+        wasmFile,
+        "--runtime",
+        "stub",
+        "--enable",
+        "threads",
+        "--initialMemory",
+        String(ENGINE_MEMORY_PAGES),
+        "--maximumMemory",
+        String(ENGINE_MEMORY_PAGES),
+        "--use",
+        "abort=src/engine/assertion/abort",
+        "--optimizeLevel",
+        "3",
+        "--shrinkLevel",
+        "0",
+        "--noColors",
+        "--debug",
+      ],
+      { stderr },
+    );
+    if (error) throw new CompileError(`${entry}: AssemblyScript does not compile:\n${messages.join("")}`);
     return new Uint8Array(readFileSync(wasmFile));
   } finally {
     rmSync(folder, { recursive: true, force: true });

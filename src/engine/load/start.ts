@@ -14,9 +14,9 @@ import { kernelMaskNow, setKernelMask } from "../kernel/signal-calls";
 import { handoverDescriptor, handoverMask } from "../options";
 import { avoid } from "../patch/territory";
 import { patchVdso } from "../patch/executable";
-import { Address, copyIn, peek64, peek8, syscall, writeGsBase } from "../process";
+import { Address, peek64, peek8, writeGsBase } from "../process";
 import { openReport, reportStart } from "../stats/report";
-import { appendBytes, appendDecimal, appendText, copyString, equalsText, lengthOf } from "../text";
+import { appendBytes, appendText, copyString, lengthOf } from "../text";
 import {
   AT_BASE,
   AT_ENTRY,
@@ -42,7 +42,6 @@ import { identify, identifyMapping } from "./identity";
 import { Image, PIE_BASE, interpreterSegment, mapImage, readHeaders } from "./map";
 import {
   AT_FDCWD,
-  CANDIDATE_BUFFER_SIZE,
   Candidate,
   KIND_ELF,
   KIND_FOREIGN,

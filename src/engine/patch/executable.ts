@@ -171,8 +171,7 @@ function planSites(start: Address, end: Address, first: u32, last: u32): usize {
   return pointer;
 }
 
-/** Clusters of the open plan, to be written back. */
-const CLUSTERS_MAX: u32 = 32768;
+/** Clusters of the open plan, to be written back: at most one for each site. */
 const clusters = memory.data(131072, 8);
 let clusterCount: u32 = 0;
 /** Fates that count once the plan is committed: FATE_* by tactic. */

@@ -8,6 +8,7 @@
 import { addressOf, isError, syscall0, syscall1, syscall3, syscall4 } from "../kernel/calls";
 import { SYS_CLOSE, SYS_FCNTL, SYS_GETPPID, SYS_OPENAT } from "../kernel/numbers";
 import { programPath } from "../load/identity";
+import { pause } from "../process";
 import {
   NO_DESCRIPTOR,
   STATS_JSON,
@@ -156,7 +157,7 @@ function report(thread: ThreadBlock, event: string, detail: string, value: u64, 
   if (statsMode == STATS_NONE) return;
   // Text is for people: the ends of processes tell it all.
   if (statsMode != STATS_JSON && detail.length == 0) return;
-  while (atomic.xchg<u32>(busy, 1) != 0) {}
+  while (atomic.xchg<u32>(busy, 1) != 0) pause();
   let at = lineBuffer;
   if (statsMode == STATS_JSON) {
     at = appendText(at, '{"event":"');

@@ -10,7 +10,11 @@ function hot(count) {
 }
 console.log("hot", hot(3_000_000));
 
-console.log("sync", execFileSync("echo", ["from", "echo"], { encoding: "utf8" }).trim(), spawnSync("sh", ["-c", "kill -9 $$"]).signal);
+console.log(
+  "sync",
+  execFileSync("echo", ["from", "echo"], { encoding: "utf8" }).trim(),
+  spawnSync("sh", ["-c", "kill -9 $$"]).signal,
+);
 const child = spawn("sort", ["-n"], { stdio: ["pipe", "pipe", "inherit"] });
 let sorted = "";
 child.stdout.on("data", (data) => (sorted += data));
@@ -21,7 +25,9 @@ console.log("spawned", JSON.stringify(sorted), code);
 const source = `const { parentPort, workerData } = require("node:worker_threads");
 let sum = 0; for (let i = 0; i < 1e6; i++) sum += i % workerData; parentPort.postMessage(sum);`;
 const sums = await Promise.all(
-  [3, 5, 7].map((workerData) => new Promise((resolve) => new Worker(source, { eval: true, workerData }).on("message", resolve))),
+  [3, 5, 7].map(
+    (workerData) => new Promise((resolve) => new Worker(source, { eval: true, workerData }).on("message", resolve)),
+  ),
 );
 console.log("workers", sums.join(" "));
 
@@ -34,7 +40,10 @@ const answer = await new Promise((resolve) => {
 server.close();
 console.log("socket", answer);
 
-const bytes = new Uint8Array([0, 97, 115, 109, 1, 0, 0, 0, 1, 7, 1, 96, 2, 127, 127, 1, 127, 3, 2, 1, 0, 7, 7, 1, 3, 97, 100, 100, 0, 0, 10, 9, 1, 7, 0, 32, 0, 32, 1, 106, 11]);
+const bytes = new Uint8Array([
+  0, 97, 115, 109, 1, 0, 0, 0, 1, 7, 1, 96, 2, 127, 127, 1, 127, 3, 2, 1, 0, 7, 7, 1, 3, 97, 100, 100, 0, 0, 10, 9, 1,
+  7, 0, 32, 0, 32, 1, 106, 11,
+]);
 const { instance } = await WebAssembly.instantiate(bytes);
 console.log("wasm", instance.exports.add(40, 2));
 process.on("SIGUSR2", () => {

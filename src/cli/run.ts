@@ -4,6 +4,11 @@
 import { Command, Option } from "commander";
 import { LauncherError } from "../host/launcher.js";
 
+const STATISTICS = `
+Statistics: a line when a process exits or dies by a fault; as JSON also when it starts, forks and executes. A process
+that a signal such as SIGKILL ends says nothing more. What each member means: docs/command-line.md.
+`;
+
 const EXIT_STATUS = `
 Exit status: the program's own; a program that a signal ended ends flicker with the same signal.
   125  Flicker itself failed (an option, an engine assertion)
@@ -23,10 +28,11 @@ export function addRun(program: Command): void {
     )
     .option("--stats-file <FILE>", "append statistics to FILE, as JSON unless --stats asks for text")
     .option("--no-follow-exec", "run programs that the program executes natively, not under Flicker")
+    .option("--only-traps", "give every site a trap instead of a jump, to test traps and see what they cost")
     .helpOption("-h, --help", "print this help; must stand right behind `run`")
     .argument("<PROG>", "a path, or a name that is looked up in PATH")
     .argument("[ARGS...]", "given to the program as they are")
-    .addHelpText("after", EXIT_STATUS)
+    .addHelpText("after", STATISTICS + EXIT_STATUS)
     .action(() => {
       throw new LauncherError("`run` is started by bin/flicker, not through Node");
     });

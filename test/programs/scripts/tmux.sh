@@ -10,5 +10,8 @@ t wait-for done
 t capture-pane -p | grep -v '^$'
 t resize-window -x 100 -y 30
 t display-message -p '#{window_width}x#{window_height} #{session_windows}'
+# The pane's program ends before the server does, which would only send it SIGHUP.
+t send-keys Enter
+while t has-session 2> /dev/null; do :; done
 t kill-server
 wait $server; echo "server: $?"

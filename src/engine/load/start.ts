@@ -7,7 +7,7 @@ import { ThreadBlock, assertLayouts, currentThread } from "../thread/block";
 import { frameBufferOf } from "../thread/deferred";
 import { UNBLOCKABLE, kernelMask } from "../thread/signal-frame";
 import { addressOf, isError, syscall0, syscall1, syscall2, syscall3, syscall5 } from "../kernel/calls";
-import { EACCES, ELIBBAD, ELOOP, ENOENT, ENOEXEC, ENOTDIR, ETXTBSY } from "../kernel/errno";
+import { EACCES, ELIBBAD, ELOOP, EMFILE, ENOENT, ENOEXEC, ENOMEM, ENOTDIR, ETXTBSY } from "../kernel/errno";
 import { SYS_CLOSE, SYS_GETPID, SYS_GETRANDOM, SYS_GETTID, SYS_PRCTL, SYS_PREAD64 } from "../kernel/numbers";
 import { createDispatchTable } from "../kernel/dispatch-table";
 import { kernelMaskNow, setKernelMask } from "../kernel/signal-calls";
@@ -90,6 +90,8 @@ function reasonOf(error: i64): string {
   if (error == -ENOTDIR) return "Not a directory";
   if (error == -ELOOP) return "Too many levels of symbolic links";
   if (error == -ETXTBSY) return "Text file busy";
+  if (error == -EMFILE) return "Too many open files";
+  if (error == -ENOMEM) return "Cannot allocate memory";
   if (error == -ELIBBAD) return "Accessing a corrupted shared library";
   return "cannot be loaded";
 }
@@ -155,7 +157,8 @@ function openAlongPath(stack: InitialStack, line: CommandLine, candidate: Candid
       line.fileName = addressOf(foundPath);
       return kind;
     }
-    if (kind == -EACCES) best = kind;
+    // As execvp: what was found and cannot be run is the better reason, and what has nothing to do with the path.
+    if (kind != -ENOENT && kind != -ENOTDIR) best = kind;
     if (peek8(path) == 0) return best;
     path++;
   }

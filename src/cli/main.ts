@@ -7,4 +7,9 @@ process.on("uncaughtException", (error) => {
   console.error(error);
   process.exit(STATUS_FAILED);
 });
+// Whoever read the output has had enough (`flicker --help | head -1`).
+process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+  if (error.code !== "EPIPE") throw error;
+  process.exit(0);
+});
 process.exitCode = await runCommand(process.argv.slice(2));

@@ -18,6 +18,7 @@ import { Address } from "../process";
 import { appendBytes, appendText, copyString, equalsText, startsWithText, STDERR, writeOut } from "../text";
 import { addressOf, isError, syscall1, syscall2 } from "../kernel/calls";
 import { SYS_EXIT_GROUP, SYS_GETCWD } from "../kernel/numbers";
+import { becomeNodeCommand } from "./node-command";
 import { InitialStack, argument } from "./stack";
 
 /** Exit status of a failure of Flicker's own. */
@@ -124,10 +125,12 @@ export function readCommandLine(stack: InitialStack, result: CommandLine): void 
     result.dropped = 4;
     return;
   }
+  becomeNodeCommand(stack);
   let index: u64 = 1;
   if (stack.argumentCount > 1) {
     readWord(stack, 1);
     if (equalsText(word, "run")) index = readOptions(stack, 2);
+    else if (equalsText(word, "--")) index = 2;
   }
   if (index >= stack.argumentCount)
     fail(0, "no program to run; usage: flicker run [OPTIONS] -- PROG ARGS...", STATUS_FAILED);

@@ -15,9 +15,14 @@ function run({ rounds }: { rounds: number | null }): Report {
     name,
     measure: () => Number(outputOf([...prefix, program, String(calls)])),
   });
-  const variants = [variant("native", [], CALLS), variant("pass-through", [launcherPath(), "run", "--"], CALLS)];
+  const variants = [
+    variant("native", [], CALLS),
+    variant("pass-through", [launcherPath(), "run", "--"], CALLS),
+    variant("counted", [launcherPath(), "run", "--count-calls", "--stats-file", "/dev/null", "--"], CALLS),
+  ];
   const notes = [
     `${count} interleaved rounds of ${CALLS} calls of system call 1000 (ENOSYS), timed by the program itself`,
+    "counted: through gate and engine, an atomic counter, then the kernel (--count-calls)",
   ];
   if (isInstalled("strace")) {
     variants.push(

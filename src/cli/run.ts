@@ -28,6 +28,7 @@ export function addRun(program: Command): void {
     )
     .option("--stats-file <FILE>", "append statistics to FILE, as JSON unless --stats asks for text")
     .option("--no-follow-exec", "run programs that the program executes natively, not under Flicker")
+    .option("--count-calls", "send every system call through the engine, and count them in the statistics")
     .option("--only-traps", "give every site a trap instead of a jump, to test traps and see what they cost")
     .helpOption("-h, --help", "print this help; must stand right behind `run`")
     .argument("<PROG>", "a path, or a name that is looked up in PATH")

@@ -3,6 +3,8 @@
 import "./assertion";
 import { afterClone } from "./kernel/clone";
 import { dispatch } from "./kernel/dispatch";
+import { countCalls } from "./options";
+import { countCall } from "./stats/counters";
 import { currentThread, gateFrameOf } from "./thread/block";
 import { onSignal as handleSignal } from "./thread/signal";
 import { SYSCALL_SIZE, siteOfDescriptor } from "./thread/trampoline";
@@ -16,6 +18,7 @@ export function onSyscall(): u32 {
   const frame = gateFrameOf(thread);
   thread.site = siteOfDescriptor(frame.target);
   thread.after = thread.site + SYSCALL_SIZE;
+  if (countCalls) countCall();
   return dispatch(thread, frame);
 }
 

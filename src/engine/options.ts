@@ -2,7 +2,7 @@
 //
 // A followed execve runs the launcher again: its argv is { HANDOVER_NAME, handover, path to open,
 // path as the program knows it, argv of the program... }. The
-// handover string is: follow digit, traps digit, statistics digit, 16 hexadecimal digits of the program's signal mask, the number of
+// handover string is: follow, traps, count and statistics digits, 16 hexadecimal digits of the program's signal mask, the number of
 // a descriptor to close in 8 hexadecimal digits (or ffffffff), that of the statistics' descriptor likewise, then the path of the statistics file.
 
 import { appendBytes, appendHex } from "./text";
@@ -12,12 +12,14 @@ export const STATS_TEXT: u32 = 1;
 export const STATS_JSON: u32 = 2;
 
 export const HANDOVER_NAME = "flicker-exec";
-const HANDOVER_FIXED: usize = 35;
+const HANDOVER_FIXED: usize = 36;
 const PATH_MAX: usize = 4096;
 
 export let followExec: bool = true;
 /** Every site gets a trap, whatever fits: to test traps, and to see what they cost. */
 export let onlyTraps: bool = false;
+/** Every system call goes through the engine and is counted. */
+export let countCalls: bool = false;
 export let statsMode: u32 = 0; // STATS_NONE
 /** Zero-terminated absolute path, or empty for standard error. */
 export const statsFile = memory.data(4096, 8);
@@ -27,6 +29,9 @@ export function setFollowExec(value: bool): void {
 }
 export function setOnlyTraps(value: bool): void {
   onlyTraps = value;
+}
+export function setCountCalls(value: bool): void {
+  countCalls = value;
 }
 export function setStatsMode(value: u32): void {
   statsMode = value;
@@ -48,6 +53,7 @@ export function setReportDescriptor(value: u32): void {
 export function writeHandover(at: usize, mask: u64, descriptor: u32): usize {
   store<u8>(at++, followExec ? 49 : 48);
   store<u8>(at++, onlyTraps ? 49 : 48);
+  store<u8>(at++, countCalls ? 49 : 48);
   store<u8>(at++, (48 + statsMode) as u8);
   at = appendHex(at, mask, 16);
   at = appendHex(at, descriptor, 8);
@@ -70,10 +76,11 @@ function parseHex(from: usize, digits: usize): u64 {
 export function readHandover(from: usize): void {
   followExec = load<u8>(from) == 49;
   onlyTraps = load<u8>(from + 1) == 49;
-  statsMode = (load<u8>(from + 2) as u32) - 48;
-  handoverMask = parseHex(from + 3, 16);
-  handoverDescriptor = parseHex(from + 19, 8) as u32;
-  reportDescriptor = parseHex(from + 27, 8) as u32;
+  countCalls = load<u8>(from + 2) == 49;
+  statsMode = (load<u8>(from + 3) as u32) - 48;
+  handoverMask = parseHex(from + 4, 16);
+  handoverDescriptor = parseHex(from + 20, 8) as u32;
+  reportDescriptor = parseHex(from + 28, 8) as u32;
   for (let i: usize = 0; i < PATH_MAX; i++) {
     const byte = load<u8>(from + HANDOVER_FIXED + i);
     store<u8>(statsFile + i, byte);

@@ -106,3 +106,14 @@ test("with --only-traps every site is a trap, and executed ones are counted", { 
   assert.equal(end.tactics.B0, end.sites);
   assert.ok(end.executedTraps > 0);
 });
+
+test("with --count-calls every system call is counted", { skip }, async () => {
+  const count = async (program: string[]): Promise<number> => {
+    const end = (await run(program, ["--count-calls"])).events.at(-1) as (Event & { calls: number }) | undefined;
+    assert.ok(end);
+    return end.calls;
+  };
+  const umasks = (times: number): string[] => ["bash", "-c", `for ((i = 0; i < ${times}; i++)); do umask 22; done`];
+  // umask is one system call in bash, and nothing else in the loop makes any.
+  assert.equal((await count(umasks(1100))) - (await count(umasks(100))), 1000);
+});

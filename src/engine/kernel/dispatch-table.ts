@@ -4,6 +4,7 @@
 // the call pass through; 1 sends it to the gate. The table is one shared anonymous mapping; trampolines have views of it
 // in reach (patch/outpost.ts). It never changes, so a fork may share it.
 
+import { countCalls } from "../options";
 import { poke8, syscall } from "../process";
 import { isError, syscall3 } from "./calls";
 import {
@@ -98,5 +99,6 @@ export function createDispatchTable(): void {
   dispatchTable = got as u64;
   for (let i = 0; i < virtualised.length; i++) poke8(dispatchTable + (unchecked(virtualised[i]) as u64), 1);
   for (let number = X32_FIRST; number < X32_END; number++) poke8(dispatchTable + (number as u64), 1);
+  if (countCalls) for (let i: u64 = 0; i < DISPATCH_SIZE; i++) poke8(dispatchTable + i, 1);
   syscall3(SYS_MPROTECT, dispatchTable, DISPATCH_SIZE, PROT_READ);
 }

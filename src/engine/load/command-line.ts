@@ -6,6 +6,7 @@
 import {
   STATS_JSON,
   STATS_TEXT,
+  setCountCalls,
   setFollowExec,
   setOnlyTraps,
   setStatsMode,
@@ -102,6 +103,9 @@ function readOptions(stack: InitialStack, index: u64): u64 {
       if (statsMode == 0) setStatsMode(STATS_JSON);
     } else if (equalsText(word, "--no-follow-exec")) {
       setFollowExec(false);
+    } else if (equalsText(word, "--count-calls")) {
+      setCountCalls(true);
+      if (statsMode == 0) setStatsMode(STATS_TEXT);
     } else if (equalsText(word, "--only-traps")) {
       setOnlyTraps(true);
     } else {

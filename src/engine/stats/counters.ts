@@ -50,3 +50,12 @@ export function countTime(nanoseconds: u64): void {
 export function countTrap(): void {
   executedTraps += 1;
 }
+
+/** System calls that came through the engine, u64: threads add at once. */
+const calls = memory.data(8, 8);
+export function countCall(): void {
+  atomic.add<u64>(calls, 1);
+}
+export function callCount(): u64 {
+  return atomic.load<u64>(calls);
+}

@@ -11,6 +11,7 @@ import { programPath } from "../load/identity";
 import { pause } from "../process";
 import {
   NO_DESCRIPTOR,
+  countCalls,
   STATS_JSON,
   STATS_NONE,
   reportDescriptor,
@@ -18,6 +19,8 @@ import {
   statsFile,
   statsMode,
 } from "../options";
+import { SLOT_SIZE } from "../patch/slot";
+import { countSlots } from "../patch/territory";
 import { ThreadBlock } from "../thread/block";
 import { STDERR, appendBytes, appendDecimal, appendText, writeOut } from "../text";
 import {
@@ -29,6 +32,7 @@ import {
   FATE_T3,
   FATE_TRAP,
   FATE_UNPATCHED,
+  callCount,
   executedTraps,
   fateCount,
   interiorCount,
@@ -116,8 +120,10 @@ function appendJsonCounts(at: usize): usize {
   at = appendMember(at, "doubtful", fateCount(FATE_DOUBTFUL));
   at = appendMember(at, "interior", interiorCount);
   at = appendMember(at, "executedTraps", executedTraps);
+  if (countCalls) at = appendMember(at, "calls", callCount());
   at = appendMember(at, "mappings", mappingCount);
   at = appendMember(at, "scannedBytes", scannedBytes);
+  at = appendMember(at, "trampolineBytes", (countSlots() as u64) * (SLOT_SIZE as u64));
   return appendMember(at, "patchMicroseconds", patchNanoseconds / 1000);
 }
 
@@ -149,7 +155,11 @@ function appendTextCounts(at: usize): usize {
   at = appendDecimal(at, scannedBytes >> 10);
   at = appendText(at, " KiB of code in ");
   at = appendDecimal(at, patchNanoseconds / 1000);
-  return appendText(at, " us");
+  at = appendText(at, " us");
+  if (!countCalls) return at;
+  at = appendText(at, "; ");
+  at = appendDecimal(at, callCount());
+  return appendText(at, " calls");
 }
 
 /** Writes one event; `detail` names a number of its own, `subject` an own string (engine pointer, or 0). */

@@ -117,10 +117,11 @@ function keepBoundaries(site: u32, offset: u32): void {
 function markBoundaries(cluster: Cluster, site: u32): void {
   const map = maps + (site as usize) * MAP_SIZE;
   const window = siteAt(site) - (load<u32>(map, MAP_BITS) as u64);
-  for (let i: u64 = 0; i < (WINDOW_SIZE as u64); i++) {
-    if (((load<u8>(map + ((i >> 3) as usize)) >> ((i & 7) as u8)) & 1) == 0) continue;
-    const offset = window + i - cluster.address;
-    if (offset < (cluster.size as u64)) store<u8>(cluster.boundary + (offset as usize), 1);
+  for (let i: usize = 0; i < MAP_BITS; i++) {
+    for (let bits: u32 = load<u8>(map + i); bits != 0; bits &= bits - 1) {
+      const offset = window + ((i << 3) as u64) + (ctz(bits) as u64) - cluster.address;
+      if (offset < (cluster.size as u64)) store<u8>(cluster.boundary + (offset as usize), 1);
+    }
   }
 }
 

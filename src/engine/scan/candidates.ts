@@ -15,22 +15,18 @@ function hasFive(word: u64): bool {
   return ((x - ONES) & ~x & HIGHS) != 0;
 }
 
-function isSyscallAt(at: Address): bool {
-  return peek8(at) == 0x0f && peek8(at + 1) == 0x05;
-}
-
 /**
  * The next `0f 05` at or after `from` whose two bytes are below `end`.
  * @returns its address, or `end`
  */
 export function nextCandidate(from: Address, end: Address): Address {
-  let at = from;
-  for (; at + 8 < end && (at & 7) != 0; at++) if (isSyscallAt(at)) return at;
-  for (; at + 16 <= end; at += 8) {
-    // The 05 may be the first byte of the next word; its 0f is then the last of this one.
-    if (!hasFive(peek64(at)) && peek8(at + 8) != 5) continue;
-    for (let i: u64 = 0; i < 8; i++) if (isSyscallAt(at + i)) return at + i;
+  // `at` is where the 05 may be.
+  let at = from + 1;
+  for (; at < end && (at & 7) != 0; at++) if (peek8(at) == 5 && peek8(at - 1) == 0x0f) return at - 1;
+  for (; at + 8 <= end; at += 8) {
+    if (!hasFive(peek64(at))) continue;
+    for (let i: u64 = 0; i < 8; i++) if (peek8(at + i) == 5 && peek8(at + i - 1) == 0x0f) return at + i - 1;
   }
-  for (; at + 2 <= end; at++) if (isSyscallAt(at)) return at;
+  for (; at < end; at++) if (peek8(at) == 5 && peek8(at - 1) == 0x0f) return at - 1;
   return end;
 }

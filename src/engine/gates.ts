@@ -17,14 +17,10 @@ export declare function gateNative(): u64;
 export declare function gateNativeEnd(): u64;
 /** `syscall` of clone, clone3, fork and vfork: r15 holds the child's block, every signal is blocked. */
 export declare function gateClone(): u64;
-/** One past the last byte of the clone gate. */
-export declare function gateCloneEnd(): u64;
 /** The conditional jump behind the check for deferred signals, on the way into the return frame. */
 export declare function gateReturn(): u64;
 /** One past the last byte of the way into the return frame. */
 export declare function gateReturnEnd(): u64;
-/** Ends the calling thread: marks its area dead and makes the `exit` system call without touching memory again. */
-export declare function gateThreadExit(): u64;
 /** The kernel's handler for every signal. */
 export declare function gateSignal(): u64;
 /** The conditional jump behind the signal gate's check for deferred signals: rbx is the frame that rt_sigreturn gets. */
@@ -37,6 +33,5 @@ export declare function gateSignalRestorer(): u64;
 export declare function tryCopyInstruction(): u64;
 export declare function tryCopyFault(): u64;
 
-/** Bounds of the launcher's text: gates and compiled engine. */
+/** The first byte of the launcher's text: gates and compiled engine. */
 export declare function textStart(): u64;
-export declare function textEnd(): u64;

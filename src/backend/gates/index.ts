@@ -210,7 +210,6 @@ export function emitGates(a: Assembler): void {
   saveFrame(a);
   a.call("engine.onCloneReturn");
   a.jmp(leave);
-  a.global("gateCloneEnd");
 
   // ---- the kernel's handler for every signal: rdi = signal, rsi = siginfo, rdx = ucontext, on the alternate stack
   a.global("gateSignal");

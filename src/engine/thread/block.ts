@@ -45,7 +45,6 @@ export class ThreadBlock {
   /** The mask of a ppoll, sigsuspend or the like that is in the kernel, while `temporaryMaskSet` is 1. */
   temporaryMask: u64;
   temporaryMaskSet: u32;
-  padding: u32;
   /** The program's alternate stack: `sas_ss_sp`, `sas_ss_size`, `sas_ss_flags` of the kernel's task_struct. */
   alternateStack: u64;
   alternateStackSize: u64;

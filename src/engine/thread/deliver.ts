@@ -97,7 +97,7 @@ function frameAddress(thread: ThreadBlock, action: Action, rsp: u64, xstateSize:
 function writeFrame(thread: ThreadBlock, action: Action, info: usize, context: Context): u64 {
   // The x86-64 kernel has no trampoline of its own: a handler without a restorer gets SIGSEGV.
   if ((action.flags & SA_RESTORER) == 0) return 0;
-  const fpstate = context.fpstate == 0 ? 0 : ((context.fpstate - memoryBase()) as usize);
+  const fpstate: usize = context.fpstate == 0 ? (0 as usize) : ((context.fpstate - memoryBase()) as usize);
   const xstateSize = fpstate == 0 ? 0 : fpstateSize(fpstate);
   const frame = frameAddress(thread, action, context.rsp, xstateSize);
   if (frame == 0) return 0;

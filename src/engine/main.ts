@@ -18,6 +18,8 @@ export function onSyscall(): u32 {
   const frame = gateFrameOf(thread);
   thread.site = siteOfDescriptor(frame.target);
   thread.after = thread.site + SYSCALL_SIZE;
+  // A mask of ppoll and kin is in force during that one call only.
+  thread.temporaryMaskSet = 0;
   if (countCalls) countCall();
   return dispatch(thread, frame);
 }

@@ -80,6 +80,17 @@ CASE(ppoll_pending) {
   say_blocked("after");
 }
 
+// The mask of a wait that is over must not be the one under which a later handler runs.
+CASE(mask_ends_with_the_wait) {
+  set_up();
+  struct timespec none_at_all = {0, 0};
+  check(ppoll(0, 0, &none_at_all, &none) == 0);
+  raise(SIGUSR1);
+  raise(SIGUSR2);
+  sigprocmask(SIG_UNBLOCK, &only_usr1, 0);
+  say_blocked("after");
+}
+
 CASE(pselect_pending) {
   set_up();
   kill(getpid(), SIGUSR2);

@@ -61,7 +61,6 @@ const virtualised: StaticArray<u32> = [
   SYS_STAT,
   SYS_LSTAT,
   SYS_MMAP,
-  SYS_MPROTECT,
   SYS_MUNMAP,
   SYS_RT_SIGACTION,
   SYS_RT_SIGPROCMASK,

@@ -6,7 +6,7 @@ import { archPrctl } from "./arch-prctl";
 import { clone } from "./clone";
 import { execve, execveat } from "./exec";
 import { exit, exitGroup } from "./exit";
-import { mmap, mprotect, mremap, munmap } from "./memory-map";
+import { mmap, mremap, munmap } from "./memory-map";
 import {
   SYS_ARCH_PRCTL,
   SYS_CLONE,
@@ -20,7 +20,6 @@ import {
   SYS_FORK,
   SYS_LSTAT,
   SYS_MMAP,
-  SYS_MPROTECT,
   SYS_MREMAP,
   SYS_MUNMAP,
   SYS_NEWFSTATAT,
@@ -98,8 +97,6 @@ export function dispatch(thread: ThreadBlock, frame: GateFrame): u32 {
       return archPrctl(thread, frame);
     case SYS_MMAP:
       return mmap(thread, frame);
-    case SYS_MPROTECT:
-      return mprotect(thread, frame);
     case SYS_MUNMAP:
       return munmap(thread, frame);
     case SYS_MREMAP:

@@ -108,6 +108,7 @@ function findOwnTarget(thread: ThreadBlock, target: Target): bool {
  * @returns false when the kernel must be asked
  */
 function findTarget(thread: ThreadBlock, request: Request, target: Target): bool {
+  target.descriptor = NO_DESCRIPTOR;
   if (!followExec || (request.flags & ~AT_EMPTY_PATH) != 0) return false;
   const scratch = execScratchOf(thread);
   const given = scratch + GIVEN_OFFSET;
@@ -115,7 +116,6 @@ function findTarget(thread: ThreadBlock, request: Request, target: Target): bool
   const size = copyString(given, request.path, PATH_MAX);
   if (size < 0 || (size == 0 && (request.flags & AT_EMPTY_PATH) == 0)) return false;
   const relative = size == 0 || (request.directory != AT_FDCWD && load<u8>(given) != 47);
-  target.descriptor = NO_DESCRIPTOR;
   target.path = addressOf(path);
   if (!relative) {
     target.fileName = request.path;
@@ -221,7 +221,10 @@ function closeTarget(target: Target): void {
 function follow(thread: ThreadBlock, frame: GateFrame, request: Request): u32 {
   const scratch = execScratchOf(thread);
   const target = changetype<Target>(scratch + TARGET_OFFSET);
-  if (!findTarget(thread, request, target)) return runNatively(thread, frame);
+  if (!findTarget(thread, request, target)) {
+    closeTarget(target);
+    return runNatively(thread, frame);
+  }
   const buffer = frameBufferOf(thread);
   let result = buildArguments(thread, request, target);
   if (!isError(result)) {

@@ -4,6 +4,7 @@ import { releaseActions } from "../thread/actions";
 import { liveThreadCount } from "../thread/areas";
 import { GateFrame, ThreadBlock } from "../thread/block";
 import { lockEngine, unlockEngine } from "../thread/lock";
+import { STATS_NONE, statsMode } from "../options";
 import { reportExit } from "../stats/report";
 import { EXIT_THREAD } from "./call";
 import { CLONE_THREAD, CLONE_VFORK } from "./clone";
@@ -20,7 +21,7 @@ export function exit(thread: ThreadBlock, frame: GateFrame): u32 {
   }
   setKernelMask(thread, ~(0 as u64));
   lockEngine();
-  if (liveThreadCount() == 1 && !thread.borrowed) reportExit(thread, frame.rdi as u32);
+  if (statsMode != STATS_NONE && !thread.borrowed && liveThreadCount() == 1) reportExit(thread, frame.rdi as u32);
   releaseActions(thread.actions);
   unlockEngine();
   return EXIT_THREAD;

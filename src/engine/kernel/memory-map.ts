@@ -1,4 +1,4 @@
-// mmap, mprotect, mremap, munmap: code is patched before it can run, and what is known about code goes with it.
+// mmap, mremap, munmap: code is patched before it can run, and what is known about code goes with it.
 
 import { forgetCode, mapExecutable } from "../patch/executable";
 import { GateFrame, ThreadBlock } from "../thread/block";
@@ -30,11 +30,6 @@ export function mmap(thread: ThreadBlock, frame: GateFrame): u32 {
   }
   unlockEngine();
   return finish(thread, frame, result);
-}
-
-/** mprotect(address, size, protection) */
-export function mprotect(thread: ThreadBlock, frame: GateFrame): u32 {
-  return finish(thread, frame, native(frame));
 }
 
 /** munmap(address, size) */

@@ -263,6 +263,7 @@ function applyPlan(start: Address, end: Address, protection: u64): void {
     countAll(FATE_UNPATCHED);
     return;
   }
+  rememberRange(start, end);
   const wanted = trappedCount;
   if (trappedCount != 0 && !addTraps(trapped, trappedCount, outpost)) trappedCount = 0;
   if (
@@ -309,8 +310,49 @@ export function mapExecutable(address: u64, size: u64, protection: u64, flags: u
   return isError(opened) ? opened : got;
 }
 
+// Where code has been patched: u64 start, u64 end. Programs unmap memory all the time, and code almost never.
+const PATCHED_MAX: u32 = 1024;
+const patched = memory.data(16384, 8);
+let patchedCount: u32 = 0;
+
+function patchedRange(index: u32): usize {
+  return patched + (index << 4);
+}
+
+/** Remembers a patched range. When there is no room for one more, the last one grows to hold it. */
+function rememberRange(start: Address, end: Address): void {
+  if (patchedCount < PATCHED_MAX) {
+    store<u64>(patchedRange(patchedCount), start);
+    store<u64>(patchedRange(patchedCount), end, 8);
+    patchedCount += 1;
+    return;
+  }
+  const last = patchedRange(PATCHED_MAX - 1);
+  store<u64>(last, min(start, load<u64>(last)));
+  store<u64>(last, max(end, load<u64>(last, 8)), 8);
+}
+
+/** Whether [start, end) overlaps patched code; forgets ranges that lie in it whole. */
+function takePatched(start: Address, end: Address): bool {
+  let found = false;
+  for (let i: u32 = 0; i < patchedCount;) {
+    const range = patchedRange(i);
+    if (load<u64>(range) >= end || load<u64>(range, 8) <= start) {
+      i++;
+      continue;
+    }
+    found = true;
+    if (load<u64>(range) >= start && load<u64>(range, 8) <= end) {
+      patchedCount -= 1;
+      memory.copy(range, patchedRange(patchedCount), 16);
+    } else i++;
+  }
+  return found;
+}
+
 /** The code in [start, end) is gone: its trampolines are free. Under the engine lock. */
 export function forgetCode(start: Address, end: Address): void {
+  if (!takePatched(start, end)) return;
   forgetRange(start, end);
   forgetTraps(start, end);
 }

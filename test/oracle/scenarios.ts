@@ -28,26 +28,28 @@ const job =
   ` print "star"."ted\\n"; sleep 1 while 1'`;
 const prompt = "ready> ";
 
+// A step waits for whole lines: a control character of ISIG throws away what the terminal has not printed yet, the newline too
+// (isig in drivers/tty/n_tty.c).
 const jobControl: TerminalStep[] = [
   { expect: prompt, send: "echo $((6 * 7)) $-; tty | sed 's/[0-9]*$//'; stty size\n" },
   { expect: prompt, send: `${job}\n` },
-  { expect: "started", send: "\x1a" },
+  { expect: "started\r\n", send: "\x1a" },
   { expect: prompt, send: "jobs\n" },
   { expect: prompt, send: "fg\n" },
-  { expect: "continued", send: "\x1a" },
+  { expect: "continued\r\n", send: "\x1a" },
   { expect: prompt, send: "fg %1\n" },
-  { expect: "continued", send: "\x03" },
+  { expect: "continued\r\n", send: "\x03" },
   { expect: prompt, send: "echo status $?\n" },
   { expect: prompt, send: `${job}\n` },
-  { expect: "started", send: "\x1a" },
+  { expect: "started\r\n", send: "\x1a" },
   { expect: prompt, send: "bg; kill %1; wait %1; echo gone $?\n" },
   { expect: "gone 143", send: "" },
   { expect: prompt, send: `${job} | cat\n` },
-  { expect: "started", send: "\x1c" },
+  { expect: "started\r\n", send: "\x1c" },
   { expect: prompt, send: "echo ${PIPESTATUS[@]}\n" },
   { expect: prompt, send: `perl -e '$|=1; print "ty"."pe\\n"; while (<STDIN>) { print "got $_" }'\n` },
-  { expect: "type", send: "some text\n" },
-  { expect: "got some text", send: "\x04" },
+  { expect: "type\r\n", send: "some text\n" },
+  { expect: "got some text\r\n", send: "\x04" },
   { expect: prompt, send: "echo abc\x7f\x7fxy\x01: \x05 z\n" },
   { expect: prompt, send: "trap 'echo bye' EXIT; exit 3\n" },
 ];

@@ -56,7 +56,7 @@ function emitTest(pointer: usize, recordPointer: usize, resume: Address): u32 {
 }
 
 export function begin(trampolineSize: u32): void {
-  beginPlan(trampolineSize, emitTest);
+  beginPlan(trampolineSize, emitTest, null);
 }
 
 export function plan(cluster: usize, offsets: usize, count: u32, fates: usize): i32 {

@@ -32,6 +32,13 @@ export class Cluster {
   cookie: usize;
 }
 
+/**
+ * Finds more instruction starts: called for a site when a tactic looks for victims other than its successor.
+ * @param cluster the `Cluster`, whose `boundary` is added to; its `code` may be partly patched
+ * @param offset the site's, in the cluster
+ */
+export type Explore = (cluster: usize, offset: u32) => void;
+
 /** Decodes the instruction at an offset of the copy; gives its length or 0. */
 export function decodeAt(cluster: Cluster, offset: u32, instruction: Instruction): u32 {
   if (offset >= cluster.size) return 0;

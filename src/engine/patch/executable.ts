@@ -15,7 +15,7 @@ import {
 import { Address, copyIn, copyOut, peek16, peek32, peek64, poke16, syscall } from "../process";
 import { nextCandidate } from "../scan/candidates";
 import { allIsCode, codeRangeCount, codeRangeEnd, codeRangeStart, findCodeRanges } from "../scan/sections";
-import { EVIDENCE_CODE, EVIDENCE_INTERIOR, weigh } from "../scan/evidence";
+import { EVIDENCE_CODE, EVIDENCE_INTERIOR, markBehind, markFront, weigh } from "../scan/evidence";
 import {
   FATE_B1,
   FATE_DOUBTFUL,
@@ -45,6 +45,9 @@ import { Record, forgetRange, restoreCopy } from "./record";
 import { SYSCALL_BYTES, TRAP_BYTES, addTraps, forgetTraps } from "./traps";
 import { onlyTraps } from "../options";
 
+/** Bytes of `syscall`. */
+const SITE_LENGTH: u64 = 2;
+
 const PROT_READ: u64 = 1;
 const PROT_WRITE: u64 = 2;
 const PROT_EXEC: u64 = 4;
@@ -54,26 +57,24 @@ const MAP_TYPE: u64 = 0xf;
 const MAP_SHARED_VALIDATE: u64 = 3;
 
 /** Code on each side of a site that tactics may use, a short jump's reach and a long instruction, and that is weighed. */
-const SLACK: u64 = 208;
+const SLACK: u32 = 208;
 /** Sites closer than this share a cluster. */
 const CLUSTER_GAP: u64 = 2 * SLACK;
-/** Bytes of a copy in which a candidate is weighed. */
-const WINDOW_SIZE: u32 = 448;
+/** How far from a site tactics look for victims: what is known of other sites' surroundings from there on is no use. */
+const NEIGHBOURHOOD: u64 = 176;
 
 /** The outpost of the plan that is open. */
 let outpost: Address = 0;
 
+/** A copy of the code around an address: up to SLACK bytes on each side. */
 const windowCode = memory.data(512, 8);
-const windowBoundary = memory.data(512, 8);
+let windowStart: Address = 0;
+let windowSize: u32 = 0;
 
 /** Sites of the mapping that is being patched: u64 addresses, ascending. */
 const SITES_MAX: u32 = 32768;
 const sites = memory.data(262144, 8);
 let siteCount: u32 = 0;
-/** For each site, what was found of the instruction starts around it: a bit for each byte of its window, and its offset there. */
-const MAP_BITS: usize = 56;
-const MAP_SIZE: usize = 64;
-const maps = memory.data(2097152, 8);
 
 const offsets = memory.data(131072, 8);
 const fates = memory.data(32768, 8);
@@ -92,51 +93,23 @@ function emit(pointer: usize, recordPointer: usize, resume: Address): u32 {
   return SYSCALL_TRAMPOLINE_SIZE;
 }
 
-/** Copies the code around an address; gives the offset of the address in the copy. */
+/** Copies the code of [start, end) around an address; gives the offset of the address in the copy. */
 function copyWindow(start: Address, end: Address, at: Address): u32 {
-  const from = at - start > (WINDOW_SIZE as u64) / 2 ? at - (WINDOW_SIZE as u64) / 2 : start;
-  const size = end - from < (WINDOW_SIZE as u64) ? end - from : (WINDOW_SIZE as u64);
-  copyIn(windowCode, from, size as usize);
-  store<u32>(windowCode + (WINDOW_SIZE as usize), size as u32);
-  return (at - from) as u32;
-}
-
-/** Packs the window's boundary bytes into the site's map, and clears them. */
-function keepBoundaries(site: u32, offset: u32): void {
-  const map = maps + (site as usize) * MAP_SIZE;
-  store<u32>(map, offset, MAP_BITS);
-  for (let i: usize = 0; i < MAP_BITS; i++) {
-    // Eight bytes of 0 or 1 become the bits of one byte: each is moved to bit 56 + its index.
-    const bytes = load<u64>(windowBoundary + (i << 3));
-    store<u8>(map + i, ((bytes * 0x0102040810204080) >> 56) as u8);
-  }
-  memory.fill(windowBoundary, 0, WINDOW_SIZE);
-}
-
-/** Marks the instruction starts that are known around a site in a cluster's boundary map. */
-function markBoundaries(cluster: Cluster, site: u32): void {
-  const map = maps + (site as usize) * MAP_SIZE;
-  const window = siteAt(site) - (load<u32>(map, MAP_BITS) as u64);
-  for (let i: usize = 0; i < MAP_BITS; i++) {
-    for (let bits: u32 = load<u8>(map + i); bits != 0; bits &= bits - 1) {
-      const offset = window + ((i << 3) as u64) + (ctz(bits) as u64) - cluster.address;
-      if (offset < (cluster.size as u64)) store<u8>(cluster.boundary + (offset as usize), 1);
-    }
-  }
+  windowStart = at - start > (SLACK as u64) ? at - SLACK : start;
+  windowSize = (min(end, at + SITE_LENGTH + SLACK) - windowStart) as u32;
+  copyIn(windowCode, windowStart, windowSize);
+  return (at - windowStart) as u32;
 }
 
 /** Adds the sites in [start, end). */
 function addSites(start: Address, end: Address): void {
   for (let at = nextCandidate(start, end); at < end; at = nextCandidate(at + 1, end)) {
     const offset = copyWindow(start, end, at);
-    const evidence = weigh(windowCode, load<u32>(windowCode + (WINDOW_SIZE as usize)), offset, windowBoundary, at);
+    const evidence = weigh(windowCode, windowSize, offset);
     if (evidence == EVIDENCE_INTERIOR) countInterior();
     else if (evidence != EVIDENCE_CODE) countFate(FATE_DOUBTFUL);
     else if (siteCount == SITES_MAX) countFate(FATE_UNPATCHED);
-    else {
-      keepBoundaries(siteCount, offset);
-      store<u64>(sites + (siteCount++ << 3), at);
-    }
+    else store<u64>(sites + (siteCount++ << 3), at);
   }
 }
 
@@ -154,10 +127,41 @@ function siteAt(index: u32): Address {
   return load<u64>(sites + (index << 3));
 }
 
+/** The mapping and the sites of the cluster that is being planned, for `explore`. */
+let mappingStart: Address = 0;
+let mappingEnd: Address = 0;
+let firstOfCluster: u32 = 0;
+let lastOfCluster: u32 = 0;
+
+/** How many instructions from a site on are looked at before a tactic asks for more: the successor, and where it ends. */
+const BEHIND: u32 = 2;
+
+/** For each site of the mapping, whether `explore` has been there. */
+const explored = memory.data(32768, 8);
+
+/**
+ * Marks the instruction starts around the sites near an offset of the cluster that is being planned. The cluster's copy is
+ * half patched by now, the process is not.
+ */
+function explore(pointer: usize, offset: u32): void {
+  const cluster = changetype<Cluster>(pointer);
+  const place = cluster.address + (offset as u64);
+  for (let i = firstOfCluster; i <= lastOfCluster; i++) {
+    const at = siteAt(i);
+    if (load<u8>(explored + i) || at + NEIGHBOURHOOD < place || at > place + NEIGHBOURHOOD) continue;
+    store<u8>(explored + i, 1);
+    const inWindow = copyWindow(mappingStart, mappingEnd, at);
+    // A window lies within its site's cluster.
+    const boundary = cluster.boundary + ((windowStart - cluster.address) as usize);
+    markFront(windowCode, windowSize, inWindow, boundary);
+    markBehind(windowCode, windowSize, inWindow, boundary, at, windowSize);
+  }
+}
+
 /** Makes and plans the cluster of sites [first, last]; gives it, or 0 when the engine's memory is out. */
 function planSites(start: Address, end: Address, first: u32, last: u32): usize {
-  const low = siteAt(first) - start > SLACK ? siteAt(first) - SLACK : start;
-  const high = end - siteAt(last) > SLACK + 2 ? siteAt(last) + 2 + SLACK : end;
+  const low = siteAt(first) - start > (SLACK as u64) ? siteAt(first) - SLACK : start;
+  const high = min(end, siteAt(last) + SITE_LENGTH + SLACK);
   const pointer = addCluster(low, (high - low) as u32);
   if (pointer == 0) return 0;
   const cluster = changetype<Cluster>(pointer);
@@ -165,8 +169,13 @@ function planSites(start: Address, end: Address, first: u32, last: u32): usize {
   for (let i = first; i <= last; i++) {
     const offset = (siteAt(i) - low) as u32;
     store<u32>(offsets + ((i - first) << 2), offset);
-    markBoundaries(cluster, i);
+    markBehind(cluster.code, cluster.size, offset, cluster.boundary, siteAt(i), BEHIND);
   }
+  mappingStart = start;
+  mappingEnd = end;
+  firstOfCluster = first;
+  lastOfCluster = last;
+  memory.fill(explored + first, 0, last - first + 1);
   if (onlyTraps) memory.fill(fates, TACTIC_B0, last - first + 1);
   else if (planCluster(cluster, offsets, last - first + 1, fates) < 0) return 0;
   return pointer;
@@ -252,7 +261,7 @@ function patchRange(start: Address, end: Address, protection: u64, offset: u64):
 }
 
 function applyPlan(start: Address, end: Address, protection: u64): void {
-  beginPlan(SYSCALL_TRAMPOLINE_SIZE, emit);
+  beginPlan(SYSCALL_TRAMPOLINE_SIZE, emit, explore);
   boundTrampolines(reachLow(outpost), reachHigh(outpost));
   if (!planAll(start, end)) {
     abandonPlan();
@@ -267,7 +276,11 @@ function applyPlan(start: Address, end: Address, protection: u64): void {
   const wanted = trappedCount;
   if (trappedCount != 0 && !addTraps(trapped, trappedCount, outpost)) trappedCount = 0;
   if (
-    !writeClusters(siteAt(0) - min(SLACK, siteAt(0) - start), min(siteAt(siteCount - 1) + 2 + SLACK, end), protection)
+    !writeClusters(
+      siteAt(0) - min(SLACK as u64, siteAt(0) - start),
+      min(siteAt(siteCount - 1) + SITE_LENGTH + SLACK, end),
+      protection,
+    )
   ) {
     forgetCode(start, end);
     countAll(FATE_UNPATCHED);

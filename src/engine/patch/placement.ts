@@ -331,10 +331,10 @@ function placePairInNewSlots(pair: Pair, isStub: bool, memory: u32): bool {
 }
 
 /**
- * Whether the second jump has a chance, whatever the shared bytes are: a look at all its places together, before a
- * search for each value.
+ * Whether the second jump of a pair has a chance, whatever the shared bytes and its prefixes are: a look at all its places
+ * together, before a search for each value.
  */
-function secondHasChance(pair: Pair, memory: u32): bool {
+export function secondHasChance(pair: Pair, memory: u32): bool {
   const second = changetype<Moved>(pair.secondMoved);
   reachOfJump(changetype<Cluster>(pair.cluster), changetype<Jump>(pair.second), secondReach);
   bound(secondReach, second.low, second.high);
@@ -344,9 +344,8 @@ function secondHasChance(pair: Pair, memory: u32): bool {
   return sharedBytes(changetype<Jump>(pair.first), changetype<Jump>(pair.second)) < 3 && isNearTerritory(secondReach);
 }
 
-/** Places the trampolines of a pair of jumps in memory of a kind. */
+/** Places the trampolines of a pair of jumps, the second of which has a chance, in memory of a kind. */
 export function placePair(pair: Pair, memory: u32): bool {
-  if (!secondHasChance(pair, memory)) return false;
   reachOfFirst(
     changetype<Cluster>(pair.cluster),
     changetype<Jump>(pair.first),

@@ -1,6 +1,6 @@
 // Plans: many sites of one mapping, planned whole and then applied whole (invariant I4).
 //
-//   beginPlan(size, emit)
+//   beginPlan(size, emit, explore)
 //   cluster = addCluster(address, size)      fill cluster.code, .boundary (and .locks, .cookie)
 //   planCluster(cluster, offsets, count, fates)
 //   ...                                      more clusters, from the highest address to the lowest
@@ -23,7 +23,7 @@ import { Address } from "../process";
 import { Instruction } from "../x86/instruction";
 import { decode } from "../x86/decode";
 import { allocateTemporary, releaseTemporary, temporaryMark } from "./arena";
-import { Cluster, decodeAt } from "./cluster";
+import { Cluster, Explore, decodeAt } from "./cluster";
 import { LOCK_PENDING, lock } from "./locks";
 import { boundSites, isOutOfMemory, newestRecord, resetPlacement, setCookie, takeRecords, undoTo } from "./placement";
 import { DISTANCE_MAX } from "./reach";
@@ -42,7 +42,7 @@ import {
   withdrawTerritory,
   writeTerritory,
 } from "./territory";
-import { TACTIC_B0, planSite } from "./tactics";
+import { TACTIC_B0, planSite, setExplorer } from "./tactics";
 
 export { TACTIC_B0, TACTIC_B1, TACTIC_B2, TACTIC_T1, TACTIC_T2, TACTIC_T3 } from "./tactics";
 
@@ -65,13 +65,15 @@ const instruction = changetype<Instruction>(memory.data(offsetof<Instruction>(),
  * Starts a plan.
  * @param size most bytes of a site's trampoline
  * @param emit who writes them at the commit
+ * @param explore who finds more instruction starts of a cluster (patch/cluster.ts), or null when all are marked
  */
-export function beginPlan(size: u32, emit: Emit): void {
+export function beginPlan(size: u32, emit: Emit, explore: Explore | null): void {
   assert(state == PLAN_NONE, "a plan is begun while another is open");
   assert(size >= JUMP_SIZE && size <= PAGE_SIZE, "a trampoline is at most a page");
   state = PLAN_OPEN;
   trampolineSize = size;
   emitIndex = emit.index as u32;
+  setExplorer(explore == null ? 0 : (explore.index as u32));
   memoryMark = temporaryMark();
   resetPlacement();
   beginTerritory();

@@ -28,12 +28,12 @@ import {
   setJump,
   writeJump,
 } from "./jump";
-import { LOCK_DEPENDED, LOCK_FREE, LOCK_PENDING, LOCK_WRITTEN, lock, locksOf, unlock } from "./locks";
-import { Moved, Pair, addRecord, newestRecord, placePair, placeSite, setMoved } from "./placement";
+import { LOCK_DEPENDED, LOCK_PENDING, LOCK_WRITTEN, lock, locksOf, unlock } from "./locks";
+import { Moved, Pair, addRecord, newestRecord, placePair, placeSite, secondHasChance, setMoved } from "./placement";
 import { Reach } from "./reach";
 import { ENTERED_BY_CALL, RELAY, Record, SITE, VICTIM } from "./record";
 import { JUMP_SIZE, endsFlow, relocatedSize } from "./relocate";
-import { BESIDE, MAPPED, NEW, OPEN } from "./territory";
+import { BESIDE, MAPPED, NEW, OPEN, offersMore } from "./territory";
 
 export const TACTIC_B0: u8 = 0;
 export const TACTIC_B1: u8 = 1;
@@ -62,10 +62,18 @@ const victimJump = changetype<Jump>(memory.data(offsetof<Jump>(), 8));
 const pair = changetype<Pair>(memory.data(offsetof<Pair>(), 8));
 const reach = changetype<Reach>(memory.data(offsetof<Reach>(), 8));
 
+/** Table index of the plan's `Explore` (patch/cluster.ts); 0 when all instruction starts are marked. */
+let explorer: u32 = 0;
+
+export function setExplorer(index: u32): void {
+  explorer = index;
+}
+
 /** Plans one site: tries the tactics in order of what they cost, and gives the one that fitted, or TACTIC_B0. */
 export function planSite(cluster: Cluster, offset: u32, instruction: Instruction, trampolineSize: u32): u8 {
   if (!beginSite(cluster, offset, instruction, trampolineSize)) return TACTIC_B0;
   for (let memory = OPEN; memory <= BESIDE; memory++) {
+    if (!offersMore(memory)) continue;
     if (directJump(memory)) return TACTIC_B1;
     if (pun(memory)) return TACTIC_B2;
     if (padding(memory)) return TACTIC_T1;
@@ -73,7 +81,9 @@ export function planSite(cluster: Cluster, offset: u32, instruction: Instruction
   }
   if (directJump(NEW)) return TACTIC_B1;
   if (site.length > 2 && pun(NEW)) return TACTIC_B2; // 64 KiB or more to choose from: others will join it there
-  for (let memory = OPEN; memory <= BESIDE; memory++) if (evictNeighbour(memory)) return TACTIC_T3;
+  for (let memory = OPEN; memory <= BESIDE; memory++) {
+    if (offersMore(memory) && evictNeighbour(memory)) return TACTIC_T3;
+  }
   if (evictSuccessor(NEW)) return TACTIC_T2;
   if (pun(NEW)) return TACTIC_B2;
   if (padding(NEW)) return TACTIC_T1;
@@ -182,6 +192,7 @@ function placeWithPrefixes(first: Jump, second: Jump, memory: u32): bool {
   pair.cluster = changetype<usize>(site.cluster);
   pair.first = changetype<usize>(first);
   pair.second = changetype<usize>(second);
+  if (!secondHasChance(pair, memory)) return false;
   const overlaps = jumpEnd(first) > second.offset;
   // Other prefixes open other places, each 16 MiB or more from the next: no use in pages that happen to be open.
   const choices: u32 = second.padding != 0 && overlaps && memory >= MAPPED ? PREFIX_COUNT : 1;
@@ -278,7 +289,7 @@ function relayThrough(victim: u32, relay: u32, memory: u32): bool {
 }
 
 function evictNeighbourAt(victim: u32, memory: u32): bool {
-  if (locksOf(site.cluster.locks, victim, 1) != LOCK_FREE || !beginVictim(victim)) return false;
+  if (load<u8>(site.cluster.boundary + victim) == 0 || !beginVictim(victim)) return false;
   pair.firstMoved = changetype<usize>(victimMoved);
   pair.secondMoved = changetype<usize>(siteMoved);
   for (let inner: u32 = victimMoved.length - 1; inner > 0; inner--) {
@@ -288,6 +299,7 @@ function evictNeighbourAt(victim: u32, memory: u32): bool {
 }
 
 function evictNeighbour(memory: u32): bool {
+  if (explorer != 0 && memory == OPEN) call_indirect<void>(explorer, changetype<usize>(site.cluster), site.offset);
   // Behind the site first: what is before it is other sites' successors.
   const end = min(site.offset + 2 + SHORT_FORTH, site.cluster.size);
   for (let victim = site.offset + site.length; victim < end; victim++) {

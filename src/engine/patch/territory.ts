@@ -280,6 +280,16 @@ export function allowedPages(slot: Slot, memory: u32): u32 {
   return memory == OPEN ? open : open | slot.writable;
 }
 
+/** Whether memory of a kind is more than memory of the kind before it. */
+export function offersMore(memory: u32): bool {
+  if (memory == OPEN || memory >= BESIDE) return true;
+  for (let index: u32 = 0; index < slotCount; index++) {
+    const slot = slotAt(index);
+    if (allowedPages(slot, memory) != allowedPages(slot, memory - 1)) return true;
+  }
+  return false;
+}
+
 /** First free address of `size` bytes of a window in a slot, or 0. */
 export function freeInWindow(slot: Slot, reach: Reach, window: u32, size: u32, allowed: u32): Address {
   const base = slot.base as i64;

@@ -1,18 +1,20 @@
 // Candidates: where the bytes `0f 05` stand. What is code is decided afterwards (scan/evidence.ts); decoding a large
 // program whole would cost a hundred times as much as this search.
 //
-// Eight bytes at a time: a byte of 05 is rarer in code than 0f, and `(x - 01...) & ~x & 80...` finds one in a word
-// (Mycroft's test, "Hacker's Delight" 6-1). False finds above a true one only cost a second look.
+// Eight places at a time: the eight bytes where 05 must be and, one byte further down, those where 0f must be. Their
+// differences from both are zero together at a candidate, and `(x - 01...) & ~x & 80...` tells whether a byte of a word is
+// zero; the lowest bit that is set is right, bits above it may be carries (Mycroft's test, "Hacker's Delight" 6-1).
 
 import { Address, peek64, peek8 } from "../process";
 
 const ONES: u64 = 0x0101010101010101;
 const HIGHS: u64 = 0x8080808080808080;
 const FIVES: u64 = 0x0505050505050505;
+const FIFTEENS: u64 = 0x0f0f0f0f0f0f0f0f;
 
-function hasFive(word: u64): bool {
-  const x = word ^ FIVES;
-  return ((x - ONES) & ~x & HIGHS) != 0;
+/** A zero byte for each of the eight places from `at` on at which `0f 05` stands. */
+function differences(at: Address): u64 {
+  return (peek64(at) ^ FIFTEENS) | (peek64(at + 1) ^ FIVES);
 }
 
 /**
@@ -20,13 +22,19 @@ function hasFive(word: u64): bool {
  * @returns its address, or `end`
  */
 export function nextCandidate(from: Address, end: Address): Address {
-  // `at` is where the 05 may be.
-  let at = from + 1;
-  for (; at < end && (at & 7) != 0; at++) if (peek8(at) == 5 && peek8(at - 1) == 0x0f) return at - 1;
-  for (; at + 8 <= end; at += 8) {
-    if (!hasFive(peek64(at))) continue;
-    for (let i: u64 = 0; i < 8; i++) if (peek8(at + i) == 5 && peek8(at + i - 1) == 0x0f) return at + i - 1;
+  let at = from;
+  for (; at + 33 <= end; at += 32) {
+    const a = differences(at);
+    const b = differences(at + 8);
+    const c = differences(at + 16);
+    const d = differences(at + 24);
+    if (((((a - ONES) & ~a) | ((b - ONES) & ~b) | ((c - ONES) & ~c) | ((d - ONES) & ~d)) & HIGHS) != 0) break;
   }
-  for (; at < end; at++) if (peek8(at) == 5 && peek8(at - 1) == 0x0f) return at - 1;
+  for (; at + 9 <= end; at += 8) {
+    const x = differences(at);
+    const zeros = (x - ONES) & ~x & HIGHS;
+    if (zeros != 0) return at + (ctz(zeros) >> 3);
+  }
+  for (; at + 2 <= end; at++) if (peek8(at) == 0x0f && peek8(at + 1) == 5) return at;
   return end;
 }

@@ -8,7 +8,11 @@
 // A table can win such a vote by chance. So an instruction on the winning path must set eax to a call's number; or, where
 // none does (`syscall(3)`, Go's wrappers), the path must be long and free of instructions that only tables have.
 //
-// Paths from different starts soon meet, so each instruction is decoded once.
+// Paths from different starts soon meet, so each instruction is decoded once. Most candidates need five starts: all of
+// these come to the candidate, and past the number.
+//
+// Where instructions start around a site, which tactics need that evict them, is a second question: it is asked only for
+// the sites whose tactics go that far.
 
 import {
   ENCODING_LEGACY,
@@ -16,7 +20,6 @@ import {
   FLOW_JUMP_RELATIVE,
   FLOW_RETURN,
   FLOW_STOP,
-  FLOW_SYSCALL,
   Instruction,
   MAP_0F,
   MAP_ONE_BYTE,
@@ -31,7 +34,11 @@ const FAR: u32 = 96;
 const NEAR: u32 = 33;
 /** Distance of one start from the next: no power of two, since tables have such periods. */
 const STRIDE: u32 = 3;
-/** The same for a candidate whose number nothing sets, and how long its path must be. */
+/** Where the few starts are that suffice when they agree and the number is set, and how many of them must come through. */
+const FAR_OBVIOUS: u32 = 36;
+const NEAR_OBVIOUS: u32 = 24;
+const VOTERS_OBVIOUS: u32 = 3;
+/** How far for a candidate whose number nothing sets, and how long its path must be. */
 const FAR_ALONE: u32 = 192;
 const LONG_ALONE: u32 = 160;
 /** How many instructions behind a candidate must decode. */
@@ -133,15 +140,14 @@ function follow(code: usize, size: u32, start: u32, strict: bool): u8 {
   return answer;
 }
 
-/** Decodes from the starts; `strict` lets implausible instructions end a path. */
-function vote(code: usize, size: u32, offset: u32, strict: bool): void {
-  const far = strict ? FAR_ALONE : FAR;
+/** Decodes from the starts, `far` to `near` bytes in front; `strict` lets implausible instructions end a path. */
+function vote(code: usize, size: u32, offset: u32, far: u32, near: u32, strict: bool): void {
   first = offset > far ? offset - far : 0;
   span = offset - first;
   memory.fill(reach, REACH_UNKNOWN, span);
   store<u8>(reach + span, REACH_HIT);
   // Near the start of a mapping there is less room; then every start counts that is there.
-  last = span > NEAR ? span - NEAR : span > 0 ? span - 1 : 0;
+  last = span > near ? span - near : span > 0 ? span - 1 : 0;
   hits = 0;
   skips = 0;
   for (let start: u32 = 0; start <= last; start += STRIDE) {
@@ -171,33 +177,36 @@ function setsNumber(code: usize): bool {
   return false;
 }
 
+/** Whether the nearest starts alone make the candidate a system call: all of them come to it, past its number. */
+function isObvious(code: usize, size: u32, offset: u32): bool {
+  vote(code, size, offset, FAR_OBVIOUS, NEAR_OBVIOUS, false);
+  return skips == 0 && hits >= VOTERS_OBVIOUS && setsNumber(code);
+}
+
 /**
- * Weighs one candidate.
+ * Weighs one candidate, `0f 05`.
  * @param code copy of the code around it, `size` bytes, @param offset where the candidate is in it
- * @param boundary for EVIDENCE_CODE: gets a 1 for each byte at which an instruction starts, in front of and behind it
- * @param address the candidate's place in the process, for what is aligned
+ * @returns EVIDENCE_*
  */
-export function weigh(code: usize, size: u32, offset: u32, boundary: usize, address: Address): u32 {
-  vote(code, size, offset, false);
+export function weigh(code: usize, size: u32, offset: u32): u32 {
+  if (isObvious(code, size, offset)) return EVIDENCE_CODE;
+  vote(code, size, offset, FAR, NEAR, false);
   const few = hits + skips < VOTERS_MIN && span >= FAR;
   if (!few && skips * 4 >= (hits + skips) * 3 && skips != 0) return EVIDENCE_INTERIOR;
   if (few || hits * 4 < (hits + skips) * 3) return EVIDENCE_DOUBTFUL;
-  const isSyscall =
-    decode(code + offset, size - offset, changetype<usize>(instruction)) == 2 && instruction.flow == FLOW_SYSCALL;
-  if (!isSyscall) return EVIDENCE_DOUBTFUL;
-  if (!setsNumber(code)) {
-    // Among random bytes, decoding ends soon at something invalid or implausible. In code one path comes from far away.
-    vote(code, size, offset, true);
-    if (hits * 4 < (hits + skips) * 3 || !comesFromFar()) return EVIDENCE_DOUBTFUL;
-    if (!followersDecode(code, size, offset + 2)) return EVIDENCE_DOUBTFUL;
-  }
-  markBoundaries(code, size, boundary);
-  markPadding(code, size, offset, boundary, address);
-  return EVIDENCE_CODE;
+  if (setsNumber(code)) return EVIDENCE_CODE;
+  // Among random bytes, decoding ends soon at something invalid or implausible. In code one path comes from far away.
+  vote(code, size, offset, FAR_ALONE, NEAR, true);
+  if (hits * 4 < (hits + skips) * 3 || !comesFromFar()) return EVIDENCE_DOUBTFUL;
+  return followersDecode(code, size, offset + 2) ? EVIDENCE_CODE : EVIDENCE_DOUBTFUL;
 }
 
-/** Marks the starts that three quarters of the voters agree on, and those that control must reach behind the candidate. */
-function markBoundaries(code: usize, size: u32, boundary: usize): void {
+/**
+ * Marks where instructions start in front of a site: the starts that three quarters of the voters agree on.
+ * @param boundary gets a 1 for each byte of `code` at which an instruction starts
+ */
+export function markFront(code: usize, size: u32, offset: u32, boundary: usize): void {
+  vote(code, size, offset, FAR, NEAR, false);
   memory.fill(visits, 0, ((span + 1) as usize) << 2);
   for (let i: u32 = 0; i < span; i++) {
     if (load<u8>(reach + i) != REACH_HIT) continue;
@@ -207,13 +216,21 @@ function markBoundaries(code: usize, size: u32, boundary: usize): void {
     store<u32>(next, load<u32>(next) + load<u32>(here));
     if (i > last && load<u32>(here) * 4 >= hits * 3) store<u8>(boundary + first + i, 1);
   }
-  let at = first + span;
-  while (at < size) {
+}
+
+/**
+ * Marks where instructions start from a site on, as far as control must come from it: at most `count` behind the site.
+ * Where control leaves, the padding up to the next function counts too.
+ */
+export function markBehind(code: usize, size: u32, offset: u32, boundary: usize, address: Address, count: u32): void {
+  let at = offset;
+  for (let i: u32 = 0; at < size; i++) {
     store<u8>(boundary + at, 1);
+    if (i == count) return;
     const length = decode(code + at, size - at, changetype<usize>(instruction));
-    if (length == 0) break;
+    if (length == 0) return;
     at += length;
-    if (endsFlow(instruction.flow)) break;
+    if (endsFlow(instruction.flow)) return markPadding(code, size, at, boundary, address + ((at - offset) as u64));
   }
 }
 
@@ -223,23 +240,18 @@ function isPadding(code: usize): bool {
   return byte == 0x90 || byte == 0xcc || (instruction.map == MAP_0F && instruction.opcode == 0x1f);
 }
 
-/** Marks the padding between the end of the candidate's function and the next multiple of 16: never run, good to evict. */
+/** Marks the padding between the end of a function, at `address`, and the next multiple of 16: never run, good to evict. */
 function markPadding(code: usize, size: u32, offset: u32, boundary: usize, address: Address): void {
-  let at = offset;
-  while (at < size && load<u8>(boundary + at) != 0) {
-    const length = decode(code + at, size - at, changetype<usize>(instruction));
-    if (length == 0) return;
-    at += length;
-  }
-  const end = at + (((16 - ((address + ((at - offset) as u64)) & 15)) as u32) % 16);
-  let next = at;
-  while (next < end && next < size) {
+  const end = offset + (((16 - (address & 15)) as u32) % 16);
+  if (end >= size) return;
+  let next = offset;
+  while (next < end) {
     const length = decode(code + next, size - next, changetype<usize>(instruction));
     if (length == 0 || !isPadding(code + next)) return;
     next += length;
   }
-  if (next != end || next >= size) return;
-  while (at < end) {
+  if (next != end) return;
+  for (let at = offset; at < end;) {
     store<u8>(boundary + at, 1);
     at += decode(code + at, size - at, changetype<usize>(instruction));
   }

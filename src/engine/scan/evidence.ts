@@ -38,6 +38,8 @@ const STRIDE: u32 = 3;
 const FAR_OBVIOUS: u32 = 36;
 const NEAR_OBVIOUS: u32 = 24;
 const VOTERS_OBVIOUS: u32 = 3;
+/** Where the first start is when the instruction starts in front of a site are looked for. */
+const FAR_FRONT: u32 = 66;
 /** How far for a candidate whose number nothing sets, and how long its path must be. */
 const FAR_ALONE: u32 = 192;
 const LONG_ALONE: u32 = 160;
@@ -206,7 +208,7 @@ export function weigh(code: usize, size: u32, offset: u32): u32 {
  * @param boundary gets a 1 for each byte of `code` at which an instruction starts
  */
 export function markFront(code: usize, size: u32, offset: u32, boundary: usize): void {
-  vote(code, size, offset, FAR, NEAR, false);
+  vote(code, size, offset, FAR_FRONT, NEAR, false);
   memory.fill(visits, 0, ((span + 1) as usize) << 2);
   for (let i: u32 = 0; i < span; i++) {
     if (load<u8>(reach + i) != REACH_HIT) continue;

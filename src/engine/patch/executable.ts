@@ -16,19 +16,22 @@ import { Address, copyIn, copyOut, peek16, peek32, peek64, poke16, syscall } fro
 import { nextCandidate } from "../scan/candidates";
 import { allIsCode, codeRangeCount, codeRangeEnd, codeRangeStart, findCodeRanges } from "../scan/sections";
 import { EVIDENCE_CODE, EVIDENCE_INTERIOR, weigh } from "../scan/evidence";
+import { openUnwindTable } from "../scan/unwind";
+import { FATE_B1, FATE_TRAP, countFates, countInterior, countMapping, countTime } from "../stats/counters";
 import {
-  FATE_B1,
-  FATE_DOUBTFUL,
-  FATE_TRAP,
-  FATE_UNPATCHED,
-  countFate,
-  countFates,
-  countInterior,
-  countMapping,
-  countTime,
-} from "../stats/counters";
+  WHY_DOUBTFUL,
+  WHY_ENGINE_MEMORY,
+  WHY_KERNEL_MEMORY,
+  WHY_NO_OUTPOST,
+  WHY_NO_TRAP,
+  WHY_PROTECTED,
+  WHY_TOO_MANY,
+  countLeftAlone,
+  reasonOf,
+} from "../stats/left-alone";
 import { SYSCALL_TRAMPOLINE_SIZE, emitSyscallTrampoline } from "../thread/trampoline";
 import { Cluster } from "./cluster";
+import { NO_FILE, beginMapping } from "./mapping";
 import { islandOf, outpostFor, reachHigh, reachLow } from "./outpost";
 import {
   TACTIC_B0,
@@ -42,8 +45,9 @@ import {
   planCluster,
 } from "./plan";
 import { Record, forgetRange, restoreCopy } from "./record";
+import { confirm, refuse } from "./strict";
 import { SYSCALL_BYTES, TRAP_BYTES, addTraps, forgetTraps } from "./traps";
-import { onlyTraps } from "../options";
+import { onlyTraps, strict } from "../options";
 
 const PROT_READ: u64 = 1;
 const PROT_WRITE: u64 = 2;
@@ -125,15 +129,25 @@ function markBoundaries(cluster: Cluster, site: u32): void {
   }
 }
 
+/** A site, or what may be one, stays as it is: it is counted, and may be the end (--strict). */
+function leaveAlone(site: Address, why: u32): void {
+  countLeftAlone(site, why);
+  if (strict && why != WHY_DOUBTFUL) refuse(site, "a system call that cannot be patched", reasonOf(why));
+}
+
 /** Adds the sites in [start, end). */
 function addSites(start: Address, end: Address): void {
   for (let at = nextCandidate(start, end); at < end; at = nextCandidate(at + 1, end)) {
     const offset = copyWindow(start, end, at);
-    const evidence = weigh(windowCode, load<u32>(windowCode + (WINDOW_SIZE as usize)), offset, windowBoundary, at);
+    const size = load<u32>(windowCode + (WINDOW_SIZE as usize));
+    let evidence = weigh(windowCode, size, offset, windowBoundary, at);
+    if (strict) evidence = confirm(evidence, windowCode, size, offset, windowBoundary, at);
     if (evidence == EVIDENCE_INTERIOR) countInterior();
-    else if (evidence != EVIDENCE_CODE) countFate(FATE_DOUBTFUL);
-    else if (siteCount == SITES_MAX) countFate(FATE_UNPATCHED);
-    else {
+    else if (evidence != EVIDENCE_CODE) leaveAlone(at, WHY_DOUBTFUL);
+    else if (siteCount == SITES_MAX) {
+      leaveAlone(at, WHY_TOO_MANY);
+      memory.fill(windowBoundary, 0, WINDOW_SIZE);
+    } else {
       keepBoundaries(siteCount, offset);
       store<u64>(sites + (siteCount++ << 3), at);
     }
@@ -230,8 +244,8 @@ function writeClusters(low: Address, high: Address, readable: u64): bool {
   return false;
 }
 
-function countAll(fate: u32): void {
-  countFates(fate, siteCount);
+function leaveAllAlone(why: u32): void {
+  for (let i: u32 = 0; i < siteCount; i++) leaveAlone(siteAt(i), why);
 }
 
 /**
@@ -244,7 +258,7 @@ function patchRange(start: Address, end: Address, protection: u64, offset: u64):
   findSites(start, end, offset);
   if (siteCount != 0) {
     outpost = outpostFor(start, end);
-    if (outpost == 0) countAll(FATE_UNPATCHED);
+    if (outpost == 0) leaveAllAlone(WHY_NO_OUTPOST);
     else applyPlan(start, end, protection);
   }
   countMapping(end - start);
@@ -256,11 +270,11 @@ function applyPlan(start: Address, end: Address, protection: u64): void {
   boundTrampolines(reachLow(outpost), reachHigh(outpost));
   if (!planAll(start, end)) {
     abandonPlan();
-    countAll(FATE_UNPATCHED);
+    leaveAllAlone(WHY_ENGINE_MEMORY);
     return;
   }
   if (commitPlan() != 0) {
-    countAll(FATE_UNPATCHED);
+    leaveAllAlone(WHY_KERNEL_MEMORY);
     return;
   }
   rememberRange(start, end);
@@ -270,11 +284,12 @@ function applyPlan(start: Address, end: Address, protection: u64): void {
     !writeClusters(siteAt(0) - min(SLACK, siteAt(0) - start), min(siteAt(siteCount - 1) + 2 + SLACK, end), protection)
   ) {
     forgetCode(start, end);
-    countAll(FATE_UNPATCHED);
+    leaveAllAlone(WHY_PROTECTED);
   } else {
     for (let tactic: u32 = TACTIC_B1; tactic < 8; tactic++)
       countFates(FATE_B1 + tactic - TACTIC_B1, load<u32>(planned + (tactic << 2)));
-    countFates(trappedCount != 0 ? FATE_TRAP : FATE_UNPATCHED, wanted);
+    countFates(FATE_TRAP, trappedCount);
+    for (let i: u32 = trappedCount; i < wanted; i++) leaveAlone(load<u64>(trapped + (i << 3)), WHY_NO_TRAP);
   }
   endPlan();
 }
@@ -305,6 +320,8 @@ export function mapExecutable(address: u64, size: u64, protection: u64, flags: u
   forgetCode(start, start + pageCeil(size));
   const readable = readableSize(pageCeil(size), descriptor, offset);
   findCodeRanges(descriptor);
+  beginMapping(start, start + readable, descriptor, offset);
+  if (strict) openUnwindTable(descriptor);
   if (readable != 0) patchRange(start, start + readable, closed, offset);
   const opened = syscall3(SYS_MPROTECT, start, pageCeil(size), protection);
   return isError(opened) ? opened : got;
@@ -370,6 +387,8 @@ export function patchVdso(header: Address): void {
     const end =
       header + peek64(segment + offsetof<ProgramHeader>("vaddr")) + peek64(segment + offsetof<ProgramHeader>("memsz"));
     allIsCode();
+    beginMapping(start, end, NO_FILE, start - header);
+    if (strict) openUnwindTable(NO_FILE);
     patchRange(start, end, protectionOf(flags), 0);
   }
 }

@@ -153,19 +153,39 @@ function vote(code: usize, size: u32, offset: u32, strict: bool): void {
 }
 
 /**
- * Whether an instruction on the way to the candidate gives eax a system call's number: `mov $n,%eax`, `mov $n,%rax`,
- * `push $n; pop %rax`. Tables do not do that. (`xor %eax,%eax` is two bytes: too likely by chance.)
+ * Whether an instruction gives eax a system call's number: `mov $n,%eax`, `mov $n,%rax`, `push $n; pop %rax`. Tables do not
+ * do that. (`xor %eax,%eax` is two bytes: too likely by chance.)
  */
+function setsNumberAt(bytes: usize): bool {
+  if (load<u8>(bytes) == 0xb8 && load<u32>(bytes, 1) < NUMBER_MAX) return true;
+  if (load<u8>(bytes) == 0x48 && load<u16>(bytes, 1) == 0xc0c7 && load<u32>(bytes, 3) < NUMBER_MAX) return true;
+  return load<u8>(bytes) == 0x6a && load<u8>(bytes, 2) == 0x58;
+}
+
+/**
+ * Whether decoding from any instruction close in front that gives eax a system call's number comes to the candidate,
+ * whatever the votes say.
+ */
+export function isNumbered(code: usize, size: u32, offset: u32): bool {
+  for (let back: u32 = 2; back <= NUMBER_NEAR && back <= offset; back++) {
+    if (!setsNumberAt(code + offset - back)) continue;
+    let at = offset - back;
+    while (at < offset) {
+      const length = decode(code + at, size - at, changetype<usize>(instruction));
+      if (length == 0) break;
+      at += length;
+    }
+    if (at == offset) return true;
+  }
+  return false;
+}
+
+/** Whether an instruction on the winning path, close to the candidate, gives eax a system call's number. */
 function setsNumber(code: usize): bool {
   let at: u32 = 0;
   while (at < span && load<u8>(reach + at) != REACH_HIT) at++;
   while (at < span) {
-    const bytes = code + first + at;
-    if (at + NUMBER_NEAR >= span) {
-      if (load<u8>(bytes) == 0xb8 && load<u32>(bytes, 1) < NUMBER_MAX) return true;
-      if (load<u8>(bytes) == 0x48 && load<u16>(bytes, 1) == 0xc0c7 && load<u32>(bytes, 3) < NUMBER_MAX) return true;
-      if (load<u8>(bytes) == 0x6a && load<u8>(bytes, 2) == 0x58) return true;
-    }
+    if (at + NUMBER_NEAR >= span && setsNumberAt(code + first + at)) return true;
     at += load<u8>(lengths + at);
   }
   return false;

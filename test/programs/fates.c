@@ -89,7 +89,8 @@ CASE(dump_and_map) {
   const char *vdso = (const char *)getauxval(AT_SYSINFO_EHDR);
   int file = open(case_argv[2], O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
   dump(file, (const char *)segment->p_vaddr, (const char *)segment->p_vaddr + segment->p_filesz);
+  // Section headers stand behind the segment, up to the page's end.
   const Elf64_Phdr *code = executable_segment(vdso);
-  dump(file, vdso, vdso + code->p_offset + code->p_filesz);
+  dump(file, vdso, vdso + ((code->p_offset + code->p_filesz + 4095) & ~4095ul));
   map_without_room(segment);
 }

@@ -128,7 +128,7 @@ describe("every fate, counted by others", { skip }, () => {
     text = run("--stats").stderr;
     const { status, stdout } = run("--stats-file", events);
     assert.deepEqual([status, stdout], [0, plain.stdout]);
-    end = JSON.parse(readFileSync(events, "utf8").trimEnd().split("\n").at(-1)!) as End;
+    end = JSON.parse(readFileSync(events, "utf8").trimEnd().split("\n").at(-1)) as End;
     assert.equal(end.event, "end");
 
     file = readFileSync(program);
@@ -228,7 +228,7 @@ test("the ten hottest of many traps, hottest first", { skip }, async () => {
     const events = join(folder, "events");
     const loop = "for ((i = 0; i < 500; i++)); do umask 22; done";
     spawnSync(await launcherPath(), ["run", "--only-traps", "--stats-file", events, "--", "bash", "-c", loop]);
-    const end = JSON.parse(readFileSync(events, "utf8").trimEnd().split("\n").at(-1)!) as End;
+    const end = JSON.parse(readFileSync(events, "utf8").trimEnd().split("\n").at(-1)) as End;
     const heat = end.hottestTraps.map(({ executed }) => executed);
     assert.equal(heat.length, 10);
     assert.deepEqual(

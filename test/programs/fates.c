@@ -9,7 +9,7 @@
 //   endbr64                 f3 0f 1e fa      0x1e0ff3xx: heap           0xfa1e0ff3: below 0      so: a trap
 //
 // `dump_and_map FILE` writes the program's executable segment and the vDSO as they are now into FILE, then maps that segment
-// once more while there is no memory for trampolines.
+// once more while there is no memory for trampolines. `no_room_for_a_trap` does so with the page of the trapped site.
 // variants: static
 #include "cases.h"
 #include <elf.h>
@@ -25,7 +25,10 @@ int lock_word;
   long name(void)
 SITE(punned, "lock incl -128(%rsp)");
 SITE(padded, "lock addl $0, lock_word");
+// On a page of its own.
+__asm__(".pushsection .text\n.balign 4096\n.popsection");
 SITE(trapped, "endbr64");
+__asm__(".pushsection .text\n.balign 4096\n.popsection");
 
 static long call(long (*function)(void), long number) {
   long result;
@@ -59,18 +62,17 @@ static const Elf64_Phdr *executable_segment(const char *image) {
   return segment;
 }
 
-/** Maps the segment again when address space for it is left, and for nothing else. */
-static void map_without_room(const Elf64_Phdr *segment) {
+/** Maps a part of the program's file when address space for it is left, and for nothing else. */
+static void map_without_room(unsigned long offset, unsigned long size) {
   int program = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), status = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
   char text[64] = "";
   check(program >= 0 && read(status, text, sizeof text - 1) > 0);
-  unsigned long size = (segment->p_memsz + 4095) & ~4095ul;
   struct rlimit old, limit;
   check(getrlimit(RLIMIT_AS, &old) == 0);
   limit = old;
   limit.rlim_cur = strtoul(text, 0, 10) * 4096 + size;
   check(setrlimit(RLIMIT_AS, &limit) == 0);
-  void *place = mmap(0, size, PROT_READ | PROT_EXEC, MAP_PRIVATE, program, (long)segment->p_offset);
+  void *place = mmap(0, size, PROT_READ | PROT_EXEC, MAP_PRIVATE, program, (long)offset);
   check(setrlimit(RLIMIT_AS, &old) == 0);
   check(place != MAP_FAILED);
 }
@@ -92,5 +94,12 @@ CASE(dump_and_map) {
   // Section headers stand behind the segment, up to the page's end.
   const Elf64_Phdr *code = executable_segment(vdso);
   dump(file, vdso, vdso + ((code->p_offset + code->p_filesz + 4095) & ~4095ul));
-  map_without_room(segment);
+  map_without_room(segment->p_offset, (segment->p_memsz + 4095) & ~4095ul);
+}
+
+CASE(no_room_for_a_trap) {
+  const Elf64_Phdr *segment = executable_segment(__executable_start);
+  unsigned long page = (unsigned long)trapped & ~4095ul;
+  map_without_room(page - segment->p_vaddr + segment->p_offset, 4096);
+  say("mapped");
 }

@@ -15,8 +15,7 @@ import {
 import { Address, copyIn, copyOut, peek16, peek32, peek64, poke16, syscall } from "../process";
 import { nextCandidate } from "../scan/candidates";
 import { allIsCode, codeRangeCount, codeRangeEnd, codeRangeStart, findCodeRanges } from "../scan/sections";
-import { EVIDENCE_CODE, EVIDENCE_INTERIOR, weigh } from "../scan/evidence";
-import { openUnwindTable } from "../scan/unwind";
+import { EVIDENCE_CODE, EVIDENCE_DOUBTFUL, EVIDENCE_INTERIOR, weigh } from "../scan/evidence";
 import { FATE_B1, FATE_TRAP, countFates, countInterior, countMapping, countTime } from "../stats/counters";
 import {
   WHY_DOUBTFUL,
@@ -45,8 +44,9 @@ import {
   planCluster,
 } from "./plan";
 import { Record, forgetRange, restoreCopy } from "./record";
-import { confirm, refuse } from "./strict";
+import { refuse } from "./strict";
 import { SYSCALL_BYTES, TRAP_BYTES, addTraps, forgetTraps } from "./traps";
+import { conclude } from "./verdict";
 import { onlyTraps, strict } from "../options";
 
 const PROT_READ: u64 = 1;
@@ -132,7 +132,7 @@ function markBoundaries(cluster: Cluster, site: u32): void {
 /** A site, or what may be one, stays as it is: it is counted, and may be the end (--strict). */
 function leaveAlone(site: Address, why: u32): void {
   countLeftAlone(site, why);
-  if (strict && why != WHY_DOUBTFUL) refuse(site, "a system call that cannot be patched", reasonOf(why));
+  if (strict && why != WHY_DOUBTFUL) refuse(site, 2, "a system call that cannot be patched", reasonOf(why));
 }
 
 /** Adds the sites in [start, end). */
@@ -141,7 +141,8 @@ function addSites(start: Address, end: Address): void {
     const offset = copyWindow(start, end, at);
     const size = load<u32>(windowCode + (WINDOW_SIZE as usize));
     let evidence = weigh(windowCode, size, offset, windowBoundary, at);
-    if (strict) evidence = confirm(evidence, windowCode, size, offset, windowBoundary, at);
+    if (strict || evidence == EVIDENCE_DOUBTFUL)
+      evidence = conclude(evidence, windowCode, size, offset, windowBoundary, at);
     if (evidence == EVIDENCE_INTERIOR) countInterior();
     else if (evidence != EVIDENCE_CODE) leaveAlone(at, WHY_DOUBTFUL);
     else if (siteCount == SITES_MAX) {
@@ -321,7 +322,6 @@ export function mapExecutable(address: u64, size: u64, protection: u64, flags: u
   const readable = readableSize(pageCeil(size), descriptor, offset);
   findCodeRanges(descriptor);
   beginMapping(start, start + readable, descriptor, offset);
-  if (strict) openUnwindTable(descriptor);
   if (readable != 0) patchRange(start, start + readable, closed, offset);
   const opened = syscall3(SYS_MPROTECT, start, pageCeil(size), protection);
   return isError(opened) ? opened : got;
@@ -388,7 +388,6 @@ export function patchVdso(header: Address): void {
       header + peek64(segment + offsetof<ProgramHeader>("vaddr")) + peek64(segment + offsetof<ProgramHeader>("memsz"));
     allIsCode();
     beginMapping(start, end, NO_FILE, start - header);
-    if (strict) openUnwindTable(NO_FILE);
     patchRange(start, end, protectionOf(flags), 0);
   }
 }

@@ -15,6 +15,7 @@ let start: Address = 0;
 let end: Address = 0;
 let offset: u64 = 0;
 let file: usize = 0;
+let number: u32 = 0;
 
 /** Zero-terminated paths one behind the other; an empty one ends them. */
 const POOL_SIZE: usize = 32768;
@@ -34,6 +35,15 @@ export function beginMapping(startAddress: Address, endAddress: Address, fileDes
   descriptor = fileDescriptor;
   offset = fileOffset;
   file = 0;
+  number += 1;
+}
+
+/** Tells this mapping from all others. */
+export function mappingNumber(): u32 {
+  return number;
+}
+export function mappingDescriptor(): i32 {
+  return descriptor;
 }
 
 export function mappingStart(): Address {

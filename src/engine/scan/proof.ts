@@ -1,14 +1,22 @@
-// What certainly is at a candidate: its function is decoded from its first instruction, which the unwind table knows.
+// What certainly is at a candidate: decoding begins at a start that is known, and goes straight on.
 //
-// Compilers put no data into a function's range on AMD64, and assembly's tables stand outside `.cfi_startproc` and
-// `.cfi_endproc`. So a byte sequence inside a range that does not decode is an error in proven code, not data.
+// Compilers put no data into a function's range on AMD64, and assembly's tables mostly stand outside `.cfi_startproc` and
+// `.cfi_endproc`. So bytes inside a range of the unwind table that do not decode are an error in code, not data. What is in
+// no function is proven only as far as control falls through from the program's entry point.
 
 import { Address, copyIn } from "../process";
-import { INSTRUCTION_MAX, Instruction } from "../x86/instruction";
+import {
+  FLOW_JUMP_INDIRECT,
+  FLOW_JUMP_RELATIVE,
+  FLOW_RETURN,
+  FLOW_STOP,
+  INSTRUCTION_MAX,
+  Instruction,
+} from "../x86/instruction";
 import { decode } from "../x86/decode";
-import { findFunction, functionEnd, functionStart } from "./unwind";
+import { entryOffset, findFunction, functionEnd, functionStart } from "./unwind";
 
-/** No function of the file's table holds it: nothing is proven. */
+/** Nothing is proven. */
 export const PROOF_NONE: u32 = 0;
 /** An instruction of its function starts there. */
 export const PROOF_CODE: u32 = 1;
@@ -37,11 +45,63 @@ function lengthAt(address: Address, end: Address): u32 {
   return decode(pointer, (copyEnd - address) as u32, changetype<usize>(instruction));
 }
 
+/** Where instruction starts are marked: a byte for each of `room` bytes from an address on. */
+let marks: usize = 0;
+let marksStart: Address = 0;
+let marksRoom: u64 = 0;
+
+function mark(address: Address): void {
+  if (address - marksStart < marksRoom) store<u8>(marks + ((address - marksStart) as usize), 1);
+}
+
+/** Marks what follows a proven candidate, as far as it decodes. */
+function markFrom(address: Address, end: Address): void {
+  for (let here = address; here < end && here - marksStart < marksRoom;) {
+    mark(here);
+    const length = lengthAt(here, end);
+    if (length == 0) return;
+    here += length;
+  }
+}
+
+/** Decodes a function from its start to the candidate in it. */
+function proveInFunction(from: Address, at: Address, end: Address): u32 {
+  let here = from;
+  while (here < at) {
+    mark(here);
+    const length = lengthAt(here, end);
+    if (length == 0) {
+      undecodable = here;
+      return PROOF_ERROR;
+    }
+    here += length;
+  }
+  if (here != at) return PROOF_INTERIOR;
+  markFrom(at, end);
+  return PROOF_CODE;
+}
+
+/** Follows control from the entry point as long as it falls through: behind a call that does not return may be anything. */
+function proveFromEntry(from: Address, at: Address, end: Address): u32 {
+  let here = from;
+  while (here < at) {
+    mark(here);
+    const length = lengthAt(here, end);
+    const flow = instruction.flow;
+    if (length == 0 || flow == FLOW_JUMP_RELATIVE || flow == FLOW_JUMP_INDIRECT) return PROOF_NONE;
+    if (flow == FLOW_RETURN || flow == FLOW_STOP) return PROOF_NONE;
+    here += length;
+  }
+  if (here != at) return PROOF_NONE;
+  mark(at);
+  return PROOF_CODE;
+}
+
 /**
- * Decodes a candidate's function from its start.
+ * What the certain starts of a file prove about a candidate.
  * @param offset the candidate's in the file whose table is open (scan/unwind.ts), @param at its address
  * @param start where the mapping starts, @param end where what can be read of it ends
- * @param boundary gets a 1 for each instruction start from `window` on, `room` bytes
+ * @param boundary for PROOF_CODE: gets a 1 for each instruction start that is proven in `room` bytes from `window` on
  */
 export function prove(
   offset: u64,
@@ -52,25 +112,14 @@ export function prove(
   window: Address,
   room: u32,
 ): u32 {
-  if (!findFunction(offset) || offset - functionStart > at - start) return PROOF_NONE;
-  const stop = min(at + (functionEnd - offset), end);
-  let here = at - (offset - functionStart);
+  marks = boundary;
+  marksStart = window;
+  marksRoom = room;
   copyEnd = 0;
-  while (here < at) {
-    if (here >= window) store<u8>(boundary + ((here - window) as usize), 1);
-    const length = lengthAt(here, stop);
-    if (length == 0) {
-      undecodable = here;
-      return PROOF_ERROR;
-    }
-    here += length;
+  if (findFunction(offset)) {
+    if (offset - functionStart > at - start) return PROOF_NONE;
+    return proveInFunction(at - (offset - functionStart), at, min(at + (functionEnd - offset), end));
   }
-  if (here != at) return PROOF_INTERIOR;
-  while (here < stop && here - window < (room as u64)) {
-    store<u8>(boundary + ((here - window) as usize), 1);
-    const length = lengthAt(here, stop);
-    if (length == 0) break;
-    here += length;
-  }
-  return PROOF_CODE;
+  if (entryOffset > offset || offset - entryOffset > at - start) return PROOF_NONE;
+  return proveFromEntry(at - (offset - entryOffset), at, end);
 }

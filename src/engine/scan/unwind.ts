@@ -9,7 +9,7 @@
 // Linux Standard Base Core 5.0, 10.6 "Exception Frames"; DWARF 5, 6.4.1. The files of musl, Go and of hand-written
 // assembly have no FDEs, or few: what is in none of them is not decided here.
 //
-// Only --strict asks. Everything is read from the file with pread: an entry of the table at a time, about 20 reads a question.
+// The entry point is a certain start, too. Few candidates ask (patch/verdict.ts), all with --strict. Everything is read from the file with pread: an entry of the table at a time, about 20 reads a question.
 
 import { addressOf, syscall4 } from "../kernel/calls";
 import { SYS_PREAD64 } from "../kernel/numbers";
@@ -38,6 +38,9 @@ let fdeCount: u32 = 0;
 const TABLE_ENCODINGS: u32 = 0x3b03;
 const buffer = memory.data(64, 8);
 
+/** Offset in the file of the program's entry point, or u64.MAX_VALUE. */
+export let entryOffset: u64 = 0;
+
 /** Start and end, as offsets in the file, of the function that `findFunction` found. */
 export let functionStart: u64 = 0;
 export let functionEnd: u64 = 0;
@@ -64,12 +67,16 @@ function readAt(address: u64, size: usize): bool {
 export function openUnwindTable(fileDescriptor: i32): void {
   descriptor = fileDescriptor;
   fdeCount = 0;
+  entryOffset = u64.MAX_VALUE;
   if (syscall4(SYS_PREAD64, descriptor, addressOf(fileHeader), 64, 0) != 64) return;
   const file = changetype<FileHeader>(fileHeader);
   if (file.magic != ELF_MAGIC || (file.phentsize as usize) != PROGRAM_HEADER_SIZE) return;
   headerCount = min(file.phnum as u32, HEADERS_MAX);
   const size = (headerCount as usize) * PROGRAM_HEADER_SIZE;
   if (syscall4(SYS_PREAD64, descriptor, addressOf(headers), size, file.phoff) != (size as i64)) return;
+  const entrySegment = segmentOf(file.entry, false);
+  if (entrySegment != null && (entrySegment.flags & PF_X) != 0)
+    entryOffset = file.entry - entrySegment.vaddr + entrySegment.offset;
   for (let i: u32 = 0; i < headerCount; i++) {
     const segment = programHeader(headers, i);
     if (segment.type != PT_GNU_EH_FRAME) continue;

@@ -152,23 +152,27 @@ function vote(code: usize, size: u32, offset: u32, strict: bool): void {
   }
 }
 
-/**
- * Whether an instruction gives eax a system call's number: `mov $n,%eax`, `mov $n,%rax`, `push $n; pop %rax`. Tables do not
- * do that. (`xor %eax,%eax` is two bytes: too likely by chance.)
- */
-function setsNumberAt(bytes: usize): bool {
-  if (load<u8>(bytes) == 0xb8 && load<u32>(bytes, 1) < NUMBER_MAX) return true;
-  if (load<u8>(bytes) == 0x48 && load<u16>(bytes, 1) == 0xc0c7 && load<u32>(bytes, 3) < NUMBER_MAX) return true;
-  return load<u8>(bytes) == 0x6a && load<u8>(bytes, 2) == 0x58;
+/** Whether an instruction gives eax a system call's number: `mov $n,%eax`, `mov $n,%rax`. Tables do not do that. */
+function movesNumber(bytes: usize): bool {
+  if (load<u8>(bytes) == 0xb8) return load<u32>(bytes, 1) < NUMBER_MAX;
+  return load<u8>(bytes) == 0x48 && load<u16>(bytes, 1) == 0xc0c7 && load<u32>(bytes, 3) < NUMBER_MAX;
 }
 
 /**
- * Whether decoding from any instruction close in front that gives eax a system call's number comes to the candidate,
+ * The same for an instruction on a path that won a vote: `push $n; pop %rax`, too, which is one of 65,536 by chance.
+ * (`xor %eax,%eax` is two bytes: too likely even there.)
+ */
+function setsNumberAt(bytes: usize): bool {
+  return movesNumber(bytes) || (load<u8>(bytes) == 0x6a && load<u8>(bytes, 2) == 0x58);
+}
+
+/**
+ * Whether decoding from any instruction close in front that moves a system call's number to eax comes to the candidate,
  * whatever the votes say.
  */
 export function isNumbered(code: usize, size: u32, offset: u32): bool {
   for (let back: u32 = 2; back <= NUMBER_NEAR && back <= offset; back++) {
-    if (!setsNumberAt(code + offset - back)) continue;
+    if (!movesNumber(code + offset - back)) continue;
     let at = offset - back;
     while (at < offset) {
       const length = decode(code + at, size - at, changetype<usize>(instruction));

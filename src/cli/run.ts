@@ -5,13 +5,14 @@ import { Command, Option } from "commander";
 import { LauncherError } from "../host/launcher.js";
 
 const STATISTICS = `
-Statistics: a line when a process exits or dies by a fault; as JSON also when it starts, forks and executes. A process
+Statistics: a line when a process exits or dies by a fault, and one for each of the sites that the kernel sees first and
+of the hottest traps (a few of each); as JSON also when it starts, forks and executes. A process
 that a signal such as SIGKILL ends says nothing more. What each member means: docs/command-line.md.
 `;
 
 const EXIT_STATUS = `
 Exit status: the program's own; a program that a signal ended ends flicker with the same signal.
-  125  Flicker itself failed (an option, an engine assertion)
+  125  Flicker itself failed (an option, an engine assertion), or --strict refused
   126  the program cannot be executed
   127  the program was not found`;
 
@@ -30,6 +31,11 @@ export function addRun(program: Command): void {
     .option("--no-follow-exec", "run programs that the program executes natively, not under Flicker")
     .option("--count-calls", "send every system call through the engine, and count them in the statistics")
     .option("--only-traps", "give every site a trap instead of a jump, to test traps and see what they cost")
+    .option(
+      "--strict",
+      "end with status 125, before a file's code can run, when one of its system calls cannot be patched or its code " +
+        "not be told from data",
+    )
     .helpOption("-h, --help", "print this help; must stand right behind `run`")
     .argument("<PROG>", "a path, or a name that is looked up in PATH")
     .argument("[ARGS...]", "given to the program as they are")

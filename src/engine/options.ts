@@ -2,7 +2,7 @@
 //
 // A followed execve runs the launcher again: its argv is { HANDOVER_NAME, handover, path to open,
 // path as the program knows it, argv of the program... }. The
-// handover string is: follow, traps, count and statistics digits, 16 hexadecimal digits of the program's signal mask, the number of
+// handover string is: follow, traps, count, strict and statistics digits, 16 hexadecimal digits of the program's signal mask, the number of
 // a descriptor to close in 8 hexadecimal digits (or ffffffff), that of the statistics' descriptor likewise, then the path of the statistics file.
 
 import { appendBytes, appendHex } from "./text";
@@ -12,7 +12,7 @@ export const STATS_TEXT: u32 = 1;
 export const STATS_JSON: u32 = 2;
 
 export const HANDOVER_NAME = "flicker-exec";
-const HANDOVER_FIXED: usize = 36;
+const HANDOVER_FIXED: usize = 37;
 const PATH_MAX: usize = 4096;
 
 export let followExec: bool = true;
@@ -20,6 +20,8 @@ export let followExec: bool = true;
 export let onlyTraps: bool = false;
 /** Every system call goes through the engine and is counted. */
 export let countCalls: bool = false;
+/** What Flicker cannot answer for ends the process (patch/strict.ts). */
+export let strict: bool = false;
 export let statsMode: u32 = 0; // STATS_NONE
 /** Zero-terminated absolute path, or empty for standard error. */
 export const statsFile = memory.data(4096, 8);
@@ -32,6 +34,9 @@ export function setOnlyTraps(value: bool): void {
 }
 export function setCountCalls(value: bool): void {
   countCalls = value;
+}
+export function setStrict(value: bool): void {
+  strict = value;
 }
 export function setStatsMode(value: u32): void {
   statsMode = value;
@@ -54,6 +59,7 @@ export function writeHandover(at: usize, mask: u64, descriptor: u32): usize {
   store<u8>(at++, followExec ? 49 : 48);
   store<u8>(at++, onlyTraps ? 49 : 48);
   store<u8>(at++, countCalls ? 49 : 48);
+  store<u8>(at++, strict ? 49 : 48);
   store<u8>(at++, (48 + statsMode) as u8);
   at = appendHex(at, mask, 16);
   at = appendHex(at, descriptor, 8);
@@ -77,10 +83,11 @@ export function readHandover(from: usize): void {
   followExec = load<u8>(from) == 49;
   onlyTraps = load<u8>(from + 1) == 49;
   countCalls = load<u8>(from + 2) == 49;
-  statsMode = (load<u8>(from + 3) as u32) - 48;
-  handoverMask = parseHex(from + 4, 16);
-  handoverDescriptor = parseHex(from + 20, 8) as u32;
-  reportDescriptor = parseHex(from + 28, 8) as u32;
+  strict = load<u8>(from + 3) == 49;
+  statsMode = (load<u8>(from + 4) as u32) - 48;
+  handoverMask = parseHex(from + 5, 16);
+  handoverDescriptor = parseHex(from + 21, 8) as u32;
+  reportDescriptor = parseHex(from + 29, 8) as u32;
   for (let i: usize = 0; i < PATH_MAX; i++) {
     const byte = load<u8>(from + HANDOVER_FIXED + i);
     store<u8>(statsFile + i, byte);

@@ -20,6 +20,8 @@ export interface Scenario {
   name: string;
   /** Found through the scenario's PATH, as a shell would. */
   command: readonly [string, ...string[]];
+  /** Of `flicker run`. */
+  options?: readonly string[];
   stdin?: string;
   environment?: Record<string, string>;
   /** Puts files into the working directory before each run. */
@@ -103,7 +105,7 @@ async function run(
   const statistics = join(records, "statistics");
   const mark = basename(base);
   let command: string[] = [...scenario.command];
-  if (launcher) command = [launcher, "run", "--stats-file", statistics, "--", ...command];
+  if (launcher) command = [launcher, "run", "--stats-file", statistics, ...(scenario.options ?? []), "--", ...command];
   if (scenario.terminal) {
     command = ["/usr/bin/python3", terminalHelper, JSON.stringify(scenario.terminal), "--", ...command];
   }

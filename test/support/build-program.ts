@@ -37,6 +37,8 @@ export const variants = {
   "one-segment": ["gcc", ...cFlags, "-pie", "-fPIE", "-Wl,-z,noseparate-code"],
   "one-segment-static": ["gcc", ...cFlags, "-static", "-no-pie", "-fno-pie", "-Wl,-z,noseparate-code"],
   bare: ["gcc", "-nostdlib", "-static", "-no-pie"],
+  // From mmap_min_addr on: there is nothing below.
+  "bare-low": ["gcc", "-nostdlib", "-static", "-no-pie", "-Wl,-Ttext-segment=0x10000", "-Wl,-z,noseparate-code"],
   "bare-pie": ["gcc", "-nostdlib", "-static-pie"],
   shared: ["gcc", ...cFlags, "-shared", "-fPIC"],
   go: ["go", "build", "-trimpath", "-ldflags=-s -w"],
@@ -75,7 +77,7 @@ async function build(source: string, variant: Variant): Promise<string> {
   const output = join(fresh, name);
   const environment =
     variant === "go" ? { ...process.env, CGO_ENABLED: "0", GO111MODULE: "off", GOFLAGS: "" } : process.env;
-  const libraries = variant === "bare" || variant === "bare-pie" || variant === "go" ? [] : ["-ldl"];
+  const libraries = variant.startsWith("bare") || variant === "go" ? [] : ["-ldl"];
   await run(compiler, [...flags, "-o", output, path, ...libraries], { env: environment });
   // Two test files may build the same target at once: whoever comes second finds the directory taken by an equal one.
   await rename(fresh, directory).catch(() => rm(fresh, { recursive: true, force: true }));

@@ -1,6 +1,7 @@
 // mmap, mremap, munmap: code is patched before it can run, and what is known about code goes with it.
 
 import { forgetCode, mapExecutable } from "../patch/executable";
+import { countUnsearched } from "../stats/counters";
 import { GateFrame, ThreadBlock } from "../thread/block";
 import { lockEngine, unlockEngine } from "../thread/lock";
 import { syscall } from "../process";
@@ -25,6 +26,7 @@ export function mmap(thread: ThreadBlock, frame: GateFrame): u32 {
   if (frame.rdx & PROT_EXEC && !(frame.rdx & PROT_WRITE) && isFile)
     result = mapExecutable(frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8 as i32, frame.r9);
   else {
+    if (frame.rdx & PROT_EXEC) countUnsearched();
     result = native(frame);
     if (!isError(result) && frame.r10 & MAP_FIXED) forgetCode(result as u64, (result as u64) + pageCeil(frame.rsi));
   }

@@ -9,6 +9,7 @@ import {
   setCountCalls,
   setFollowExec,
   setOnlyTraps,
+  setStrict,
   setStatsMode,
   statsFile,
   statsMode,
@@ -108,6 +109,8 @@ function readOptions(stack: InitialStack, index: u64): u64 {
       if (statsMode == 0) setStatsMode(STATS_TEXT);
     } else if (equalsText(word, "--only-traps")) {
       setOnlyTraps(true);
+    } else if (equalsText(word, "--strict")) {
+      setStrict(true);
     } else {
       fail(word, "no such option; see flicker run --help", STATUS_FAILED);
     }

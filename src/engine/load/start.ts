@@ -312,6 +312,7 @@ export function start(): void {
   candidate.head = candidateHead;
   openProgram(stack, line, candidate);
   identify(candidate.descriptor, searched);
+  openReport(line.handedOver != 0);
   if (line.handedOver && handoverDescriptor != 0xffffffff) syscall1(SYS_CLOSE, handoverDescriptor);
 
   const image = newImage(programImage, programHeader64, programHeaders, candidate.descriptor);
@@ -343,7 +344,6 @@ export function start(): void {
   if (isError(result)) fail(0, "no memory to set up the program's stack", STATUS_FAILED);
   describeProcess(image, programStack);
 
-  openReport(line.handedOver != 0);
   reportStart(thread);
   thread.savedRcx = programStack.rsp;
   thread.after = entry;

@@ -15,20 +15,22 @@ import {
 import { Address, copyIn, copyOut, peek16, peek32, peek64, poke16, syscall } from "../process";
 import { nextCandidate } from "../scan/candidates";
 import { allIsCode, codeRangeCount, codeRangeEnd, codeRangeStart, findCodeRanges } from "../scan/sections";
-import { EVIDENCE_CODE, EVIDENCE_INTERIOR, markBehind, markFront, weigh } from "../scan/evidence";
+import { EVIDENCE_CODE, EVIDENCE_DOUBTFUL, EVIDENCE_INTERIOR, markBehind, markFront, weigh } from "../scan/evidence";
+import { FATE_B1, FATE_TRAP, countFates, countInterior, countMapping, countTime } from "../stats/counters";
 import {
-  FATE_B1,
-  FATE_DOUBTFUL,
-  FATE_TRAP,
-  FATE_UNPATCHED,
-  countFate,
-  countFates,
-  countInterior,
-  countMapping,
-  countTime,
-} from "../stats/counters";
+  WHY_DOUBTFUL,
+  WHY_ENGINE_MEMORY,
+  WHY_KERNEL_MEMORY,
+  WHY_NO_OUTPOST,
+  WHY_NO_TRAP,
+  WHY_PROTECTED,
+  WHY_TOO_MANY,
+  countLeftAlone,
+  reasonOf,
+} from "../stats/left-alone";
 import { SYSCALL_TRAMPOLINE_SIZE, emitSyscallTrampoline } from "../thread/trampoline";
 import { Cluster } from "./cluster";
+import { NO_FILE, beginMapping } from "./mapping";
 import { islandOf, outpostFor, reachHigh, reachLow } from "./outpost";
 import {
   TACTIC_B0,
@@ -42,8 +44,10 @@ import {
   planCluster,
 } from "./plan";
 import { Record, forgetRange, restoreCopy } from "./record";
+import { refuse } from "./strict";
 import { SYSCALL_BYTES, TRAP_BYTES, addTraps, forgetTraps } from "./traps";
-import { onlyTraps } from "../options";
+import { conclude } from "./verdict";
+import { onlyTraps, strict } from "../options";
 
 /** Bytes of `syscall`. */
 const SITE_LENGTH: u64 = 2;
@@ -101,14 +105,21 @@ function copyWindow(start: Address, end: Address, at: Address): u32 {
   return (at - windowStart) as u32;
 }
 
+/** A site, or what may be one, stays as it is: it is counted, and may be the end (--strict). */
+function leaveAlone(site: Address, why: u32): void {
+  countLeftAlone(site, why);
+  if (strict && why != WHY_DOUBTFUL) refuse(site, 2, "a system call that cannot be patched", reasonOf(why));
+}
+
 /** Adds the sites in [start, end). */
 function addSites(start: Address, end: Address): void {
   for (let at = nextCandidate(start, end); at < end; at = nextCandidate(at + 1, end)) {
     const offset = copyWindow(start, end, at);
-    const evidence = weigh(windowCode, windowSize, offset);
+    let evidence = weigh(windowCode, windowSize, offset);
+    if (strict || evidence == EVIDENCE_DOUBTFUL) evidence = conclude(evidence, windowCode, windowSize, offset, at);
     if (evidence == EVIDENCE_INTERIOR) countInterior();
-    else if (evidence != EVIDENCE_CODE) countFate(FATE_DOUBTFUL);
-    else if (siteCount == SITES_MAX) countFate(FATE_UNPATCHED);
+    else if (evidence != EVIDENCE_CODE) leaveAlone(at, WHY_DOUBTFUL);
+    else if (siteCount == SITES_MAX) leaveAlone(at, WHY_TOO_MANY);
     else store<u64>(sites + (siteCount++ << 3), at);
   }
 }
@@ -239,8 +250,8 @@ function writeClusters(low: Address, high: Address, readable: u64): bool {
   return false;
 }
 
-function countAll(fate: u32): void {
-  countFates(fate, siteCount);
+function leaveAllAlone(why: u32): void {
+  for (let i: u32 = 0; i < siteCount; i++) leaveAlone(siteAt(i), why);
 }
 
 /**
@@ -253,7 +264,7 @@ function patchRange(start: Address, end: Address, protection: u64, offset: u64):
   findSites(start, end, offset);
   if (siteCount != 0) {
     outpost = outpostFor(start, end);
-    if (outpost == 0) countAll(FATE_UNPATCHED);
+    if (outpost == 0) leaveAllAlone(WHY_NO_OUTPOST);
     else applyPlan(start, end, protection);
   }
   countMapping(end - start);
@@ -265,11 +276,11 @@ function applyPlan(start: Address, end: Address, protection: u64): void {
   boundTrampolines(reachLow(outpost), reachHigh(outpost));
   if (!planAll(start, end)) {
     abandonPlan();
-    countAll(FATE_UNPATCHED);
+    leaveAllAlone(WHY_ENGINE_MEMORY);
     return;
   }
   if (commitPlan() != 0) {
-    countAll(FATE_UNPATCHED);
+    leaveAllAlone(WHY_KERNEL_MEMORY);
     return;
   }
   rememberRange(start, end);
@@ -283,11 +294,12 @@ function applyPlan(start: Address, end: Address, protection: u64): void {
     )
   ) {
     forgetCode(start, end);
-    countAll(FATE_UNPATCHED);
+    leaveAllAlone(WHY_PROTECTED);
   } else {
     for (let tactic: u32 = TACTIC_B1; tactic < 8; tactic++)
       countFates(FATE_B1 + tactic - TACTIC_B1, load<u32>(planned + (tactic << 2)));
-    countFates(trappedCount != 0 ? FATE_TRAP : FATE_UNPATCHED, wanted);
+    countFates(FATE_TRAP, trappedCount);
+    for (let i: u32 = trappedCount; i < wanted; i++) leaveAlone(load<u64>(trapped + (i << 3)), WHY_NO_TRAP);
   }
   endPlan();
 }
@@ -318,6 +330,7 @@ export function mapExecutable(address: u64, size: u64, protection: u64, flags: u
   forgetCode(start, start + pageCeil(size));
   const readable = readableSize(pageCeil(size), descriptor, offset);
   findCodeRanges(descriptor);
+  beginMapping(start, start + readable, descriptor, offset);
   if (readable != 0) patchRange(start, start + readable, closed, offset);
   const opened = syscall3(SYS_MPROTECT, start, pageCeil(size), protection);
   return isError(opened) ? opened : got;
@@ -383,6 +396,7 @@ export function patchVdso(header: Address): void {
     const end =
       header + peek64(segment + offsetof<ProgramHeader>("vaddr")) + peek64(segment + offsetof<ProgramHeader>("memsz"));
     allIsCode();
+    beginMapping(start, end, NO_FILE, start - header);
     patchRange(start, end, protectionOf(flags), 0);
   }
 }

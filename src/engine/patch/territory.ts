@@ -152,7 +152,8 @@ export function avoidNothing(): void {
   avoidedCount = 0;
 }
 
-function isAvoided(start: i64, end: i64): bool {
+/** Whether [start, end) is out of bounds for trampolines, or overlaps what `avoid` was told. */
+export function isAvoided(start: i64, end: i64): bool {
   if (start < ADDRESS_MIN || end > ADDRESS_END) return true;
   if (start < ASAN_SHADOW_END && end > ASAN_SHADOW_START) return true;
   if (start < GO_ARENA_END && end > GO_ARENA_START) return true;

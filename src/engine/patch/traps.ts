@@ -1,16 +1,19 @@
 // Tactic B0: a site where no jump fits has `ud2` in place of `syscall`; SIGILL leads to its trampoline.
 //
 // A trapped site needs its trampoline only within reach of an outpost and, for the way back, of itself: the signal gate
-// sends the thread there. The trap costs a signal for each execution, and is counted.
+// sends the thread there. The trap costs a signal for each execution, which its site counts: the statistics name the
+// hottest ones, also when their code is gone.
 
 import { isError, syscall2, syscall3 } from "../kernel/calls";
 import { SYS_MMAP, SYS_MPROTECT, SYS_MUNMAP } from "../kernel/numbers";
 import { pageCeil } from "../load/elf";
 import { Address, copyOut, syscall } from "../process";
-import { countTrap } from "../stats/counters";
+import { STATS_NONE, statsMode } from "../options";
 import { Context } from "../thread/signal-frame";
 import { SYSCALL_SIZE, SYSCALL_TRAMPOLINE_SIZE, emitSyscallTrampoline } from "../thread/trampoline";
 import { allocate } from "./arena";
+import { isAvoided } from "./territory";
+import { fileOffsetOf, mappingFile } from "./mapping";
 import { islandOf } from "./outpost";
 
 /** `ud2`, little-endian: 0f 0b instead of 0f 05. */
@@ -23,12 +26,20 @@ const PROT_READ_EXECUTE: u64 = 5;
 /** How far from its site a trapped site's trampoline may be: half of what a rel32 reaches. */
 const REACH: u64 = 0x40000000;
 
-/** A trapped site: 0 site, 8 trampoline, 16 next in the bucket. */
+/** A trapped site. */
 @unmanaged
-class Trap {
+export class Trap {
   site: Address;
   trampoline: Address;
+  /** How often it was executed. */
+  executed: u64;
+  /** Its place in its file, if anybody will ask: an offset, and an engine pointer of the path, or 0. */
+  offset: u64;
+  file: usize;
   next: usize;
+  /** 1 when its code is gone. */
+  gone: u32;
+  padding: u32;
 }
 
 const BUCKETS: usize = 256;
@@ -40,13 +51,19 @@ function bucketOf(site: Address): usize {
 
 const emitted = memory.data(128, 8);
 
-/** Maps pages for the trampolines of `count` trapped sites, in reach of `near`; gives their address or 0. */
+function mapAt(address: Address, size: u64): bool {
+  if (isAvoided(address as i64, (address + size) as i64)) return false;
+  return !isError(syscall(SYS_MMAP, address, size, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS_NOREPLACE, -1, 0));
+}
+
+/** Maps pages for the trampolines of `count` trapped sites, in reach of `near`, below it if possible; gives their address or 0. */
 function mapTrampolines(near: Address, count: u32): Address {
   const size = pageCeil((count as u64) * (SYSCALL_TRAMPOLINE_SIZE as u64));
   for (let distance: u64 = 0x100000; distance < REACH; distance += distance / 4) {
-    const at = (near - distance) & ~0xfff;
-    const got = syscall(SYS_MMAP, at, size, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS_NOREPLACE, -1, 0);
-    if (!isError(got)) return got as u64;
+    const below = (near - distance) & ~0xfff;
+    if (mapAt(below, size)) return below;
+    const above = (near + distance) & ~0xfff;
+    if (mapAt(above, size)) return above;
   }
   return 0;
 }
@@ -93,6 +110,10 @@ function addTrap(site: Address, trampoline: Address): bool {
   const trap = changetype<Trap>(pointer);
   trap.site = site;
   trap.trampoline = trampoline;
+  if (statsMode != STATS_NONE) {
+    trap.offset = fileOffsetOf(site);
+    trap.file = mappingFile();
+  }
   trap.next = load<u32>(bucketOf(site));
   atomic.store<u32>(bucketOf(site), pointer as u32);
   return true;
@@ -102,8 +123,8 @@ function addTrap(site: Address, trampoline: Address): bool {
 export function enterTrap(context: Context): bool {
   for (let pointer: usize = load<u32>(bucketOf(context.rip)); pointer != 0;) {
     const trap = changetype<Trap>(pointer);
-    if (trap.site == context.rip) {
-      countTrap();
+    if (trap.site == context.rip && trap.gone == 0) {
+      atomic.add<u64>(pointer + offsetof<Trap>("executed"), 1);
       context.rip = trap.trampoline;
       return true;
     }
@@ -117,8 +138,44 @@ export function forgetTraps(start: Address, end: Address): void {
   for (let i: usize = 0; i < BUCKETS; i++) {
     for (let pointer: usize = load<u32>(buckets + i * 4); pointer != 0;) {
       const trap = changetype<Trap>(pointer);
-      if (trap.site >= start && trap.site < end) trap.site = 0;
+      if (trap.site >= start && trap.site < end) trap.gone = 1;
       pointer = trap.next;
     }
   }
+}
+
+/** How often trapped sites were executed. */
+export function executedTraps(): u64 {
+  let sum: u64 = 0;
+  for (let i: usize = 0; i < BUCKETS; i++) {
+    for (let pointer: usize = load<u32>(buckets + i * 4); pointer != 0; pointer = changetype<Trap>(pointer).next)
+      sum += changetype<Trap>(pointer).executed;
+  }
+  return sum;
+}
+
+/** Puts a trap among the hottest, which are `count` so far; gives how many they are then. */
+function insertByHeat(hottest: usize, count: u32, most: u32, pointer: usize): u32 {
+  const executed = changetype<Trap>(pointer).executed;
+  let place = count;
+  while (place > 0 && changetype<Trap>(load<u32>(hottest + ((place - 1) << 2))).executed < executed) place--;
+  if (place == most) return count;
+  const kept = min(count, most - 1);
+  memory.copy(hottest + ((place + 1) << 2), hottest + (place << 2), (kept - place) << 2);
+  store<u32>(hottest + (place << 2), pointer as u32);
+  return kept + 1;
+}
+
+/**
+ * The trapped sites that were executed most, hottest first.
+ * @param hottest gets the engine pointers of at most `most` traps, u32 each
+ * @returns how many they are: a site that was never executed is not among them
+ */
+export function findHottestTraps(hottest: usize, most: u32): u32 {
+  let count: u32 = 0;
+  for (let i: usize = 0; i < BUCKETS; i++) {
+    for (let pointer: usize = load<u32>(buckets + i * 4); pointer != 0; pointer = changetype<Trap>(pointer).next)
+      if (changetype<Trap>(pointer).executed != 0) count = insertByHeat(hottest, count, most, pointer);
+  }
+  return count;
 }

@@ -160,20 +160,44 @@ function vote(code: usize, size: u32, offset: u32, far: u32, near: u32, strict: 
   }
 }
 
+/** Whether an instruction gives eax a system call's number: `mov $n,%eax`, `mov $n,%rax`. Tables do not do that. */
+function movesNumber(bytes: usize): bool {
+  if (load<u8>(bytes) == 0xb8) return load<u32>(bytes, 1) < NUMBER_MAX;
+  return load<u8>(bytes) == 0x48 && load<u16>(bytes, 1) == 0xc0c7 && load<u32>(bytes, 3) < NUMBER_MAX;
+}
+
 /**
- * Whether an instruction on the way to the candidate gives eax a system call's number: `mov $n,%eax`, `mov $n,%rax`,
- * `push $n; pop %rax`. Tables do not do that. (`xor %eax,%eax` is two bytes: too likely by chance.)
+ * The same for an instruction on a path that won a vote: `push $n; pop %rax`, too, which is one of 65,536 by chance.
+ * (`xor %eax,%eax` is two bytes: too likely even there.)
  */
+function setsNumberAt(bytes: usize): bool {
+  return movesNumber(bytes) || (load<u8>(bytes) == 0x6a && load<u8>(bytes, 2) == 0x58);
+}
+
+/**
+ * Whether decoding from any instruction close in front that moves a system call's number to eax comes to the candidate,
+ * whatever the votes say.
+ */
+export function isNumbered(code: usize, size: u32, offset: u32): bool {
+  for (let back: u32 = 2; back <= NUMBER_NEAR && back <= offset; back++) {
+    if (!movesNumber(code + offset - back)) continue;
+    let at = offset - back;
+    while (at < offset) {
+      const length = decode(code + at, size - at, changetype<usize>(instruction));
+      if (length == 0) break;
+      at += length;
+    }
+    if (at == offset) return true;
+  }
+  return false;
+}
+
+/** Whether an instruction on the winning path, close to the candidate, gives eax a system call's number. */
 function setsNumber(code: usize): bool {
   let at: u32 = 0;
   while (at < span && load<u8>(reach + at) != REACH_HIT) at++;
   while (at < span) {
-    const bytes = code + first + at;
-    if (at + NUMBER_NEAR >= span) {
-      if (load<u8>(bytes) == 0xb8 && load<u32>(bytes, 1) < NUMBER_MAX) return true;
-      if (load<u8>(bytes) == 0x48 && load<u16>(bytes, 1) == 0xc0c7 && load<u32>(bytes, 3) < NUMBER_MAX) return true;
-      if (load<u8>(bytes) == 0x6a && load<u8>(bytes, 2) == 0x58) return true;
-    }
+    if (at + NUMBER_NEAR >= span && setsNumberAt(code + first + at)) return true;
     at += load<u8>(lengths + at);
   }
   return false;
@@ -204,11 +228,13 @@ export function weigh(code: usize, size: u32, offset: u32): u32 {
 }
 
 /**
- * Marks where instructions start in front of a site: the starts that three quarters of the voters agree on.
+ * Marks where instructions start in front of a site: the starts that three quarters of the voters agree on. Nothing is
+ * marked where the voters do not come to the site, which is then proven otherwise (patch/verdict.ts).
  * @param boundary gets a 1 for each byte of `code` at which an instruction starts
  */
 export function markFront(code: usize, size: u32, offset: u32, boundary: usize): void {
   vote(code, size, offset, FAR_FRONT, NEAR, false);
+  if (hits < VOTERS_MIN || hits * 4 < (hits + skips) * 3) return;
   memory.fill(visits, 0, ((span + 1) as usize) << 2);
   for (let i: u32 = 0; i < span; i++) {
     if (load<u8>(reach + i) != REACH_HIT) continue;

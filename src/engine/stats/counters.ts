@@ -34,8 +34,8 @@ export let mappingCount: u32 = 0;
 export let scannedBytes: u64 = 0;
 /** Time spent on finding and patching, in nanoseconds. */
 export let patchNanoseconds: u64 = 0;
-/** Executions of sites that are trapped. */
-export let executedTraps: u32 = 0;
+/** Executable mappings that the program made without a file, or writable: nothing in them was looked at. */
+export let unsearchedCount: u32 = 0;
 
 export function countInterior(): void {
   interiorCount += 1;
@@ -47,8 +47,8 @@ export function countMapping(size: u64): void {
 export function countTime(nanoseconds: u64): void {
   patchNanoseconds += nanoseconds;
 }
-export function countTrap(): void {
-  executedTraps += 1;
+export function countUnsearched(): void {
+  unsearchedCount += 1;
 }
 
 /** System calls that came through the engine, u64: threads add at once. */

@@ -4,6 +4,9 @@
 // memory, `exec` before an execve, `end` when it ends by exit or by a fatal signal that the engine handles. The kernel
 // lets nobody speak for a process that it kills (SIGKILL, SIGTERM without a handler): its `start` or `fork` has no `end`.
 // Each event is one write to a file opened for appending, so lines of a tree of processes do not mix.
+//
+// The last word on a process image, `exec` or `end`, names the sites that the kernel sees first and the traps that were
+// executed most: all that are known (stats/left-alone.ts) as JSON, a few of each as text.
 
 import { addressOf, isError, syscall0, syscall1, syscall3, syscall4 } from "../kernel/calls";
 import { SYS_CLOSE, SYS_FCNTL, SYS_GETPPID, SYS_OPENAT } from "../kernel/numbers";
@@ -21,8 +24,9 @@ import {
 } from "../options";
 import { SLOT_SIZE } from "../patch/slot";
 import { countSlots } from "../patch/territory";
+import { Trap, executedTraps, findHottestTraps } from "../patch/traps";
 import { ThreadBlock } from "../thread/block";
-import { STDERR, appendBytes, appendDecimal, appendText, writeOut } from "../text";
+import { STDERR, appendBytes, appendDecimal, appendHex, appendText, lengthOf, writeOut } from "../text";
 import {
   FATE_B1,
   FATE_B2,
@@ -33,13 +37,14 @@ import {
   FATE_TRAP,
   FATE_UNPATCHED,
   callCount,
-  executedTraps,
   fateCount,
   interiorCount,
   mappingCount,
   patchNanoseconds,
   scannedBytes,
+  unsearchedCount,
 } from "./counters";
+import { leftAlone, leftAloneCount, reasonOf } from "./left-alone";
 
 /**
  * Where lines go without --stats-file: a duplicate of the standard error that the first process of the tree had. Programs
@@ -76,8 +81,17 @@ const AT_FDCWD: u64 = -100;
 const OPEN_FLAGS: u64 = 0x80541;
 const OPEN_MODE: u64 = 0o644;
 
-/** A path can grow to six times its size when every byte is escaped. */
-const lineBuffer = memory.data(32768, 8);
+const BUFFER_SIZE: usize = 131072;
+const lineBuffer = memory.data(131072, 8);
+/** The list of an event may fill the buffer up to here: behind it is room for the members that come after. */
+const LISTS_END: usize = BUFFER_SIZE - 16384;
+/** A path can grow to six times its size when every byte is escaped; what an entry has beside it is less than this. */
+const ESCAPED: usize = 6;
+const ENTRY_MAX: usize = 512;
+/** Most sites of a kind that text names. */
+const TEXT_MAX: u32 = 5;
+const HOTTEST_MAX: u32 = 10;
+const hottest = memory.data(48, 8);
 /** Two threads may report at once. */
 const busy = memory.data(4, 4);
 
@@ -119,9 +133,10 @@ function appendJsonCounts(at: usize): usize {
   at = appendMember(at, "unpatched", fateCount(FATE_UNPATCHED));
   at = appendMember(at, "doubtful", fateCount(FATE_DOUBTFUL));
   at = appendMember(at, "interior", interiorCount);
-  at = appendMember(at, "executedTraps", executedTraps);
+  at = appendMember(at, "executedTraps", executedTraps());
   if (countCalls) at = appendMember(at, "calls", callCount());
   at = appendMember(at, "mappings", mappingCount);
+  at = appendMember(at, "unsearched", unsearchedCount);
   at = appendMember(at, "scannedBytes", scannedBytes);
   at = appendMember(at, "trampolineBytes", (countSlots() as u64) * (SLOT_SIZE as u64));
   return appendMember(at, "patchMicroseconds", patchNanoseconds / 1000);
@@ -146,7 +161,7 @@ function appendTextCounts(at: usize): usize {
   at = appendText(at, "), ");
   at = appendDecimal(at, fateCount(FATE_TRAP));
   at = appendText(at, " traps (");
-  at = appendDecimal(at, executedTraps);
+  at = appendDecimal(at, executedTraps());
   at = appendText(at, " executed), ");
   at = appendDecimal(at, fateCount(FATE_UNPATCHED));
   at = appendText(at, " unpatched, ");
@@ -162,8 +177,117 @@ function appendTextCounts(at: usize): usize {
   return appendText(at, " calls");
 }
 
+/** `"file":"/lib/x.so","offset":"0x1234","address":"0x7f0000001234"` */
+function appendJsonPlace(at: usize, file: usize, offset: u64, address: u64): usize {
+  at = appendText(at, '"file":');
+  at = appendJsonString(at, file);
+  at = appendText(at, ',"offset":"0x');
+  at = appendHex(at, offset);
+  at = appendText(at, '","address":"0x');
+  at = appendHex(at, address);
+  return appendText(at, '"');
+}
+
+/** Whether an entry that names this file still fits into the line. */
+function fits(at: usize, file: usize): bool {
+  return at + ENTRY_MAX + ESCAPED * lengthOf(file) < lineBuffer + LISTS_END;
+}
+
+/** Sites by name that were left alone: the doubtful ones, or the others. */
+function appendJsonLeftAlone(at: usize, name: string, doubtful: bool): usize {
+  at = appendText(at, ',"');
+  at = appendText(at, name);
+  at = appendText(at, '":[');
+  const total = fateCount(doubtful ? FATE_DOUBTFUL : FATE_UNPATCHED);
+  let named: u32 = 0;
+  for (let i: u32 = 0; i < leftAloneCount(doubtful); i++) {
+    const entry = leftAlone(doubtful, i);
+    if (!fits(at, entry.file)) break;
+    at = appendText(at, named == 0 ? "{" : ",{");
+    at = appendJsonPlace(at, entry.file, entry.offset, entry.address);
+    if (!doubtful) {
+      at = appendText(at, ',"reason":"');
+      at = appendText(at, reasonOf(entry.why));
+      at = appendText(at, '"');
+    }
+    at = appendMember(at, "times", entry.times);
+    at = appendText(at, "}");
+    named += entry.times;
+  }
+  at = appendText(at, '],"');
+  at = appendText(at, name);
+  at = appendText(at, 'Unnamed":');
+  return appendDecimal(at, total - named);
+}
+
+function appendJsonHottest(at: usize): usize {
+  at = appendText(at, ',"hottestTraps":[');
+  const count = findHottestTraps(hottest, HOTTEST_MAX);
+  for (let i: u32 = 0; i < count; i++) {
+    const trap = changetype<Trap>(load<u32>(hottest + (i << 2)));
+    if (trap.file == 0 || !fits(at, trap.file)) continue;
+    at = appendText(at, i == 0 ? "{" : ",{");
+    at = appendJsonPlace(at, trap.file, trap.offset, trap.site);
+    at = appendMember(at, "executed", trap.executed);
+    at = appendText(at, "}");
+  }
+  return appendText(at, "]");
+}
+
+/** A line of its own: `flicker:   WHAT FILE+0xOFFSET at 0xADDRESS`. */
+function appendTextPlace(at: usize, what: string, file: usize, offset: u64, address: u64): usize {
+  at = appendText(at, "\nflicker:   ");
+  at = appendText(at, what);
+  at = appendText(at, " ");
+  at = appendBytes(at, file);
+  at = appendText(at, "+0x");
+  at = appendHex(at, offset);
+  at = appendText(at, " at 0x");
+  return appendHex(at, address);
+}
+
+function appendTextLeftAlone(at: usize, what: string, doubtful: bool): usize {
+  let rest = fateCount(doubtful ? FATE_DOUBTFUL : FATE_UNPATCHED);
+  let shown: u32 = 0;
+  for (let i: u32 = 0; i < leftAloneCount(doubtful) && shown < TEXT_MAX; i++) {
+    const entry = leftAlone(doubtful, i);
+    at = appendTextPlace(at, what, entry.file, entry.offset, entry.address);
+    if (!doubtful) at = appendText(appendText(at, ": "), reasonOf(entry.why));
+    if (entry.times > 1) at = appendText(appendDecimal(appendText(at, ", mapped "), entry.times), " times");
+    shown += 1;
+    rest -= entry.times;
+  }
+  if (rest == 0) return at;
+  at = appendDecimal(appendText(at, "\nflicker:   "), rest);
+  return appendText(appendText(at, " more "), what);
+}
+
+function appendTextHottest(at: usize): usize {
+  const count = findHottestTraps(hottest, HOTTEST_MAX);
+  for (let i: u32 = 0; i < count; i++) {
+    const trap = changetype<Trap>(load<u32>(hottest + (i << 2)));
+    if (trap.file == 0) continue;
+    at = appendTextPlace(at, "trap", trap.file, trap.offset, trap.site);
+    at = appendText(appendDecimal(appendText(at, ", executed "), trap.executed), " times");
+  }
+  return at;
+}
+
+/** The last word on a process image: sites by name. */
+function appendNames(at: usize): usize {
+  if (statsMode == STATS_JSON) {
+    at = appendJsonHottest(at);
+    at = appendJsonLeftAlone(at, "unpatchedSites", false);
+    return appendJsonLeftAlone(at, "doubtfulSites", true);
+  }
+  at = appendTextHottest(at);
+  at = appendTextLeftAlone(at, "unpatched", false);
+  return appendTextLeftAlone(at, "doubtful", true);
+}
+
 /** Writes one event; `detail` names a number of its own, `subject` an own string (engine pointer, or 0). */
 function report(thread: ThreadBlock, event: string, detail: string, value: u64, subject: usize): void {
+  const isLast = detail.length != 0 || subject != 0;
   if (statsMode == STATS_NONE) return;
   // Text is for people: the ends of processes tell it all.
   if (statsMode != STATS_JSON && detail.length == 0) return;
@@ -183,6 +307,7 @@ function report(thread: ThreadBlock, event: string, detail: string, value: u64, 
       at = appendJsonString(at, subject);
     }
     at = appendJsonCounts(at);
+    if (isLast) at = appendNames(at);
     at = appendText(at, "}\n");
   } else {
     at = appendText(at, "flicker: ");
@@ -196,6 +321,7 @@ function report(thread: ThreadBlock, event: string, detail: string, value: u64, 
     at = appendText(at, " ");
     at = appendDecimal(at, value);
     at = appendTextCounts(at);
+    at = appendNames(at);
     at = appendText(at, "\n");
   }
   writeEvent(at);

@@ -379,10 +379,13 @@ function adoptThread(line: CommandLine): ThreadBlock {
   thread.pid = syscall0(SYS_GETPID) as u32;
   thread.tid = syscall0(SYS_GETTID) as u32;
   thread.actions = newActions() as u32;
-  thread.programMask = (line.handedOver ? handoverMask : kernelMaskNow(thread)) & ~UNBLOCKABLE;
+  const mask = kernelMaskNow(thread);
+  thread.programMask = (line.handedOver ? handoverMask : mask) & ~UNBLOCKABLE;
   resetAlternateStack(thread);
   armAlternateStack(thread);
   adoptActions(thread, frameBufferOf(thread));
+  // A handover comes with all signals blocked, and a fault of a copy (a segment behind the end of its file) must arrive.
+  setKernelMask(thread, kernelMask(mask));
   return thread;
 }
 

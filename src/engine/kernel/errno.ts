@@ -14,6 +14,7 @@ export const EEXIST: i64 = 17;
 export const ENOTDIR: i64 = 20;
 export const EISDIR: i64 = 21;
 export const EINVAL: i64 = 22;
+export const ENFILE: i64 = 23;
 export const EMFILE: i64 = 24;
 export const ETXTBSY: i64 = 26;
 export const ENAMETOOLONG: i64 = 36;

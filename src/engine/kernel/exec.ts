@@ -38,6 +38,9 @@ const LAUNCHER_OFFSET: usize = 0x42c0;
 const EMPTY_OFFSET: usize = 0x42d0;
 const REQUEST_OFFSET: usize = 0x42e0;
 const TARGET_OFFSET: usize = 0x4310;
+/** While a target is looked at, nothing is in these yet. */
+const HEADERS_OFFSET: usize = FILE_NAME_OFFSET;
+const INTERPRETER_OFFSET: usize = HANDOVER_OFFSET;
 
 const F_GETFD: u64 = 1;
 const O_RDONLY: u64 = 0;
@@ -149,6 +152,8 @@ function canRun(thread: ThreadBlock): bool {
   const scratch = execScratchOf(thread);
   const candidate = candidateOf(thread);
   candidate.head = scratch + HEAD_OFFSET;
+  candidate.headers = scratch + HEADERS_OFFSET;
+  candidate.path = scratch + INTERPRETER_OFFSET;
   return (
     probe(candidate, changetype<ScriptLine>(scratch + LINE_OFFSET), AT_FDCWD, addressOf(scratch + PATH_OFFSET)) == 0
   );

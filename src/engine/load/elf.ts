@@ -41,7 +41,7 @@ export class ProgramHeader {
 export const PROGRAM_HEADER_SIZE: usize = 56;
 
 export const ELF_MAGIC: u32 = 0x464c457f;
-export const ELFCLASS64: u8 = 2;
+export const ELFCLASS32: u8 = 1;
 export const ET_EXEC: u16 = 2;
 export const ET_DYN: u16 = 3;
 export const EM_X86_64: u16 = 62;
@@ -68,17 +68,31 @@ export function pageCeil(value: u64): u64 {
   return (value + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
 }
 
-/** Whether the kernel would take these bytes for a program of its own kind: load_elf_binary's first checks. */
+/**
+ * Whether the kernel would take these bytes for a program of its own kind: load_elf_binary's first checks. It looks at
+ * neither class nor byte order nor version; a 32-bit file fails by its machine or by the size of its program headers.
+ */
 export function isNativeElf(header: FileHeader): bool {
+  return header.magic == ELF_MAGIC && hasProgramType(header) && header.machine == EM_X86_64;
+}
+
+export function hasProgramType(header: FileHeader): bool {
+  return header.type == ET_EXEC || header.type == ET_DYN;
+}
+
+/** Whether program headers are as load_elf_phdrs wants them, and lie at a file offset that exists. */
+export function hasProgramHeaders(header: FileHeader): bool {
   return (
-    header.magic == ELF_MAGIC &&
-    header.class == ELFCLASS64 &&
-    (header.type == ET_EXEC || header.type == ET_DYN) &&
-    header.machine == EM_X86_64 &&
     header.phentsize == (PROGRAM_HEADER_SIZE as u16) &&
     header.phnum > 0 &&
-    (header.phnum as u32) * (PROGRAM_HEADER_SIZE as u32) <= PROGRAM_HEADERS_MAX
+    headersSize(header) <= (PROGRAM_HEADERS_MAX as usize) &&
+    (header.phoff as i64) >= 0
   );
+}
+
+/** Size of all program headers, in bytes. */
+export function headersSize(header: FileHeader): usize {
+  return (header.phnum as usize) * PROGRAM_HEADER_SIZE;
 }
 
 export function programHeader(headers: usize, index: u32): ProgramHeader {

@@ -1,11 +1,13 @@
 // Finding the program: what execve does before it maps anything.
 //
 // A path is opened, checked as the kernel would (regular, executable), and followed through `#!` lines
-// (fs/binfmt_script.c) to an ELF file. Used twice: by the launcher for its own program, and before a followed execve, to
-// know whether the kernel would run the target natively better or refuse it (kernel/exec.ts).
+// (fs/binfmt_script.c) to an ELF file, whose interpreter is opened and checked too: all that load_elf_binary of
+// fs/binfmt_elf.c does before begin_new_exec, behind which execve has no errors any more and bad files die by SIGSEGV.
+// Used twice: by the launcher for its own program, and before a followed execve, to know whether the kernel would refuse
+// the target or run it natively better (kernel/exec.ts).
 
 import { addressOf, isError, syscall1, syscall2, syscall4, syscall5 } from "../kernel/calls";
-import { EACCES, ELOOP, ENOEXEC, ETXTBSY } from "../kernel/errno";
+import { EACCES, EIO, ELIBBAD, ELOOP, ENOEXEC, ETXTBSY } from "../kernel/errno";
 import {
   SYS_CLOSE,
   SYS_EXECVEAT,
@@ -15,12 +17,24 @@ import {
   SYS_OPENAT,
   SYS_PREAD64,
 } from "../kernel/numbers";
-import { FileHeader, isNativeElf } from "./elf";
+import {
+  ELF_MAGIC,
+  EM_X86_64,
+  FILE_HEADER_SIZE,
+  FileHeader,
+  PROGRAM_HEADER_SIZE,
+  PT_INTERP,
+  hasProgramHeaders,
+  headersSize,
+  isNativeElf,
+  programHeader,
+} from "./elf";
 
 export const AT_FDCWD: i32 = -100;
 export const AT_EMPTY_PATH: u64 = 0x1000;
-const AT_EACCESS: u64 = 0x200;
-const X_OK: u64 = 1;
+export const AT_EACCESS: u64 = 0x200;
+export const X_OK: u64 = 1;
+export const R_OK: u64 = 4;
 
 const O_NONBLOCK: u64 = 0x800;
 const O_NOCTTY: u64 = 0x100;
@@ -37,26 +51,40 @@ const S_IXGRP: u32 = 0x8;
 
 /** BINPRM_BUF_SIZE: what the kernel reads to recognise a format, and all of a `#!` line that counts. */
 export const HEAD_SIZE: usize = 256;
-/** search_binary_handler gives up behind this many interpreters. */
+/** exec_binprm gives up when it comes to one file more than this: an ELF file behind at most five scripts. */
 export const SCRIPT_DEPTH_MAX: u32 = 5;
 
 /** What a file is for execve. */
 export const KIND_ELF: i64 = 1;
 export const KIND_SCRIPT: i64 = 2;
-/** The kernel must run it itself: set-user-ID, file capabilities, a foreign format. */
+/** Neither: the kernel refuses it, or has a format for it that the launcher does not map. */
 export const KIND_FOREIGN: i64 = 3;
+/** Set-user-ID, set-group-ID or with file capabilities: the kernel must run it itself. */
+export const KIND_PRIVILEGED: i64 = 4;
 
-/** An open file and its first bytes. `head` has room for HEAD_SIZE + STAT_SIZE bytes. */
+/** An open file and its first bytes. Whoever makes one sets the three buffers. */
 @unmanaged
 export class Candidate {
   descriptor: i32;
-  headSize: u32;
-  head: usize;
   /** What `probe` found the path itself to be: KIND_ELF or KIND_SCRIPT. */
   firstKind: u32;
+  /** CANDIDATE_BUFFER_SIZE bytes; the file's first HEAD_SIZE are in front, with zeros behind a file that is shorter. */
+  head: usize;
+  /** HEADERS_BUFFER_SIZE bytes. */
+  headers: usize;
+  /** PATH_MAX bytes: the interpreter's path, once checkProgram has found one. */
+  path: usize;
+  /** The interpreter's open descriptor, or -1: what checkProgram found. */
+  interpreter: i32;
+  /** 1 when checkProgram's error is about the interpreter. */
+  blamesInterpreter: u32;
 }
 
 export const CANDIDATE_BUFFER_SIZE: usize = HEAD_SIZE + STAT_SIZE;
+const PATH_MAX: usize = 4096;
+/** Program headers are read this many at a time. */
+const HEADERS_BATCH: u32 = 16;
+export const HEADERS_BUFFER_SIZE: usize = 16 * PROGRAM_HEADER_SIZE;
 
 /**
  * Opens a file that execve is to run and says what it is.
@@ -64,15 +92,25 @@ export const CANDIDATE_BUFFER_SIZE: usize = HEAD_SIZE + STAT_SIZE;
  * @returns KIND_* with the descriptor open, or -errno with nothing open
  */
 export function openCandidate(candidate: Candidate, directory: i32, path: u64): i64 {
-  const descriptor = syscall4(SYS_OPENAT, directory as i64, path, O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
-  if (isError(descriptor)) return descriptor;
-  candidate.descriptor = descriptor as i32;
-  const kind = classify(candidate);
-  if (isError(kind)) syscall1(SYS_CLOSE, descriptor);
+  const mode = openExecutable(candidate, directory, path);
+  if (isError(mode)) return mode;
+  const kind = classify(candidate, mode as u32);
+  if (isError(kind)) syscall1(SYS_CLOSE, candidate.descriptor);
   return kind;
 }
 
-function classify(candidate: Candidate): i64 {
+/** do_open_execat of fs/exec.c. Gives the file's mode with the descriptor open, or -errno with nothing open. */
+function openExecutable(candidate: Candidate, directory: i32, path: u64): i64 {
+  const descriptor = syscall4(SYS_OPENAT, directory as i64, path, O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0);
+  if (isError(descriptor)) return descriptor;
+  candidate.descriptor = descriptor as i32;
+  const mode = executableMode(candidate);
+  if (isError(mode)) syscall1(SYS_CLOSE, descriptor);
+  return mode;
+}
+
+/** The mode of a regular file that this process may execute, or -errno. */
+function executableMode(candidate: Candidate): i64 {
   const descriptor = candidate.descriptor;
   const stat = candidate.head + HEAD_SIZE;
   const empty = stat + STAT_SIZE - 1;
@@ -81,16 +119,22 @@ function classify(candidate: Candidate): i64 {
   const mode = load<u32>(stat, STAT_MODE);
   if ((mode & S_IFMT) != S_IFREG) return -EACCES;
   store<u8>(empty, 0);
+  // Looks at the mount's noexec, too.
   const access = syscall4(SYS_FACCESSAT2, descriptor, addressOf(empty), X_OK, AT_EMPTY_PATH | AT_EACCESS);
   if (isError(access)) return access;
-  if (mode & S_ISUID || (mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP)) return KIND_FOREIGN;
-  if (hasCapabilities(candidate)) return KIND_FOREIGN;
-  const size = syscall4(SYS_PREAD64, descriptor, addressOf(candidate.head), HEAD_SIZE, 0);
+  const checked = checkExecutable(candidate);
+  return isError(checked) ? checked : mode;
+}
+
+function classify(candidate: Candidate, mode: u32): i64 {
+  if (mode & S_ISUID || (mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP)) return KIND_PRIVILEGED;
+  if (hasCapabilities(candidate)) return KIND_PRIVILEGED;
+  memory.fill(candidate.head, 0, HEAD_SIZE);
+  const size = syscall4(SYS_PREAD64, candidate.descriptor, addressOf(candidate.head), HEAD_SIZE, 0);
   if (isError(size)) return size;
-  candidate.headSize = size as u32;
-  if (size >= 2 && load<u16>(candidate.head) == 0x2123) return KIND_SCRIPT;
-  if (size >= 64 && isNativeElf(changetype<FileHeader>(candidate.head))) return KIND_ELF;
-  return KIND_FOREIGN;
+  if (load<u16>(candidate.head) == 0x2123) return KIND_SCRIPT;
+  const header = changetype<FileHeader>(candidate.head);
+  return isNativeElf(header) && hasProgramHeaders(header) ? KIND_ELF : KIND_FOREIGN;
 }
 
 /** File capabilities are gained by execve of the file only, so the kernel has to run it. */
@@ -115,35 +159,46 @@ function isBlank(byte: u8): bool {
   return byte == 32 || byte == 9;
 }
 
+/** The first byte in [at, last] that is no blank, or one past `last`. */
+function skipBlanks(at: usize, last: usize): usize {
+  while (at <= last && isBlank(load<u8>(at))) at++;
+  return at;
+}
+
+/** The first blank or zero in [at, last], or one past `last`. */
+function findTerminator(at: usize, last: usize): usize {
+  while (at <= last && load<u8>(at) != 0 && !isBlank(load<u8>(at))) at++;
+  return at;
+}
+
 /**
- * Splits a `#!` line as fs/binfmt_script.c does.
+ * Splits a `#!` line as load_script of fs/binfmt_script.c does, to the byte: without a newline the line is all of the
+ * head, zeros included, so that a file that ends in blanks has an empty argument, and `#!` alone an empty interpreter.
  * @returns 0 or -ENOEXEC
  */
 export function parseScriptLine(candidate: Candidate, line: ScriptLine): i64 {
-  const head = candidate.head;
-  const limit = head + (candidate.headSize as usize);
-  let end = head + 2;
-  while (end < limit && load<u8>(end) != 10 && load<u8>(end) != 0) end++;
-  if (end == head + HEAD_SIZE) {
-    // The line is longer than the buffer: the interpreter's path at least must be whole.
-    let at = head + 2;
-    while (at < end && isBlank(load<u8>(at))) at++;
-    while (at < end && !isBlank(load<u8>(at))) at++;
-    if (at == end) return -ENOEXEC;
-    end--;
+  const start = candidate.head + 2;
+  const last = candidate.head + HEAD_SIZE - 1;
+  let end = start;
+  while (end <= last && load<u8>(end) != 10 && load<u8>(end) != 0) end++;
+  if (end > last || load<u8>(end) != 10) {
+    // The line may be longer than the head: the interpreter's path at least must be whole.
+    const first = skipBlanks(start, last);
+    if (first > last || findTerminator(first, last) > last) return -ENOEXEC;
+    end = last;
   }
-  while (end > head + 2 && isBlank(load<u8>(end - 1))) end--;
-  store<u8>(end, 0);
-  let at = head + 2;
-  while (isBlank(load<u8>(at))) at++;
-  if (load<u8>(at) == 0) return -ENOEXEC;
-  line.interpreter = at;
+  while (isBlank(load<u8>(end - 1))) end--;
+  const name = skipBlanks(start, end);
+  if (name >= end) return -ENOEXEC;
+  line.interpreter = name;
   line.argument = 0;
-  while (load<u8>(at) != 0 && !isBlank(load<u8>(at))) at++;
-  if (load<u8>(at) == 0) return 0;
-  store<u8>(at++, 0);
-  while (isBlank(load<u8>(at))) at++;
-  if (load<u8>(at) != 0) line.argument = at;
+  const separator = findTerminator(name, end);
+  if (separator <= end && load<u8>(separator) != 0) {
+    const argument = skipBlanks(separator, end);
+    if (argument <= end) line.argument = argument;
+  }
+  store<u8>(end, 0);
+  if (line.argument != 0) store<u8>(separator, 0);
   return 0;
 }
 
@@ -171,22 +226,96 @@ function checkExecutable(candidate: Candidate): i64 {
 }
 
 /**
- * Whether a followed execve of this file would go as natively: every file on the way to the ELF can be opened, is
- * executable and is of a kind that the launcher maps. Nothing stays open.
+ * Opens the interpreter that a `#!` line names: open_exec of fs/exec.c.
+ * @param path engine pointer of a zero-terminated path
+ * @returns KIND_* with the descriptor open, or -errno
+ */
+export function openScriptInterpreter(candidate: Candidate, path: usize): i64 {
+  // Not ENOENT: the kernel's own look-up of an empty path gives the current directory.
+  if (load<u8>(path) == 0) return -EACCES;
+  return openCandidate(candidate, AT_FDCWD, addressOf(path));
+}
+
+function readExactly(descriptor: i32, pointer: usize, size: usize, offset: u64): bool {
+  return syscall4(SYS_PREAD64, descriptor, addressOf(pointer), size, offset) == (size as i64);
+}
+
+/** Reads the path of the first PT_INTERP. Gives its size with the zero, 0 when there is none, or -errno. */
+function readInterpreterPath(candidate: Candidate): i64 {
+  const header = changetype<FileHeader>(candidate.head);
+  const descriptor = candidate.descriptor;
+  let found: i64 = 0;
+  let pathOffset: u64 = 0;
+  // All of them must be there, so they are read to the end.
+  for (let first: u32 = 0; first < header.phnum; first += HEADERS_BATCH) {
+    const count = min(HEADERS_BATCH, (header.phnum as u32) - first);
+    const offset = header.phoff + (first as u64) * (PROGRAM_HEADER_SIZE as u64);
+    if (!readExactly(descriptor, candidate.headers, (count as usize) * PROGRAM_HEADER_SIZE, offset)) return -ENOEXEC;
+    for (let i: u32 = 0; i < count && found == 0; i++) {
+      const segment = programHeader(candidate.headers, i);
+      if (segment.type != PT_INTERP) continue;
+      found = segment.filesz < 2 || segment.filesz > (PATH_MAX as u64) ? -ENOEXEC : (segment.filesz as i64);
+      pathOffset = segment.offset;
+    }
+  }
+  if (found <= 0) return found;
+  if (!readExactly(descriptor, candidate.path, found as usize, pathOffset)) return -EIO;
+  return load<u8>(candidate.path + (found as usize) - 1) == 0 ? found : -ENOEXEC;
+}
+
+/** Whether the kernel would take an open file for an interpreter, as far as it looks before it maps the program. */
+function checkInterpreter(descriptor: i32, header: usize): i64 {
+  if (!readExactly(descriptor, header, FILE_HEADER_SIZE, 0)) return -EIO;
+  const file = changetype<FileHeader>(header);
+  if (file.magic != ELF_MAGIC || file.machine != EM_X86_64 || !hasProgramHeaders(file)) return -ELIBBAD;
+  const last = file.phoff + (headersSize(file) as u64) - (PROGRAM_HEADER_SIZE as u64);
+  return readExactly(descriptor, header, PROGRAM_HEADER_SIZE, last) ? 0 : -ELIBBAD;
+}
+
+/**
+ * What execve still answers with an error about an ELF file: its program headers and its interpreter.
+ * @param candidate an open KIND_ELF; gets `interpreter`, `path` and `blamesInterpreter`
+ * @returns 0, or -errno with `candidate.descriptor` alone open
+ */
+export function checkProgram(candidate: Candidate): i64 {
+  candidate.interpreter = -1;
+  candidate.blamesInterpreter = 0;
+  const size = readInterpreterPath(candidate);
+  if (size <= 0) return size;
+  candidate.blamesInterpreter = 1;
+  if (load<u8>(candidate.path) == 0) return -EACCES;
+  const program = candidate.descriptor;
+  const opened = openExecutable(candidate, AT_FDCWD, addressOf(candidate.path));
+  const interpreter = candidate.descriptor;
+  candidate.descriptor = program;
+  if (isError(opened)) return opened;
+  const checked = checkInterpreter(interpreter, candidate.headers);
+  if (isError(checked)) syscall1(SYS_CLOSE, interpreter);
+  else candidate.interpreter = interpreter;
+  return checked;
+}
+
+/**
+ * Whether a followed execve of this file would go as natively: every file on the way to the ELF and its interpreter can
+ * be opened, is executable and is of a kind that the launcher maps. Nothing stays open.
  * @returns 0 when it can be followed, or another value when the kernel must be asked
  */
 export function probe(candidate: Candidate, line: ScriptLine, directory: i32, path: u64): i64 {
   for (let depth: u32 = 0; depth <= SCRIPT_DEPTH_MAX; depth++) {
     const kind = openCandidate(candidate, directory, path);
     if (isError(kind)) return kind;
-    const checked = checkExecutable(candidate);
+    const checked = kind == KIND_ELF ? checkProgram(candidate) : 0;
     syscall1(SYS_CLOSE, candidate.descriptor);
     if (isError(checked)) return checked;
     if (depth == 0) candidate.firstKind = kind as u32;
-    if (kind == KIND_ELF) return 0;
-    if (kind == KIND_FOREIGN) return -ENOEXEC;
+    if (kind == KIND_ELF) {
+      if (candidate.interpreter >= 0) syscall1(SYS_CLOSE, candidate.interpreter);
+      return 0;
+    }
+    if (kind != KIND_SCRIPT) return -ENOEXEC;
     const parsed = parseScriptLine(candidate, line);
     if (isError(parsed)) return parsed;
+    if (load<u8>(line.interpreter) == 0) return -EACCES;
     directory = AT_FDCWD;
     path = addressOf(line.interpreter);
   }

@@ -1,14 +1,36 @@
 // The way of a run, up to the program's first instruction: docs/architecture.md.
 
-import { adoptActions, newActions } from "../thread/actions";
+import { SIG_DFL, adoptActions, installPlain, newActions } from "../thread/actions";
 import { allocateBlock, armAlternateStack } from "../thread/areas";
 import { resetAlternateStack } from "../thread/alternate-stack";
 import { ThreadBlock, assertLayouts, currentThread } from "../thread/block";
 import { frameBufferOf } from "../thread/deferred";
-import { UNBLOCKABLE, kernelMask } from "../thread/signal-frame";
-import { addressOf, isError, syscall0, syscall1, syscall2, syscall3, syscall5 } from "../kernel/calls";
-import { EACCES, ELIBBAD, ELOOP, EMFILE, ENOENT, ENOEXEC, ENOMEM, ENOTDIR, ETXTBSY } from "../kernel/errno";
-import { SYS_CLOSE, SYS_GETPID, SYS_GETRANDOM, SYS_GETTID, SYS_PRCTL, SYS_PREAD64 } from "../kernel/numbers";
+import { SIGSEGV, UNBLOCKABLE, kernelMask } from "../thread/signal-frame";
+import { addressOf, isError, syscall0, syscall1, syscall2, syscall3, syscall4, syscall5 } from "../kernel/calls";
+import {
+  EACCES,
+  EIO,
+  ELIBBAD,
+  ELOOP,
+  EMFILE,
+  ENAMETOOLONG,
+  ENFILE,
+  ENOENT,
+  ENOEXEC,
+  ENOMEM,
+  ENOTDIR,
+  ETXTBSY,
+} from "../kernel/errno";
+import {
+  SYS_CLOSE,
+  SYS_FACCESSAT2,
+  SYS_GETPID,
+  SYS_GETRANDOM,
+  SYS_GETTID,
+  SYS_MPROTECT,
+  SYS_PRCTL,
+  SYS_TGKILL,
+} from "../kernel/numbers";
 import { createDispatchTable } from "../kernel/dispatch-table";
 import { kernelMaskNow, setKernelMask } from "../kernel/signal-calls";
 import { handoverDescriptor, handoverMask } from "../options";
@@ -37,17 +59,42 @@ import {
   fail,
   readCommandLine,
 } from "./command-line";
-import { ET_DYN, FileHeader, PROGRAM_HEADER_SIZE, pageCeil, programHeader } from "./elf";
-import { identify, identifyMapping } from "./identity";
-import { Image, PIE_BASE, interpreterSegment, mapImage, readHeaders } from "./map";
 import {
+  ELFCLASS32,
+  ELF_MAGIC,
+  EM_X86_64,
+  ET_DYN,
+  FileHeader,
+  PROGRAM_HEADER_SIZE,
+  hasProgramType,
+  pageCeil,
+  pageFloor,
+} from "./elf";
+import { identify, identifyMapping } from "./identity";
+import {
+  headerRefusal,
+  interpreterBase,
+  loadImages,
+  programImage,
+  refusedInterpreter,
+  startAddress,
+  wantsExecutableStack,
+} from "./images";
+import { Image, PIE_BASE, PROT_EXEC, PROT_READ, PROT_WRITE, refusal } from "./map";
+import {
+  AT_EACCESS,
   AT_FDCWD,
   Candidate,
   KIND_ELF,
-  KIND_FOREIGN,
+  KIND_PRIVILEGED,
+  KIND_SCRIPT,
   SCRIPT_DEPTH_MAX,
   ScriptLine,
+  R_OK,
+  X_OK,
+  checkProgram,
   openCandidate,
+  openScriptInterpreter,
   parseScriptLine,
 } from "./program";
 import { InitialStack, ProgramStack, readInitialStack, rewriteStack } from "./stack";
@@ -59,16 +106,14 @@ const STACK_ROOM: u64 = 0x8000000;
 const stackMemory = memory.data(40, 8);
 const lineMemory = memory.data(32, 8);
 const programStackMemory = memory.data(56, 8);
-const programImage = memory.data(128, 8);
-const interpreterImage = memory.data(128, 8);
-const programHeader64 = memory.data(64, 8);
-const interpreterHeader64 = memory.data(64, 8);
-const programHeaders = memory.data(65536, 8);
-const interpreterHeaders = memory.data(65536, 8);
 const candidateMemory = memory.data(32, 8);
 const candidateHead = memory.data(400, 8);
+const candidateHeaders = memory.data(896, 8);
+const interpreterPath = memory.data(4096, 8);
 const scriptLine = memory.data(8, 8);
 const shown = memory.data(4352, 8);
+/** `PROGRAM: interpreter PATH`, for errors. */
+const subject = memory.data(8704, 8);
 const searched = memory.data(8704, 8);
 /** The path that was found along PATH: AT_EXECFN points here. */
 const foundPath = memory.data(8704, 8);
@@ -90,15 +135,66 @@ function reasonOf(error: i64): string {
   if (error == -ENOTDIR) return "Not a directory";
   if (error == -ELOOP) return "Too many levels of symbolic links";
   if (error == -ETXTBSY) return "Text file busy";
-  if (error == -EMFILE) return "Too many open files";
   if (error == -ENOMEM) return "Cannot allocate memory";
   if (error == -ELIBBAD) return "Accessing a corrupted shared library";
+  if (error == -EIO) return "Input/output error";
+  if (error == -ENAMETOOLONG) return "File name too long";
   return "cannot be loaded";
 }
 
 /** Ends the process as a shell would when execve fails: 127 for what is not there, 126 for what cannot be run. */
-function failWith(error: i64): void {
-  fail(shown, reasonOf(error), error == -ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE);
+function failWith(what: usize, error: i64): void {
+  // The kernel would not have needed a descriptor.
+  if (error == -EMFILE || error == -ENFILE) fail(what, "no descriptor is free to open it (ulimit -n)", STATUS_FAILED);
+  fail(what, reasonOf(error), error == -ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE);
+}
+
+/** An error about the file that could not be opened: `shown`. */
+function failToOpen(error: i64): void {
+  if (
+    error == -EACCES &&
+    syscall4(SYS_FACCESSAT2, AT_FDCWD, addressOf(searched), R_OK, AT_EACCESS) == -EACCES &&
+    syscall4(SYS_FACCESSAT2, AT_FDCWD, addressOf(searched), X_OK, AT_EACCESS) == 0
+  )
+    fail(shown, "it may be executed but not read, and flicker must read it", STATUS_NOT_EXECUTABLE);
+  failWith(shown, error);
+}
+
+/** The program and its interpreter, as the subject of an error. */
+function interpreterSubject(path: usize): usize {
+  let at = appendBytes(subject, shown);
+  at = appendText(at, ": interpreter ");
+  store<u8>(appendBytes(at, path), 0);
+  return subject;
+}
+
+/** Why a file that is neither a script nor a program of the launcher's kind cannot be run. */
+function failForeign(what: usize, kind: i64, head: usize): void {
+  const header = changetype<FileHeader>(head);
+  let reason = "neither an ELF file nor a script (Exec format error)";
+  if (kind == KIND_PRIVILEGED) reason = "set-user-ID or with file capabilities: run it without flicker";
+  else if (header.magic == ELF_MAGIC) {
+    if (header.machine != EM_X86_64 && header.class == ELFCLASS32)
+      reason = "a 32-bit program: flicker runs 64-bit x86 programs";
+    else if (header.machine != EM_X86_64) reason = "a program for another processor: flicker runs 64-bit x86 programs";
+    else if (!hasProgramType(header)) reason = "an ELF file that is no program, but an object file or a core";
+    else reason = "its ELF header is damaged (Exec format error)";
+  }
+  fail(what, reason, STATUS_NOT_EXECUTABLE);
+}
+
+/**
+ * The kernel would have no program to go back to: it ends the process by SIGSEGV, and so does the launcher where a
+ * program wanted the execve. To a person it says what is wrong.
+ */
+function failToLoad(thread: ThreadBlock, line: CommandLine): void {
+  if (line.handedOver) {
+    installPlain(SIGSEGV, SIG_DFL, frameBufferOf(thread));
+    setKernelMask(thread, 0);
+    syscall3(SYS_TGKILL, thread.pid, thread.tid, SIGSEGV);
+  }
+  const what = refusedInterpreter ? interpreterSubject(interpreterPath) : shown;
+  fail(what, headerRefusal.length != 0 ? headerRefusal : refusal, STATUS_NOT_EXECUTABLE);
 }
 
 function keepInserted(from: usize): usize {
@@ -132,7 +228,7 @@ function environmentValue(stack: InitialStack, name: string): Address {
 /** Opens the program as execvp would find it: along PATH unless its name has a slash. Gives KIND_* or -errno. */
 function openAlongPath(stack: InitialStack, line: CommandLine, candidate: Candidate): i64 {
   const size = copyString(shown, line.path, PATH_MAX);
-  if (size < 0) fail(0, "the program's path is too long", STATUS_NOT_FOUND);
+  if (size < 0) fail(0, "the program's path: File name too long", STATUS_NOT_EXECUTABLE);
   if (size == 0) return -ENOENT;
   memory.copy(searched, shown, (size as usize) + 1);
   // The path of an execve is taken as it is.
@@ -167,18 +263,18 @@ function openAlongPath(stack: InitialStack, line: CommandLine, candidate: Candid
 /** From the path on the command line to an open ELF file, through `#!` lines. */
 function openProgram(stack: InitialStack, line: CommandLine, candidate: Candidate): void {
   let kind = openAlongPath(stack, line, candidate);
-  if (isError(kind)) failWith(kind);
-  if (copyString(searched, line.fileName, PATH_MAX) < 0) fail(0, "the program's path is too long", STATUS_NOT_FOUND);
+  if (isError(kind)) failToOpen(kind);
+  if (copyString(searched, line.fileName, PATH_MAX) < 0) failWith(shown, -ENAMETOOLONG);
   let component = searched;
   for (let at = searched; load<u8>(at) != 0; at++) if (load<u8>(at) == 47) component = at + 1;
   store<u8>(appendBytes(programName, component), 0);
 
   const script = changetype<ScriptLine>(scriptLine);
+  let what = shown;
   for (let depth: u32 = 0; kind != KIND_ELF; depth++) {
-    if (depth > SCRIPT_DEPTH_MAX) failWith(-ELOOP);
-    if (kind == KIND_FOREIGN)
-      fail(shown, "not a 64-bit x86 program, or set-user-ID: run it without flicker", STATUS_NOT_EXECUTABLE);
-    if (isError(parseScriptLine(candidate, script))) failWith(-ENOEXEC);
+    if (kind != KIND_SCRIPT) failForeign(what, kind, candidate.head);
+    if (isError(parseScriptLine(candidate, script)))
+      fail(what, "its #! line names no interpreter", STATUS_NOT_EXECUTABLE);
     syscall1(SYS_CLOSE, candidate.descriptor);
     // The script's argv[0] gives way to its path; its interpreter and the line's argument come in front.
     if (depth == 0) {
@@ -188,38 +284,16 @@ function openProgram(stack: InitialStack, line: CommandLine, candidate: Candidat
     if (script.argument != 0) insertFront(keepInserted(script.argument));
     const interpreter = keepInserted(script.interpreter);
     insertFront(interpreter);
-    store<u8>(appendBytes(shown, script.interpreter), 0);
-    kind = openCandidate(candidate, AT_FDCWD, addressOf(interpreter));
-    if (isError(kind)) failWith(kind);
+    what = interpreterSubject(interpreter);
+    kind = openScriptInterpreter(candidate, interpreter);
+    if (isError(kind)) failWith(what, kind);
+    if (depth == SCRIPT_DEPTH_MAX)
+      fail(what, "more scripts as interpreters than the kernel follows", STATUS_NOT_EXECUTABLE);
   }
-}
-
-function newImage(pointer: usize, header: usize, headers: usize, descriptor: i32): Image {
-  const image = changetype<Image>(pointer);
-  image.header = header;
-  image.headers = headers;
-  image.descriptor = descriptor;
-  return image;
-}
-
-/** Maps the interpreter that the program asks for. */
-function mapInterpreter(program: Image, segment: i32): Image {
-  const entry = programHeader(program.headers, segment);
-  if (entry.filesz < 2 || entry.filesz > PATH_MAX) failWith(-ENOEXEC);
-  const size = entry.filesz as usize;
-  if (syscall5(SYS_PREAD64, program.descriptor, addressOf(searched), size, entry.offset, 0) != (size as i64))
-    failWith(-ENOEXEC);
-  if (load<u8>(searched + size - 1) != 0) failWith(-ENOEXEC);
-  store<u8>(appendBytes(shown, searched), 0);
-  const candidate = changetype<Candidate>(candidateMemory);
-  const kind = openCandidate(candidate, AT_FDCWD, addressOf(searched));
-  if (isError(kind)) failWith(kind);
-  const image = newImage(interpreterImage, interpreterHeader64, interpreterHeaders, candidate.descriptor);
-  if (isError(readHeaders(image))) failWith(-ELIBBAD);
-  const result = mapImage(image, false);
-  if (isError(result)) failWith(-ELIBBAD);
-  syscall1(SYS_CLOSE, candidate.descriptor);
-  return image;
+  const checked = checkProgram(candidate);
+  if (!isError(checked)) return;
+  if (candidate.blamesInterpreter) failWith(interpreterSubject(interpreterPath), checked);
+  fail(what, "its program headers are damaged (Exec format error)", STATUS_NOT_EXECUTABLE);
 }
 
 /** struct prctl_mm_map of include/uapi/linux/prctl.h. */
@@ -256,8 +330,13 @@ function describeProcess(image: Image, stack: ProgramStack): void {
   map.endCode = image.endCode;
   map.startData = image.startData;
   map.endData = image.endData;
+  // The kernel takes no empty range here, but a program may well have no code of its own.
+  if (map.startCode >= map.endCode) {
+    map.startCode = image.low;
+    map.endCode = image.low + 1;
+  }
   // Without an interpreter a position-independent program lies among the mappings, and brk where programs usually are.
-  const isStaticPie = changetype<FileHeader>(image.header).type == ET_DYN && interpreterSegment(image) < 0;
+  const isStaticPie = changetype<FileHeader>(image.header).type == ET_DYN && interpreterBase == 0;
   map.startBrk = (isStaticPie ? PIE_BASE : pageCeil(image.end)) + (random << 12);
   map.brk = map.startBrk;
   map.startStack = stack.rsp;
@@ -271,6 +350,15 @@ function describeProcess(image: Image, stack: ProgramStack): void {
   // Without CONFIG_CHECKPOINT_RESTORE the kernel refuses; then brk grows behind the launcher and `ps` shows its words.
   syscall5(SYS_PRCTL, PR_SET_MM, PR_SET_MM_MAP, addressOf(memoryMap), 104, 0);
   syscall2(SYS_PRCTL, PR_SET_NAME, addressOf(programName));
+}
+
+const PROT_GROWSDOWN: u64 = 0x01000000;
+
+/** setup_arg_pages of fs/exec.c: the whole stack, what it grows by included. */
+function makeStackExecutable(stack: ProgramStack): void {
+  const start = pageFloor(stack.rsp);
+  const end = pageCeil(stack.environmentEnd);
+  syscall3(SYS_MPROTECT, start, end - start, PROT_READ | PROT_WRITE | PROT_EXEC | PROT_GROWSDOWN);
 }
 
 /** Entry from the launcher's `_start`: memory for the first thread. The gate then changes to its engine stack. */
@@ -291,10 +379,13 @@ function adoptThread(line: CommandLine): ThreadBlock {
   thread.pid = syscall0(SYS_GETPID) as u32;
   thread.tid = syscall0(SYS_GETTID) as u32;
   thread.actions = newActions() as u32;
-  thread.programMask = (line.handedOver ? handoverMask : kernelMaskNow(thread)) & ~UNBLOCKABLE;
+  const mask = kernelMaskNow(thread);
+  thread.programMask = (line.handedOver ? handoverMask : mask) & ~UNBLOCKABLE;
   resetAlternateStack(thread);
   armAlternateStack(thread);
   adoptActions(thread, frameBufferOf(thread));
+  // A handover comes with all signals blocked, and a fault of a copy (a segment behind the end of its file) must arrive.
+  setKernelMask(thread, kernelMask(mask));
   return thread;
 }
 
@@ -310,26 +401,18 @@ export function start(): void {
   insertedEnd = insertedStrings;
   const candidate = changetype<Candidate>(candidateMemory);
   candidate.head = candidateHead;
+  candidate.headers = candidateHeaders;
+  candidate.path = interpreterPath;
   openProgram(stack, line, candidate);
   identify(candidate.descriptor, searched);
   openReport(line.handedOver != 0);
   if (line.handedOver && handoverDescriptor != 0xffffffff) syscall1(SYS_CLOSE, handoverDescriptor);
 
-  const image = newImage(programImage, programHeader64, programHeaders, candidate.descriptor);
-  let result = readHeaders(image);
-  if (isError(result)) failWith(result);
-  result = mapImage(image, true);
-  if (isError(result)) failWith(result);
+  const loaded = loadImages(candidate);
+  if (isError(loaded)) failToLoad(thread, line);
+  const image = programImage();
   identifyMapping(image.low, image.firstEnd);
-  let entry = image.entry;
-  let base: u64 = 0;
-  const segment = interpreterSegment(image);
-  if (segment >= 0) {
-    const interpreter = mapInterpreter(image, segment);
-    entry = interpreter.entry;
-    base = interpreter.bias;
-  }
-  syscall1(SYS_CLOSE, image.descriptor);
+  syscall1(SYS_CLOSE, candidate.descriptor);
 
   const vdso = auxiliaryValue(stack.auxiliary, AT_SYSINFO_EHDR);
   if (vdso != 0) patchVdso(vdso);
@@ -337,15 +420,16 @@ export function start(): void {
   setAuxiliaryValue(stack.auxiliary, AT_PHDR, image.headersAddress);
   setAuxiliaryValue(stack.auxiliary, AT_PHENT, PROGRAM_HEADER_SIZE);
   setAuxiliaryValue(stack.auxiliary, AT_PHNUM, image.headerCount);
-  setAuxiliaryValue(stack.auxiliary, AT_BASE, base);
+  setAuxiliaryValue(stack.auxiliary, AT_BASE, interpreterBase);
   setAuxiliaryValue(stack.auxiliary, AT_ENTRY, image.entry);
   const programStack = changetype<ProgramStack>(programStackMemory);
-  result = rewriteStack(stack, line.dropped, inserted, insertedCount, line.fileName, programStack);
+  const result = rewriteStack(stack, line.dropped, inserted, insertedCount, line.fileName, programStack);
   if (isError(result)) fail(0, "no memory to set up the program's stack", STATUS_FAILED);
   describeProcess(image, programStack);
+  if (wantsExecutableStack()) makeStackExecutable(programStack);
 
   reportStart(thread);
   thread.savedRcx = programStack.rsp;
-  thread.after = entry;
+  thread.after = startAddress;
   setKernelMask(thread, kernelMask(thread.programMask));
 }

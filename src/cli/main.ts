@@ -1,6 +1,7 @@
 // What bin/flicker starts Node with.
 
-import { runCommand, STATUS_FAILED } from "./program.js";
+import { STATUS_FAILED } from "./exit-status.js";
+import { runCommand } from "./program.js";
 
 // Anything that is thrown here is our bug: show all of it, and end with the status of Flicker's own failures.
 process.on("uncaughtException", (error) => {

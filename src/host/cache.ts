@@ -39,7 +39,7 @@ function effectiveUser(): number {
 }
 
 /** Makes the folder where it is missing, and checks that it is ours alone, all the way up to the root. */
-function claimFolder(folder: string): string {
+export function claimFolder(folder: string): string {
   mkdirSync(dirname(folder), { recursive: true, mode: 0o700 });
   try {
     mkdirSync(folder, { mode: 0o700 });

@@ -40,6 +40,7 @@ import {
 import { ET_DYN, FileHeader, PROGRAM_HEADER_SIZE, pageCeil, programHeader } from "./elf";
 import { identify, identifyMapping } from "./identity";
 import { Image, PIE_BASE, interpreterSegment, mapImage, readHeaders } from "./map";
+import { answerProbe } from "./probe";
 import {
   AT_FDCWD,
   Candidate,
@@ -278,6 +279,7 @@ export function prepare(rsp: Address): void {
   assertLayouts();
   const stack = changetype<InitialStack>(stackMemory);
   readInitialStack(stack, rsp);
+  answerProbe(stack);
   if ((auxiliaryValue(stack.auxiliary, AT_HWCAP2) & HWCAP2_FSGSBASE) == 0)
     fail(0, "this processor or kernel has no FSGSBASE (Linux 5.9, Ivy Bridge or later)", STATUS_FAILED);
   const pointer = allocateBlock();

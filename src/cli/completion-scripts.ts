@@ -198,18 +198,34 @@ function zshOption({ flags, description, value, isValueOptional }: OptionWords):
   });
 }
 
-function zshArgument(argument: Value | null): string[] {
-  if (argument === null) return [];
-  if (argument.kind !== "program") return [quoted(`1:argument:${zshAction(argument)}`)];
-  return [quoted(`(-)1:program:${zshAction(argument)}`), quoted("*::arguments:_normal")];
+/** A program and its arguments, which _normal completes as if they stood alone. */
+function zshProgram(options: readonly OptionWords[]): string {
+  const nextWord = options.filter(takesNextWord).flatMap(({ flags }) => flags);
+  return `      local -i at=2
+      while ((at < CURRENT)); do
+        case $words[at] in
+          --) ((at++)); break ;;
+          ${nextWord.length === 0 ? "''" : nextWord.join(" | ")}) ((at += 2)) ;;
+          -*) ((at++)) ;;
+          *) break ;;
+        esac
+      done
+      if ((at < CURRENT)) || [[ $words[CURRENT-1] == -- ]]; then
+        shift $((at - 1)) words
+        ((CURRENT -= at - 1))
+        _normal
+        return
+      fi
+`;
 }
 
 function zshCommand({ name, options, argument }: CommandWords): string {
-  const specifications = [...options.flatMap(zshOption), ...zshArgument(argument)];
+  const specifications = options.flatMap(zshOption);
+  if (argument !== null) specifications.push(quoted(`1:argument:${zshAction(argument)}`));
   return `    ${name})
       shift words
       ((CURRENT--))
-      _arguments -S : \\
+${argument?.kind === "program" ? zshProgram(options) : ""}      _arguments -S : \\
 ${specifications.map((specification) => `        ${specification}`).join(" \\\n")}
       ;;`;
 }
@@ -218,7 +234,7 @@ function zshScript(words: Words): string {
   return `#compdef flicker
 # Completion of flicker for zsh, made by: flicker completion zsh
 _flicker() {
-  local -a commands=(
+  local -a own_commands=(
 ${words.commands.map(({ name, description }) => `    ${quoted(`${name}:${zshEscaped(description)}`)}`).join("\n")}
   )
   if ((CURRENT == 2)); then
@@ -230,7 +246,7 @@ ${words.options
   .join(" \\\n")}
     else
       _alternative \\
-        'commands:command:{_describe -t commands command commands}' \\
+        'commands:command:{_describe -t commands command own_commands}' \\
         'programs:program:_command_names -e'
     fi
     return
@@ -288,7 +304,10 @@ function fishOption(place: string, option: OptionWords): string {
 }
 
 function fishArgument({ name, argument }: CommandWords): string[] {
-  const line = (what: string): string[] => [`complete -c flicker -n '__flicker_is_at ${name}' ${what}`];
+  // Without the second condition fish would offer them for the value of an option as well (`--stats=`).
+  const line = (what: string): string[] => [
+    `complete -c flicker -n '__flicker_is_at ${name}; and not __flicker_is_option' ${what}`,
+  ];
   switch (argument?.kind) {
     case undefined:
     case "anything":
@@ -348,6 +367,10 @@ end
 function __flicker_is_at
     set -l place (string split ' ' -- (__flicker_place))
     test "$place[1]" = $argv[1]
+end
+
+function __flicker_is_option
+    string match -q -- '-*' (commandline -ct)
 end
 
 # Completes the program's name and arguments as if they stood alone.

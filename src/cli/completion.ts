@@ -8,12 +8,15 @@ const EXAMPLES = `
 Behind run -- or a program's name, the shell completes what it would complete
 without flicker in front.
 
-Examples:
-  bash  flicker completion bash >~/.local/share/bash-completion/completions/flicker
-        or, in ~/.bashrc:  eval "$(flicker completion bash)"
-  zsh   flicker completion zsh >~/.zfunc/_flicker
-        with, in ~/.zshrc before compinit:  fpath=(~/.zfunc $fpath)
-  fish  flicker completion fish >~/.config/fish/completions/flicker.fish`;
+bash, with the package bash-completion:
+  flicker completion bash \\
+    >~/.local/share/bash-completion/completions/flicker
+bash without it, in ~/.bashrc:
+  eval "$(flicker completion bash)"
+zsh, with fpath=(~/.zfunc $fpath) in front of compinit in ~/.zshrc:
+  flicker completion zsh >~/.zfunc/_flicker
+fish:
+  flicker completion fish >~/.config/fish/completions/flicker.fish`;
 
 export function addCompletion(program: Command): void {
   program

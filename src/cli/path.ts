@@ -14,7 +14,7 @@ export function addPath(program: Command): void {
   program
     .command("path")
     .description("print the path of the native launcher, which takes the same arguments as flicker")
-    .usage("")
+    .usage("[OPTIONS]")
     .helpOption("-h, --help", "print this help")
     .addHelpText("after", EXAMPLES)
     .action(async () => {

@@ -29,7 +29,8 @@ function errorLine(text: string, command: string): string {
   const line = text
     .trim()
     .replace(/^error: /, "")
-    .replace(/\.?\s*\(Did you mean /, " (did you mean ");
+    .replace(/^command-argument value ('.*') is invalid for argument ('.*')\. Allowed/, "$1 is no $2: allowed")
+    .replace(/\s*\(Did you mean /, " (did you mean ");
   return `${line.replace(/\.$/, "")}; see ${command} --help`;
 }
 
@@ -64,6 +65,7 @@ export function createProgram(): Command {
     })
     .configureHelp({
       styleTitle: (title) => outputColours.bold(title),
+      subcommandTerm: (command) => `${command.name()} ${command.usage()}`.trimEnd(),
       // A value that may be left out must be joined to its option.
       optionTerm: ({ flags }) => flags.replace(/ \[(\w+)\]$/, "[=$1]"),
     })

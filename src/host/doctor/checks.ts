@@ -447,7 +447,8 @@ const SETTINGS: readonly Check[] = [
     topic: "Settings",
     name: "ptrace",
     look: ({ sysctl, isRoot }) => {
-      const value = sysctl.get("kernel.yama.ptrace_scope") ?? "0";
+      const value = sysctl.get("kernel.yama.ptrace_scope");
+      if (value === undefined) return ok("allowed (no Yama in this kernel)");
       if (value === "0" || (isRoot && value !== "3")) return ok(`allowed (kernel.yama.ptrace_scope ${value})`);
       return note(
         `kernel.yama.ptrace_scope ${value}`,

@@ -40,8 +40,19 @@ test("commands that need Node are found from the launcher", () => {
 });
 
 test("output that nobody reads is no error", () => {
-  const { stderr } = spawnSync("sh", ["-c", `"$0" --help | head -1`, launcher], { encoding: "utf8" });
-  assert.equal(stderr, "");
+  for (const args of ["--help", "doctor", "completion bash"]) {
+    const { stdout, stderr } = spawnSync("sh", ["-c", `"$0" ${args} | head -1`, launcher], { encoding: "utf8" });
+    assert.equal(stderr, "", args);
+    assert.match(stdout, /^[^\n]+\n$/, args);
+  }
+});
+
+test("output that cannot be written: one line, status 125", () => {
+  for (const args of ["--help", "doctor --json", "completion bash", "path"]) {
+    const { status, stderr } = spawnSync("sh", ["-c", `"$0" ${args} >/dev/full`, launcher], { encoding: "utf8" });
+    assert.equal(status, 125, args);
+    assert.match(stderr, /^flicker: standard output: ENOSPC[^\n]*\n$/, args);
+  }
 });
 
 test("the options that the launcher suggests are those of run's help", () => {

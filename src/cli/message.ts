@@ -1,10 +1,8 @@
 // One line on standard error, in colour when a person reads it there.
 
-import pc from "picocolors";
+import { messageColours } from "./colour.js";
 
-const colours = pc.createColors(process.stderr.isTTY && !process.env["NO_COLOR"]);
-
-export const formatMessage = (line: string): string => `${colours.red("flicker:")} ${line}\n`;
+export const formatMessage = (line: string): string => `${messageColours.red("flicker:")} ${line}\n`;
 
 export function warn(line: string): void {
   process.stderr.write(formatMessage(line));

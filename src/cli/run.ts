@@ -3,18 +3,22 @@
 
 import { Command, Option } from "commander";
 import { LauncherError } from "../host/launcher.js";
+import { EXIT_STATUS_HELP } from "./exit-status.js";
 
-const STATISTICS = `
-Statistics: a line when a process exits or dies by a fault, and one for each of the sites that the kernel sees first and
-of the hottest traps (a few of each); as JSON also when it starts, forks and executes. A process
-that a signal such as SIGKILL ends says nothing more. What each member means: docs/command-line.md.
+const EXAMPLES = `
+Examples:
+  flicker run -- ls -la                               or, short: flicker ls -la
+  flicker run --stats -- make -j4                     a line for each process
+  flicker run --stats-file=stats.json -- ./server     JSON, out of the way
+  flicker run --no-follow-exec -- sh -c 'make test'   sh alone
 `;
 
-const EXIT_STATUS = `
-Exit status: the program's own; a program that a signal ended ends flicker with the same signal.
-  125  Flicker itself failed (an option, an engine assertion), or --strict refused
-  126  the program cannot be executed
-  127  the program was not found`;
+const STATISTICS = `
+Statistics: a line when a process exits or dies by a fault, and one for each
+of the sites that the kernel sees first and of the hottest traps (a few of
+each); as JSON also when it starts, forks and executes. A process that a signal
+such as SIGKILL ends says nothing more. docs/command-line.md has the members.
+`;
 
 export function addRun(program: Command): void {
   program
@@ -23,9 +27,9 @@ export function addRun(program: Command): void {
     .description("run a program with its system calls patched")
     .addOption(
       new Option(
-        "--stats[=json]",
+        "--stats [FORMAT]",
         "at the end of each process, say on standard error what was patched, as text or JSON",
-      ),
+      ).choices(["text", "json"]),
     )
     .option("--stats-file <FILE>", "append statistics to FILE, as JSON unless --stats asks for text")
     .option("--no-follow-exec", "run programs that the program executes natively, not under Flicker")
@@ -39,7 +43,7 @@ export function addRun(program: Command): void {
     .helpOption("-h, --help", "print this help; must stand right behind `run`")
     .argument("<PROG>", "a path, or a name that is looked up in PATH")
     .argument("[ARGS...]", "given to the program as they are")
-    .addHelpText("after", STATISTICS + EXIT_STATUS)
+    .addHelpText("after", EXAMPLES + STATISTICS + EXIT_STATUS_HELP)
     .action(() => {
       throw new LauncherError("`run` is started by bin/flicker, not through Node");
     });

@@ -14,7 +14,7 @@
 // message. That folder stays (the program runs from it); the system clears its temporary files.
 
 import { createHash } from "node:crypto";
-import { chmodSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs";
+import { chmodSync, existsSync, lstatSync, mkdirSync, mkdtempSync, readFileSync, realpathSync, rmSync } from "node:fs";
 import { homedir, tmpdir } from "node:os";
 import { dirname, isAbsolute, join } from "node:path";
 import { writeAtomically } from "./write-atomically.js";
@@ -38,14 +38,22 @@ function effectiveUser(): number {
   return user;
 }
 
-/** Makes the folder where it is missing, and checks that it is ours alone, all the way up to the root. */
-function claimFolder(folder: string): string {
-  mkdirSync(dirname(folder), { recursive: true, mode: 0o700 });
+/** As `mkdir -p`; Node's own never ends where a file system has no room for new folders and says ENOENT, as /proc does. */
+function makeFolder(folder: string): void {
   try {
     mkdirSync(folder, { mode: 0o700 });
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== "EEXIST") throw error;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === "EEXIST") return;
+    if (code !== "ENOENT" || existsSync(dirname(folder))) throw error;
+    makeFolder(dirname(folder));
+    makeFolder(folder);
   }
+}
+
+/** Makes the folder where it is missing, and checks that it is ours alone, all the way up to the root. */
+export function claimFolder(folder: string): string {
+  makeFolder(folder);
   // A user may well have moved the cache to another disk behind a symbolic link: what counts is where it leads.
   const real = realpathSync(folder);
   const status = lstatSync(real);

@@ -2,8 +2,10 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { test } from "node:test";
+import { createProgram } from "../../src/cli/program.js";
 import { packageRoot } from "../../src/host/package-root.js";
 
 const launcher = join(packageRoot, "dist/launcher");
@@ -38,6 +40,43 @@ test("commands that need Node are found from the launcher", () => {
 });
 
 test("output that nobody reads is no error", () => {
-  const { stderr } = spawnSync("sh", ["-c", `"$0" --help | head -1`, launcher], { encoding: "utf8" });
-  assert.equal(stderr, "");
+  for (const args of ["--help", "doctor", "completion bash"]) {
+    const { stdout, stderr } = spawnSync("sh", ["-c", `"$0" ${args} | head -1`, launcher], { encoding: "utf8" });
+    assert.equal(stderr, "", args);
+    assert.match(stdout, /^[^\n]+\n$/, args);
+  }
+});
+
+test("output that cannot be written: one line, status 125", () => {
+  for (const args of ["--help", "doctor --json", "completion bash", "path"]) {
+    const { status, stderr } = spawnSync("sh", ["-c", `"$0" ${args} >/dev/full`, launcher], { encoding: "utf8" });
+    assert.equal(status, 125, args);
+    assert.match(stderr, /^flicker: standard output: ENOSPC[^\n]*\n$/, args);
+  }
+});
+
+test("the options that the launcher suggests are those of run's help", () => {
+  const source = readFileSync(join(packageRoot, "src/engine/load/suggestion.ts"), "utf8");
+  const suggested = /OPTIONS = "(.*) ";/.exec(source)?.[1]?.split(" ").sort();
+  const command = createProgram().commands.find((candidate) => candidate.name() === "run");
+  const shown = command?.createHelp().visibleOptions(command);
+  assert.deepEqual(suggested, shown?.map(({ long }) => long).sort());
+});
+
+test("an option that there is not: the one that was probably meant", () => {
+  const cases: readonly [option: string, line: string][] = [
+    ["--stast", "unknown option '--stast' (did you mean --stats?); see flicker run --help"],
+    ["--stast=json", "unknown option '--stast=json' (did you mean --stats?); see flicker run --help"],
+    ["--no-folow-exec", "unknown option '--no-folow-exec' (did you mean --no-follow-exec?); see flicker run --help"],
+    ["--xyzzy", "unknown option '--xyzzy'; see flicker run --help"],
+    ["-x", "unknown option '-x'; see flicker run --help"],
+    [`--${"x".repeat(200)}`, `unknown option '--${"x".repeat(200)}'; see flicker run --help`],
+    ["--stats=xml", "--stats=xml: the format is text or json"],
+  ];
+  for (const [option, line] of cases) {
+    const { status, stderr } = run(["run", option, "--", "true"]);
+    assert.deepEqual([status, stderr], [125, `flicker: ${line}\n`]);
+  }
+  assert.match(run(["run", "--stats", "--help"]).stderr, /right behind run/);
+  assert.match(run(["run", "--stats-file"]).stderr, /^flicker: --stats-file: [^\n]*\n$/);
 });

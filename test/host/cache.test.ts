@@ -118,6 +118,11 @@ test("a file in the folder's place: a private temporary folder, with a message",
   assertTemporary(join(home, "flicker"), /is not a folder/);
 });
 
+test("a file system without room for folders: a private temporary folder, with a message", () => {
+  const { warnings } = open("/proc/no/such/flicker");
+  assert.match(warnings.join(), /^cache \/proc\/no\/such\/flicker cannot be used \(ENOENT/);
+});
+
 test("a path that cannot be made: a private temporary folder, with a message", () => {
   const home = freshFolder();
   writeFileSync(join(home, "file"), "");

@@ -14,6 +14,7 @@ export const AT_RANDOM: u64 = 25;
 export const AT_HWCAP2: u64 = 26;
 export const AT_EXECFN: u64 = 31;
 export const AT_SYSINFO_EHDR: u64 = 33;
+export const AT_MINSIGSTKSZ: u64 = 51;
 
 /** FSGSBASE in AT_HWCAP2: arch/x86/include/uapi/asm/hwcap2.h. */
 export const HWCAP2_FSGSBASE: u64 = 2;

@@ -22,6 +22,7 @@ import { addressOf, isError, syscall1, syscall2 } from "../kernel/calls";
 import { SYS_EXIT_GROUP, SYS_GETCWD } from "../kernel/numbers";
 import { becomeNodeCommand } from "./node-command";
 import { InitialStack, argument } from "./stack";
+import { similarOption } from "./suggestion";
 
 /** Exit status of a failure of Flicker's own. */
 export const STATUS_FAILED: u64 = 125;
@@ -81,6 +82,23 @@ function setStatsFile(path: usize): void {
   store<u8>(appendBytes(at, path), 0);
 }
 
+/** The end of a command line whose option in `word` there is not, in the words of the commands in Node. */
+function failOption(): void {
+  if (startsWithText(word, "--stats=")) fail(word, "the format is text or json", STATUS_FAILED);
+  if (equalsText(word, "--help") || equalsText(word, "-h"))
+    fail(word, "it must stand right behind run: flicker run --help", STATUS_FAILED);
+  let at = appendText(line, "flicker: unknown option '");
+  at = appendBytes(at, word);
+  at = appendText(at, "'");
+  const similar = similarOption(word);
+  if (similar != 0) {
+    at = appendText(at, " (did you mean ");
+    at = appendBytes(at, similar);
+    at = appendText(at, "?)");
+  }
+  refuse(appendText(at, "; see flicker run --help"), STATUS_FAILED);
+}
+
 /** Reads options up to `--` or the program's name; gives the index of the program's path. */
 function readOptions(stack: InitialStack, index: u64): u64 {
   for (; index < stack.argumentCount; index++) {
@@ -98,7 +116,7 @@ function readOptions(stack: InitialStack, index: u64): u64 {
       if (statsMode == 0) setStatsMode(STATS_JSON);
     } else if (equalsText(word, "--stats-file")) {
       index++;
-      if (index >= stack.argumentCount) fail(word, "a file name is missing behind it", STATUS_FAILED);
+      if (index >= stack.argumentCount) fail(word, "the name of a file must follow", STATUS_FAILED);
       readWord(stack, index);
       setStatsFile(word);
       if (statsMode == 0) setStatsMode(STATS_JSON);
@@ -112,7 +130,7 @@ function readOptions(stack: InitialStack, index: u64): u64 {
     } else if (equalsText(word, "--strict")) {
       setStrict(true);
     } else {
-      fail(word, "no such option; see flicker run --help", STATUS_FAILED);
+      failOption();
     }
   }
   return index;

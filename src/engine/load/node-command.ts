@@ -25,7 +25,13 @@ function isNodeCommand(stack: InitialStack): bool {
     return equalsText(word, "-h") || equalsText(word, "--help");
   }
   if (equalsText(word, "--")) return false;
-  return load<u8>(word) == 45 || equalsText(word, "help") || equalsText(word, "path");
+  return (
+    load<u8>(word) == 45 ||
+    equalsText(word, "completion") ||
+    equalsText(word, "doctor") ||
+    equalsText(word, "help") ||
+    equalsText(word, "path")
+  );
 }
 
 /** Writes the path of bin/flicker, or gives false when the launcher is not in a folder of an installation. */

@@ -202,7 +202,7 @@ export function parseScriptLine(candidate: Candidate, line: ScriptLine): i64 {
   return 0;
 }
 
-const AT_EXECVE_CHECK: u64 = 0x10000;
+export const AT_EXECVE_CHECK: u64 = 0x10000;
 
 /**
  * Asks the kernel whether it would run an open file (Linux 6.14), for what only it knows: that the file is open for

@@ -81,6 +81,7 @@ import {
   wantsExecutableStack,
 } from "./images";
 import { Image, PIE_BASE, PROT_EXEC, PROT_READ, PROT_WRITE, refusal } from "./map";
+import { answerProbe } from "./probe";
 import {
   AT_EACCESS,
   AT_FDCWD,
@@ -366,6 +367,7 @@ export function prepare(rsp: Address): void {
   assertLayouts();
   const stack = changetype<InitialStack>(stackMemory);
   readInitialStack(stack, rsp);
+  answerProbe(stack);
   if ((auxiliaryValue(stack.auxiliary, AT_HWCAP2) & HWCAP2_FSGSBASE) == 0)
     fail(0, "this processor or kernel has no FSGSBASE (Linux 5.9, Ivy Bridge or later)", STATUS_FAILED);
   const pointer = allocateBlock();

@@ -1,0 +1,82 @@
+// How facts are read: the formats of /proc, and the launcher's answers on this machine.
+
+import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
+import { join } from "node:path";
+import { test } from "node:test";
+import {
+  gatherFacts,
+  isNoexec,
+  parseLimits,
+  parseProbe,
+  parseProcessor,
+  parseStatus,
+} from "../../../src/host/doctor/facts.js";
+import { packageRoot } from "../../../src/host/package-root.js";
+
+test("/proc/self/limits", () => {
+  const limits = parseLimits(
+    "Limit                     Soft Limit           Hard Limit           Units     \n" +
+      "Max file size             unlimited            unlimited            bytes     \n" +
+      "Max stack size            8388608              unlimited            bytes     \n" +
+      "Max processes             96365                96365                processes \n",
+  );
+  assert.deepEqual(
+    [...limits],
+    [
+      ["file size", Infinity],
+      ["stack size", 8388608],
+      ["processes", 96365],
+    ],
+  );
+});
+
+test("/proc/self/status and /proc/cpuinfo", () => {
+  assert.equal(parseStatus("Name:\tnode\nSeccomp:\t2\nSeccomp_filters:\t1\n").get("Seccomp"), "2");
+  const { model, flags } = parseProcessor(
+    "processor\t: 0\nmodel name\t: A B\nflags\t\t: fpu fsgsbase\n\nprocessor\t: 1\n",
+  );
+  assert.deepEqual([model, [...flags]], ["A B", ["fpu", "fsgsbase"]]);
+});
+
+test("the mount that a path lies on", () => {
+  const mounts = [
+    "22 1 254:0 / / rw,relatime - ext4 /dev/vda rw",
+    "30 22 0:26 / /home rw,nosuid,noexec - tmpfs tmpfs rw",
+    "31 30 0:27 / /home/a\\040b rw - tmpfs tmpfs rw",
+    "32 22 0:28 / /mnt rw,noexec - tmpfs tmpfs rw",
+    "33 22 0:29 / /mnt rw - tmpfs tmpfs rw",
+  ].join("\n");
+  assert.equal(isNoexec("/homework", mounts), false);
+  assert.equal(isNoexec("/home/u/.cache", mounts), true);
+  assert.equal(isNoexec("/home/a b/c", mounts), false);
+  assert.equal(isNoexec("/mnt/x", mounts), false);
+});
+
+test("answers are lines, and half a line is none", () => {
+  assert.deepEqual(
+    [...parseProbe("hwcap2 2\nclone3 -22\nrse")],
+    [
+      ["hwcap2", 2],
+      ["clone3", -22],
+    ],
+  );
+});
+
+test("the launcher answers a probe, and only when it is asked as flicker-probe", () => {
+  const launcher = join(packageRoot, "dist/launcher");
+  const { status, stdout, stderr } = spawnSync(launcher, [], { argv0: "flicker-probe", encoding: "utf8" });
+  assert.deepEqual([status, stderr], [0, ""]);
+  assert.match(stdout, /^(\w+ -?\d+\n)+$/);
+  const program = spawnSync(launcher, ["echo", "x"], { argv0: "flicker-probe", encoding: "utf8" });
+  assert.equal(program.stdout, "x\n");
+});
+
+test("every answer is there on this machine", async () => {
+  const { probe, probeFailure, run, limits } = await gatherFacts(packageRoot);
+  assert.equal(probeFailure, null);
+  assert.equal(run.failure, null);
+  assert.equal(limits.size, 16);
+  assert.equal(probe.get("hwcap2") !== undefined && ((probe.get("hwcap2") as number) & 2) === 2, true);
+  assert.ok(probe.size >= 14);
+});

@@ -6,10 +6,11 @@
 
 import { mapExecutable } from "../patch/executable";
 import { avoid } from "../patch/territory";
-import { addressOf, isError, syscall2, syscall3, syscall4 } from "../kernel/calls";
+import { addressOf, isError, syscall2, syscall4 } from "../kernel/calls";
 import { EEXIST, EINVAL, EIO, ENOEXEC, ENOMEM } from "../kernel/errno";
-import { SYS_GETRANDOM, SYS_MMAP, SYS_MUNMAP, SYS_PREAD64 } from "../kernel/numbers";
+import { SYS_MMAP, SYS_MUNMAP, SYS_PREAD64 } from "../kernel/numbers";
 import { poke8, syscall } from "../process";
+import { randomBits } from "./randomness";
 import {
   ET_DYN,
   FileHeader,
@@ -94,12 +95,11 @@ export function interpreterSegment(image: Image): i32 {
 }
 
 /** Reserves the place of a position-independent image; gives its address or -errno. */
-function reserve(size: u64, alignment: u64, hasInterpreter: bool, scratch: usize): i64 {
+function reserve(size: u64, alignment: u64, hasInterpreter: bool): i64 {
   const flags = MAP_PRIVATE | MAP_ANONYMOUS;
   // A program with an interpreter goes where the kernel puts it, with room for brk; libraries go with the mappings.
   for (let attempt = 0; hasInterpreter && attempt < 16; attempt++) {
-    if (syscall3(SYS_GETRANDOM, addressOf(scratch), 8, 0) != 8) break;
-    const wanted = (PIE_BASE + ((load<u64>(scratch) & PIE_RANDOM_MASK) << 12)) & ~(alignment - 1);
+    const wanted = (PIE_BASE + (randomBits(PIE_RANDOM_MASK) << 12)) & ~(alignment - 1);
     const got = syscall(SYS_MMAP, wanted, size, 0, flags | MAP_FIXED_NOREPLACE, -1, 0);
     if (got != -EEXIST) return got;
   }
@@ -175,7 +175,7 @@ export function mapImage(image: Image, isProgram: bool): i64 {
   let place: i64;
   if (header.type == ET_DYN) {
     const hasInterpreter = interpreterSegment(image) >= 0;
-    place = reserve(high - low, alignment, hasInterpreter, changetype<usize>(image) + offsetof<Image>("entry"));
+    place = reserve(high - low, alignment, hasInterpreter);
     image.bias = (place as u64) - low;
   } else {
     place = syscall(SYS_MMAP, low, high - low, 0, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);

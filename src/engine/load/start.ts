@@ -6,9 +6,9 @@ import { resetAlternateStack } from "../thread/alternate-stack";
 import { ThreadBlock, assertLayouts, currentThread } from "../thread/block";
 import { frameBufferOf } from "../thread/deferred";
 import { UNBLOCKABLE, kernelMask } from "../thread/signal-frame";
-import { addressOf, isError, syscall0, syscall1, syscall2, syscall3, syscall5 } from "../kernel/calls";
+import { addressOf, isError, syscall0, syscall1, syscall2, syscall5 } from "../kernel/calls";
 import { EACCES, ELIBBAD, ELOOP, EMFILE, ENOENT, ENOEXEC, ENOMEM, ENOTDIR, ETXTBSY } from "../kernel/errno";
-import { SYS_CLOSE, SYS_GETPID, SYS_GETRANDOM, SYS_GETTID, SYS_PRCTL, SYS_PREAD64 } from "../kernel/numbers";
+import { SYS_CLOSE, SYS_GETPID, SYS_GETTID, SYS_PRCTL, SYS_PREAD64 } from "../kernel/numbers";
 import { createDispatchTable } from "../kernel/dispatch-table";
 import { kernelMaskNow, setKernelMask } from "../kernel/signal-calls";
 import { handoverDescriptor, handoverMask } from "../options";
@@ -50,6 +50,7 @@ import {
   openCandidate,
   parseScriptLine,
 } from "./program";
+import { randomBits } from "./randomness";
 import { InitialStack, ProgramStack, readInitialStack, rewriteStack } from "./stack";
 
 const PATH_MAX: usize = 4096;
@@ -250,15 +251,13 @@ const BRK_RANDOM_MASK: u64 = 0x1fff;
 /** Tells the kernel what it would know had it loaded the program: brk, arguments, environment, auxv, the name. */
 function describeProcess(image: Image, stack: ProgramStack): void {
   const map = changetype<MemoryMap>(memoryMap);
-  let random: u64 = 0;
-  if (syscall3(SYS_GETRANDOM, addressOf(memoryMap), 8, 0) == 8) random = load<u64>(memoryMap) & BRK_RANDOM_MASK;
   map.startCode = image.startCode;
   map.endCode = image.endCode;
   map.startData = image.startData;
   map.endData = image.endData;
   // Without an interpreter a position-independent program lies among the mappings, and brk where programs usually are.
   const isStaticPie = changetype<FileHeader>(image.header).type == ET_DYN && interpreterSegment(image) < 0;
-  map.startBrk = (isStaticPie ? PIE_BASE : pageCeil(image.end)) + (random << 12);
+  map.startBrk = (isStaticPie ? PIE_BASE : pageCeil(image.end)) + (randomBits(BRK_RANDOM_MASK) << 12);
   map.brk = map.startBrk;
   map.startStack = stack.rsp;
   map.argumentsStart = stack.argumentsStart;

@@ -1,7 +1,7 @@
 // What a system call costs on its way through Flicker, against native and against strace.
 
 import type { Benchmark, Report } from "./benchmark.js";
-import { interleave, type Variant } from "./measure.js";
+import { interleave, timeTable, type Variant } from "./measure.js";
 import { buildTarget, isInstalled, launcherPath, outputOf } from "./target.js";
 
 const CALLS = 2_000_000;
@@ -31,7 +31,7 @@ function run({ rounds }: { rounds: number | null }): Report {
     );
     notes.push(`strace: ${CALLS_TRACED} calls a round`);
   } else notes.push("strace is not installed");
-  return { unit: "ns a call", results: interleave(variants, count), notes };
+  return { tables: [timeTable("ns a call", interleave(variants, count))], notes };
 }
 
 export const gate: Benchmark = { name: "gate", description: "one system call: native, patched, traced", run };

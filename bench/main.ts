@@ -2,11 +2,12 @@
 
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
-import type { Benchmark, Report } from "./benchmark.js";
+import type { Benchmark, Table } from "./benchmark.js";
+import { decoder } from "./decoder.js";
 import { gate } from "./gate.js";
 import { start } from "./start.js";
 
-const benchmarks: readonly Benchmark[] = [gate, start];
+const benchmarks: readonly Benchmark[] = [gate, start, decoder];
 
 function usage(): never {
   console.error("usage: npm run bench -- NAME... [--rounds N] [--json]\n");
@@ -14,17 +15,15 @@ function usage(): never {
   process.exit(2);
 }
 
-function formatTable({ unit, results }: Report): string {
-  const rows = [
-    ["", `median, ${unit}`, "least", "ratio"],
-    ...results.map(({ name, median, min, ratio }) => [name, median.toFixed(2), min.toFixed(2), ratio.toFixed(3)]),
-  ];
+function formatTable({ title, header, rows: body }: Table): string {
+  const rows = [header, ...body];
   const widths = rows[0]?.map((_, column) => Math.max(...rows.map((row) => row[column]?.length ?? 0))) ?? [];
-  return rows
+  const lines = rows
     .map((row) =>
       row.map((cell, i) => (i === 0 ? cell.padEnd(widths[i] ?? 0) : cell.padStart(widths[i] ?? 0))).join("  "),
     )
     .join("\n");
+  return title === undefined ? lines : `${title}\n\n${lines}`;
 }
 
 const { values, positionals } = parseArgs({
@@ -37,12 +36,12 @@ if (positionals.length === 0) usage();
 for (const name of positionals) {
   const benchmark = benchmarks.find((candidate) => candidate.name === name);
   if (benchmark === undefined) usage();
-  const report = benchmark.run({ rounds });
+  const report = await benchmark.run({ rounds });
   if (values.json) {
     console.log(JSON.stringify({ name, ...report }));
     continue;
   }
-  console.log(`\n${name}: ${benchmark.description}\n\n${formatTable(report)}\n`);
+  console.log(`\n${name}: ${benchmark.description}\n\n${report.tables.map(formatTable).join("\n\n")}\n`);
   for (const note of report.notes) console.log(`  ${note}`);
   console.log(`  ${cpus()[0]?.model ?? "unknown processor"}, ${cpus().length} processors`);
 }

@@ -2,6 +2,8 @@
 // machine (other work, a lower clock) falls on all of them. A ratio is taken inside a round, against the round's own
 // baseline, and what is printed is the median over the rounds.
 
+import type { Table } from "./benchmark.js";
+
 export interface Variant {
   readonly name: string;
   /** One measurement, in any unit that all variants of a benchmark share. */
@@ -45,4 +47,12 @@ export function interleave(variants: readonly Variant[], count: number): Result[
     variants.map(({ name }) => name),
     Array.from({ length: count }, round),
   );
+}
+
+/** A row for each variant: median, least, and the ratio to the first. */
+export function timeTable(unit: string, results: readonly Result[]): Table {
+  return {
+    header: ["", `median, ${unit}`, "least", "ratio"],
+    rows: results.map(({ name, median, min, ratio }) => [name, median.toFixed(2), min.toFixed(2), ratio.toFixed(3)]),
+  };
 }

@@ -1,7 +1,7 @@
 // What starting a program costs: /bin/true natively, through the launcher, through bin/flicker, through npx.
 
 import type { Benchmark, Report } from "./benchmark.js";
-import { summarize } from "./measure.js";
+import { summarize, timeTable } from "./measure.js";
 import { packageRoot } from "../src/host/package-root.js";
 import { buildTarget, flicker, isInstalled, launcherPath, outputOf } from "./target.js";
 
@@ -47,8 +47,7 @@ function run({ rounds }: { rounds: number | null }): Report {
   const npx = { name: "npx flicker", command: ["npx", "flicker", "run", "--", PROGRAM] };
   const results = [...timeCommands(commands, count), ...timeCommands([native, npx], npxCount).slice(1)];
   return {
-    unit: "ms a start",
-    results,
+    tables: [timeTable("ms a start", results)],
     notes: [
       `${count} interleaved rounds (npx: ${npxCount}, with a native start in each) of ${PROGRAM}`,
       "from before vfork until the process was waited for, nothing subtracted (bench/programs/spawn-timer.c)",

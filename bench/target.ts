@@ -16,16 +16,21 @@ export function launcherPath(): string {
 const built = new Map<string, string>();
 let folder: string | null = null;
 
-/** Compiles bench/programs/NAME.c and gives the executable's path; it is removed when the process ends. */
-export function buildTarget(name: string): string {
-  const done = built.get(name);
-  if (done !== undefined) return done;
+/** A folder for what benchmarks make; it is removed when the process ends. */
+export function benchFolder(): string {
   if (folder === null) {
     const made = mkdtempSync(join(tmpdir(), "flicker-bench-"));
     process.on("exit", () => rmSync(made, { recursive: true, force: true }));
     folder = made;
   }
-  const output = join(folder, basename(name));
+  return folder;
+}
+
+/** Compiles bench/programs/NAME.c and gives the executable's path. */
+export function buildTarget(name: string): string {
+  const done = built.get(name);
+  if (done !== undefined) return done;
+  const output = join(benchFolder(), basename(name));
   execFileSync("gcc", ["-O2", "-o", output, join(packageRoot, "bench/programs", `${name}.c`)], { stdio: "inherit" });
   built.set(name, output);
   return output;
@@ -40,4 +45,9 @@ export function outputOf(command: readonly string[]): string {
 
 export function isInstalled(command: string): boolean {
   return spawnSync(command, ["--version"], { stdio: "ignore" }).error === undefined;
+}
+
+/** gcc's `cc1`: 33 MB that start in a few milliseconds. */
+export function compilerProper(): string {
+  return outputOf(["gcc", "-print-prog-name=cc1"]).trimEnd();
 }

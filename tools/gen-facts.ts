@@ -255,7 +255,7 @@ function recordOf(row: Row): number[] {
     (has("store") ? IMPLICIT.STORE : 0) |
     widthOf(row) |
     (has("anymod") ? IMPLICIT.ANY_MOD : 0) |
-    (has("apx") || has("unknown") ? IMPLICIT.UNKNOWN : 0);
+    (has("apx") || has("apxvex") || has("unknown") ? IMPLICIT.UNKNOWN : 0);
   const broadcast = row.attributes.find((name) => /^bc[248]$/.test(name));
   const element = row.attributes.find((name) => /^elem[1248]$/.test(name));
   const [vectorsRead, vectorsWritten, vectorBits] = vectorSets(row);

@@ -83,10 +83,12 @@ export const ATTRIBUTES = {
   DISTINCT_GATHER: [21, "destination, index and mask are different registers"],
   DISTINCT_TILES: [22, "reg, rm and vvvv are different"],
   DISTINCT_DESTINATION: [23, "reg differs from vvvv and rm"],
-  APX: [24, "a legacy instruction in EVEX: vvvv, b, aaa are APX's NDD, ND, NF"],
+  APX: [24, "a legacy instruction in EVEX: vvvv, b, aaa are APX's NDD, ND, NF; VVVV: b may be ND, ROUNDING: it may be ZU"],
   RM_GENERAL: [25, "rm is a general register: B4 extends it"],
-  APX_VEX: [26, "a VEX instruction in EVEX: aaa is APX's NF"],
+  APX_VEX: [26, "a VEX instruction in EVEX"],
   APX_SCC: [27, "V'aaa is APX's source condition"],
+  APX_NF: [28, "aaa may be APX's NF 0 0"],
+  APX_ND_REQUIRED: [29, "b has to be APX's ND"],
 } as const satisfies Record<string, readonly [number, string]>;
 
 function immediateOf(row: Row): string {
@@ -139,12 +141,12 @@ function formsOf(row: Row): Form[] {
     const vsib = names.some((name) => name.startsWith("vm"));
     set(
       "VVVV",
-      names.some((name) => VVVV_OPERAND.test(name)),
+      names.some((name) => VVVV_OPERAND.test(name)) || has("nd") || has("nd!"),
     );
     set("MASK", has("k") || has("kz") || has("k!"));
     set("ZEROING", has("kz"));
     set("BROADCAST", has("bc2") || has("bc4") || has("bc8"));
-    set("ROUNDING", has("er") || has("sae"));
+    set("ROUNDING", has("er") || has("sae") || has("zu"));
     set("VSIB", vsib);
     set("MASK_REQUIRED", has("k!"));
     set("REG_LOW", has("low") || names.some((name) => /^[KT]g/.test(name)));
@@ -162,6 +164,8 @@ function formsOf(row: Row): Form[] {
     set("APX", has("apx"));
     set("APX_VEX", has("apxvex"));
     set("APX_SCC", has("scc"));
+    set("APX_NF", has("nf"));
+    set("APX_ND_REQUIRED", has("nd!"));
     set("RM_GENERAL", rmName !== undefined && /^[ER]/.test(rmName));
   }
   attributes >>>= 0;

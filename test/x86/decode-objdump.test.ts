@@ -2,7 +2,8 @@
 //
 // objdump is a disassembler for people: it prints prefixes that belong to no instruction as lines of their own and names
 // much that raises #UD. So only lengths are compared, and only where both see an instruction; validity is iced's
-// business (decode-iced.test.ts). 66 before a near branch is read as Intel does (decode.ts), hence `-M intel64`. What objdump is known to see differently is in EXCEPTIONS.
+// business (decode-iced.test.ts). 66 before a near branch is read as Intel does (decode.ts), hence `-M intel64`. What objdump
+// is known to see differently is in differences.ts.
 //
 // FLICKER_OBJDUMP_COUNT   random byte strings (40,000)
 
@@ -13,6 +14,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { before, test } from "node:test";
 import { DecoderModule } from "./decoder-module.js";
+import { OBJDUMP_LENGTHS } from "./differences.js";
 import { hex } from "./iced-oracle.js";
 import { codeSections, localBinaries } from "./local-binaries.js";
 import { Random, fillRandomCode } from "./random-code.js";
@@ -27,27 +29,6 @@ interface Line {
   bytes: Uint8Array;
   text: string;
 }
-
-const PREFIX_ONLY = /^(rex[.WRXB]*|lock|repz|repnz|data16|addr32|[cdefgs]s|fwait|notrack|bnd|xacquire|xrelease)( |$)/;
-
-/** Where objdump 2.40 and the manuals differ. `text` is objdump's. */
-const EXCEPTIONS: readonly { name: string; reason: string; applies(bytes: Uint8Array, text: string): boolean }[] = [
-  {
-    name: "prefixes on lines of their own",
-    reason: "objdump prints prefixes that it does not use, or one before another REX, as instructions",
-    applies: (_, text) => PREFIX_ONLY.test(text) && !/[%$(]/.test(text),
-  },
-  {
-    name: "fwait",
-    reason: "9b is an instruction (SDM, FWAIT); objdump prints it as part of the x87 instruction behind it",
-    applies: (bytes) => bytes.includes(0x9b),
-  },
-  {
-    name: "(bad)",
-    reason: "objdump knows neither APX nor MOVRS, and calls much #UD that is valid on AMD, VIA or by a later manual",
-    applies: (_, text) => text.includes("(bad)"),
-  },
-];
 
 function* disassemble(args: string[]): Generator<Line> {
   const result = spawnSync("objdump", ["-w", "--insn-width=16", ...args], {
@@ -84,7 +65,7 @@ for (const file of localBinaries().present.filter((name) => PROGRAMS.test(name))
       const problem = lengthProblem(section.bytes.subarray(offset, offset + 15), line, seen);
       if (problem) assert.fail(`${file} at 0x${line.address.toString(16)}: ${problem}`);
     }
-    t.diagnostic(`${version}; ${instructions} instructions; exceptions: ${JSON.stringify([...seen])}`);
+    t.diagnostic(`${version}; ${instructions} instructions; differences: ${JSON.stringify([...seen])}`);
     assert.ok(instructions > 10_000);
   });
 }
@@ -92,9 +73,9 @@ for (const file of localBinaries().present.filter((name) => PROGRAMS.test(name))
 function lengthProblem(bytes: Uint8Array, line: Line, seen: Map<string, number>): string | null {
   const length = decoder.decode(bytes)?.length ?? 0;
   if (length === line.bytes.length) return null;
-  const exception = EXCEPTIONS.find(({ applies }) => applies(line.bytes, line.text));
-  if (!exception) return `${hex(bytes)}: ours ${length} bytes, objdump ${line.bytes.length}: ${line.text}`;
-  seen.set(exception.name, (seen.get(exception.name) ?? 0) + 1);
+  const difference = OBJDUMP_LENGTHS.find(({ applies }) => applies(line.bytes, line.text));
+  if (!difference) return `${hex(bytes)}: ours ${length} bytes, objdump ${line.bytes.length}: ${line.text}`;
+  seen.set(difference.name, (seen.get(difference.name) ?? 0) + 1);
   return null;
 }
 
@@ -121,7 +102,7 @@ test("random byte strings that are valid: lengths agree with objdump", { skip },
       const problem = lengthProblem(code.subarray(line.address, line.address + 15), line, seen);
       if (problem) problems.push(problem);
     }
-    t.diagnostic(`${randomCount} instructions; exceptions: ${JSON.stringify([...seen])}`);
+    t.diagnostic(`${randomCount} instructions; differences: ${JSON.stringify([...seen])}`);
     assert.deepEqual(problems.slice(0, 40), [], `seed ${seed}: ${problems.length} lengths differ`);
   } finally {
     rmSync(folder, { recursive: true, force: true });

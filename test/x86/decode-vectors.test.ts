@@ -4,8 +4,7 @@ import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { before, test } from "node:test";
 import { fileURLToPath } from "node:url";
-import { DecoderModule } from "./decoder-module.js";
-import type { Fields } from "./iced-oracle.js";
+import { DecoderModule, type Fields } from "./decoder-module.js";
 
 const vectors = readFileSync(fileURLToPath(new URL("vectors.txt", import.meta.url)), "utf8")
   .split("\n")

@@ -1,4 +1,4 @@
-// The decoder as wasm in Node: compiled from decoder.as.ts, with the engine's imports answered by functions that throw,
+// The decoder and the facts as wasm in Node: compiled from decoder.as.ts, with the engine's imports answered by functions that throw,
 // because a decoder needs none of them.
 
 import { compileAssemblyScript } from "../../src/backend/compile-assemblyscript.js";
@@ -12,6 +12,8 @@ interface DecoderExports {
   decode(pointer: number, available: number, instruction: number): number;
   decodeRun(start: number, size: number, limit: number): number;
   decodeAll(size: number): number;
+  factsPointer(): number;
+  describeAt(pointer: number, instruction: number): void;
 }
 
 /** Field offsets of `Instruction` in src/engine/x86/instruction.ts. */
@@ -39,21 +41,27 @@ export const FIELDS = {
   mandatoryPrefix: 23,
 } as const;
 export type FieldName = keyof typeof FIELDS;
-export const PREFIXES_OFFSET = 18;
+const FIELD_LIST = Object.entries(FIELDS) as [FieldName, number][];
+export type Fields = Record<FieldName | "prefixes", number>;
+const PREFIXES_OFFSET = 18;
 
 export class DecoderModule {
   readonly memory: Uint8Array;
+  readonly view: DataView;
   readonly instructionSize: number;
   readonly code: number;
   readonly codeSize: number;
   readonly instructions: number;
+  readonly facts: number;
 
   private constructor(readonly exports: DecoderExports) {
     this.memory = new Uint8Array(exports.memory.buffer);
+    this.view = new DataView(exports.memory.buffer);
     this.instructionSize = exports.instructionSize();
     this.code = exports.codePointer();
     this.codeSize = exports.codeSize();
     this.instructions = exports.instructionsPointer();
+    this.facts = exports.factsPointer();
   }
 
   static async load(): Promise<DecoderModule> {
@@ -69,21 +77,18 @@ export class DecoderModule {
   }
 
   /** Decodes one instruction; null when it is invalid.  */
-  decode(bytes: Uint8Array): Record<FieldName | "prefixes", number> | null {
+  decode(bytes: Uint8Array): Fields | null {
     this.memory.set(bytes, this.code);
     const length = this.exports.decode(this.code, bytes.length, this.instructions);
-    if (length === 0) return null;
-    return this.read(0);
+    return length === 0 ? null : this.read(0);
   }
 
   /** The decoded instruction number `index` of the last `decodeRun`. */
-  read(index: number): Record<FieldName | "prefixes", number> {
+  read(index: number): Fields {
     const at = this.instructions + index * this.instructionSize;
-    const fields = { prefixes: this.memory[at + PREFIXES_OFFSET]! | (this.memory[at + PREFIXES_OFFSET + 1]! << 8) };
-    return Object.assign(
-      fields,
-      Object.fromEntries(Object.entries(FIELDS).map(([name, offset]) => [name, this.memory[at + offset]!])),
-    ) as Record<FieldName | "prefixes", number>;
+    const fields = { prefixes: this.view.getUint16(at + PREFIXES_OFFSET, true) } as Fields;
+    for (const [name, offset] of FIELD_LIST) fields[name] = this.memory[at + offset]!;
+    return fields;
   }
 
   /** One field of the decoded instruction number `index`. */

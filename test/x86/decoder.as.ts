@@ -1,15 +1,17 @@
-// The decoder alone, for the tests in this folder: linear memory in, `Instruction`s out.
+// The decoder and the facts alone, for the tests in this folder: linear memory in, `Instruction`s and `Facts` out.
 //
 // `decodeRun` decodes a whole buffer in wasm: calls from JavaScript cost more than the decoding.
 
 export { abort } from "../../src/engine/assertion";
 import { decode } from "../../src/engine/x86/decode";
+import { FACTS_SIZE, describe } from "../../src/engine/x86/facts";
 import { INSTRUCTION_SIZE } from "../../src/engine/x86/instruction";
 export { decode };
 
 const CODE_SIZE = 8 << 20;
 const code = memory.data(CODE_SIZE, 16);
 const instructions = memory.data(16 << 20, 16);
+const facts = memory.data(64, 16);
 
 export function codePointer(): usize {
   return code;
@@ -22,6 +24,16 @@ export function instructionsPointer(): usize {
 }
 export function instructionSize(): u32 {
   return INSTRUCTION_SIZE as u32;
+}
+
+export function factsPointer(): usize {
+  return facts;
+}
+
+/** Fills `facts` for the decoded instruction at engine pointer `instruction`, whose bytes are at engine pointer `pointer`. */
+export function describeAt(pointer: usize, instruction: usize): void {
+  assert(FACTS_SIZE <= 64);
+  describe(pointer, instruction, facts);
 }
 
 /**

@@ -1,16 +1,63 @@
 // Code to try the decoder on: executable sections of whatever of these the machine has.
 
-import { existsSync, readFileSync, realpathSync } from "node:fs";
+import { execFileSync } from "node:child_process";
+import { existsSync, readFileSync, readdirSync, realpathSync } from "node:fs";
+import { join } from "node:path";
 
-/** Compiler output, hand-written assembly with data between (libcrypto), much AVX (SVT-AV1, glibc), C++, Go, Rust. */
-const CANDIDATES = [
-  "/lib/x86_64-linux-gnu/libc.so.6",
+const LIBRARIES = "/usr/lib/x86_64-linux-gnu";
+
+/**
+ * Compiler output of C, C++, Go and Rust; hand-written assembly with data between (libcrypto, libgmp, libnettle); much SSE,
+ * AVX and AVX-512 (glibc, codecs, libfftw3, node's V8 and simdutf). Libraries without their version: it differs between
+ * Debian's releases.
+ */
+const PROGRAMS = [
   "/bin/bash",
   "/usr/bin/python3",
   "/usr/bin/perl",
-  "/usr/lib/x86_64-linux-gnu/libcrypto.so.3",
-  "/usr/lib/x86_64-linux-gnu/libSvtAv1Enc.so.1",
+  "/usr/bin/git",
+  "/usr/bin/gdb",
+  "/usr/bin/strace",
+  "/usr/bin/tmux",
+  "/usr/bin/openssl",
+  "/usr/bin/redis-server",
+  "/usr/bin/php",
+  "/usr/bin/emacs",
+  "/usr/bin/vim",
+  "/usr/bin/zsh",
+  "/usr/bin/fish",
+  "/usr/bin/lua5.4",
+  "/usr/bin/go",
+  "/usr/sbin/nginx",
+  "/usr/libexec/valgrind/memcheck-amd64-linux",
   process.execPath,
+];
+const LIBRARY_NAMES = [
+  "libc",
+  "libm",
+  "ld-linux-x86-64",
+  "libstdc++",
+  "libcrypto",
+  "libsqlite3",
+  "libgmp",
+  "libgcrypt",
+  "libnettle",
+  "libhogweed",
+  "libavcodec",
+  "libavfilter",
+  "libswscale",
+  "libx264",
+  "libx265",
+  "libdav1d",
+  "libSvtAv1Enc",
+  "libaom",
+  "libvpx",
+  "libfftw3",
+  "libjpeg",
+  "libruby-3.1",
+  "libruby-3.3",
+  "libzstd",
+  "liblzma",
 ];
 
 export interface CodeSection {
@@ -50,10 +97,24 @@ export function codeSections(file: string): CodeSection[] {
     });
 }
 
-/** The candidates that exist, and those that do not. */
+/** Programs and libraries that exist, and names of those that do not. */
 export function localBinaries(): { present: string[]; absent: string[] } {
-  return {
-    present: CANDIDATES.filter((file) => existsSync(file)).map((file) => realpathSync(file)),
-    absent: CANDIDATES.filter((file) => !existsSync(file)),
-  };
+  const files = existsSync(LIBRARIES) ? readdirSync(LIBRARIES) : [];
+  const libraries = LIBRARY_NAMES.map((name) => {
+    const file = files.find((file) => file.startsWith(`${name}.so.`));
+    return [name, file === undefined ? null : join(LIBRARIES, file)] as const;
+  });
+  const programs = [...PROGRAMS, compilerProper()].map((file) => [file, existsSync(file) ? file : null] as const);
+  const all = [...programs, ...libraries];
+  const present = all.flatMap(([, file]) => (file === null ? [] : [realpathSync(file)]));
+  return { present: [...new Set(present)], absent: all.filter(([, file]) => file === null).map(([name]) => name) };
+}
+
+/** gcc's `cc1`, the largest C program there is nearly everywhere; "cc1" when there is no gcc. */
+function compilerProper(): string {
+  try {
+    return execFileSync("gcc", ["-print-prog-name=cc1"], { encoding: "utf8" }).trimEnd();
+  } catch {
+    return "cc1";
+  }
 }

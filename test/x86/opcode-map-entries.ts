@@ -51,6 +51,37 @@ function* evex(): Generator<number[]> {
   }
 }
 
+/** EVEX map 4: ND, NF, a source condition, without and with a register in vvvv. */
+function* evexOfLegacy(): Generator<number[]> {
+  for (const map of [4, 7]) {
+    for (const opcode of BYTES) {
+      for (const wAndPrefix of [0, 1, 2, 3, 0x80, 0x81, 0x82, 0x83]) {
+        for (const vvvv of [0x7c, 0x54]) {
+          for (const last of [0x08, 0x18, 0x0c, 0x1c, 0x02, 0x48]) {
+            for (const modrm of OPERANDS) yield [0x62, 0xf0 | map, wAndPrefix | vvvv, last, opcode, modrm];
+          }
+        }
+      }
+    }
+  }
+}
+
+function* rex2(): Generator<number[]> {
+  for (const prefixes of [[], [0x66], [0xf3], [0xf2]]) {
+    for (const payload of [0x00, 0x48, 0x11, 0x80, 0xc8, 0x91]) {
+      for (const opcode of BYTES) {
+        for (const modrm of ALL_OPERANDS) yield [...prefixes, 0xd5, payload, opcode, modrm];
+      }
+    }
+  }
+}
+
+/** What iced does not know at all. */
+export function* apxEntries(): Generator<number[]> {
+  yield* evexOfLegacy();
+  yield* rex2();
+}
+
 export function* opcodeMapEntries(): Generator<number[]> {
   yield* legacy();
   yield* vex(0xc4, [1, 2, 3, 5, 7]);

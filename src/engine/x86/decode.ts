@@ -44,6 +44,8 @@ import {
   ACCEPT_W_SHIFT,
   ATTRIBUTE_ANY_MOD,
   ATTRIBUTE_APX,
+  ATTRIBUTE_APX_ND_REQUIRED,
+  ATTRIBUTE_APX_NF,
   ATTRIBUTE_APX_SCC,
   ATTRIBUTE_APX_VEX,
   ATTRIBUTE_BROADCAST,
@@ -87,7 +89,9 @@ const EVEX_Z: u32 = 0x80;
 const EVEX_LENGTH_SHIFT: u32 = 5;
 const EVEX_B: u32 = 0x10;
 const EVEX_MASK: u32 = 7;
-/** With APX's meaning of aaa, NF 0 0, these are 0. */
+/** APX's meaning of b and aaa: ND, and NF 0 0. */
+const APX_ND: u32 = EVEX_B;
+const APX_NF: u32 = 4;
 const APX_ZERO: u32 = 3;
 /** L'L = 512 bits: what b means with register operands, whatever L'L says (SDM volume 2, section 2.7.10). */
 const LENGTH_512: u32 = 2;
@@ -382,6 +386,15 @@ function apxPage(): u32 {
   return load<u8>(PAGE_OF_MAP + (((ENCODING_EVEX as u32) << 4) | 4));
 }
 
+/** EVEX as a legacy instruction has it: no z, and only such ND, ZU, NF and vvvv as the instruction knows. */
+function isLegalApx(evex: u32, vvvv: u32, attributes: u32): bool {
+  if (attributes & ATTRIBUTE_APX_SCC) return (evex & (EVEX_Z | APX_ND)) == 0;
+  if (evex & (EVEX_Z | APX_ZERO)) return false;
+  if (evex & APX_NF && !(attributes & ATTRIBUTE_APX_NF)) return false;
+  if (evex & APX_ND) return (attributes & ATTRIBUTE_VVVV) != 0 || ((attributes & ATTRIBUTE_ROUNDING) != 0 && vvvv == 0);
+  return vvvv == 0 && !(attributes & ATTRIBUTE_APX_ND_REQUIRED);
+}
+
 /** What VEX, EVEX and XOP raise #UD for besides an opcode that does not exist. */
 function isLegal(i: Instruction, attributes: u32): bool {
   if (i.encoding == ENCODING_REX2) return true;
@@ -398,9 +411,10 @@ function isLegal(i: Instruction, attributes: u32): bool {
 
   if (i.encoding == ENCODING_EVEX) {
     const evex: u32 = i.evex;
-    if (attributes & ATTRIBUTE_APX) return (evex & (attributes & ATTRIBUTE_APX_SCC ? EVEX_Z : EVEX_Z | APX_ZERO)) == 0;
+    if (attributes & ATTRIBUTE_APX) return isLegalApx(evex, vvvv, attributes);
     // X4 extends an index, B4 a base or a general register.
     if (isRegister && high & 3 && !(attributes & ATTRIBUTE_RM_GENERAL && !(high & 2))) return false;
+    if (attributes & ATTRIBUTE_APX_VEX && evex & APX_NF && !(attributes & ATTRIBUTE_APX_NF)) return false;
     const mask = attributes & ATTRIBUTE_APX_VEX ? evex & APX_ZERO : evex & EVEX_MASK;
     if (mask != 0 ? !(attributes & ATTRIBUTE_MASK) : attributes & ATTRIBUTE_MASK_REQUIRED) return false;
     if (evex & EVEX_Z && (mask == 0 || !(attributes & ATTRIBUTE_ZEROING))) return false;

@@ -5,7 +5,8 @@
 // more: a conditional write (cmov, a masked move, rep with rcx = 0) counts as a write.
 //
 // Not told apart: which bytes of a register are meant (but see `registersPartly`), x87, MMX, control, debug, segment and
-// tile registers, MXCSR. Instructions that APX made out of legacy ones (EVEX map 4) have families for rows: `isKnown` is 0.
+// tile registers, MXCSR. Instructions that APX made out of others (EVEX map 4, EVEX forms of BMI, AMX and opmask moves) have
+// families for rows: `isKnown` is 0.
 
 import {
   ENCODING_EVEX,

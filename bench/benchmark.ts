@@ -18,5 +18,5 @@ export interface Benchmark {
   readonly name: string;
   /** One line. */
   readonly description: string;
-  readonly run: (options: Options) => Report;
+  readonly run: (options: Options) => Report | Promise<Report>;
 }

@@ -2,11 +2,12 @@
 
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
+import { backend } from "./backend.js";
 import type { Benchmark, Report } from "./benchmark.js";
 import { gate } from "./gate.js";
 import { start } from "./start.js";
 
-const benchmarks: readonly Benchmark[] = [gate, start];
+const benchmarks: readonly Benchmark[] = [gate, start, backend];
 
 function usage(): never {
   console.error("usage: npm run bench -- NAME... [--rounds N] [--json]\n");
@@ -37,7 +38,7 @@ if (positionals.length === 0) usage();
 for (const name of positionals) {
   const benchmark = benchmarks.find((candidate) => candidate.name === name);
   if (benchmark === undefined) usage();
-  const report = benchmark.run({ rounds });
+  const report = await benchmark.run({ rounds });
   if (values.json) {
     console.log(JSON.stringify({ name, ...report }));
     continue;

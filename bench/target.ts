@@ -16,18 +16,26 @@ export function launcherPath(): string {
 const built = new Map<string, string>();
 let folder: string | null = null;
 
-/** Compiles bench/programs/NAME.c and gives the executable's path; it is removed when the process ends. */
-export function buildTarget(name: string): string {
-  const done = built.get(name);
-  if (done !== undefined) return done;
+/** A path in a folder that is removed when the process ends. */
+export function scratchFile(name: string): string {
   if (folder === null) {
     const made = mkdtempSync(join(tmpdir(), "flicker-bench-"));
     process.on("exit", () => rmSync(made, { recursive: true, force: true }));
     folder = made;
   }
-  const output = join(folder, basename(name));
-  execFileSync("gcc", ["-O2", "-o", output, join(packageRoot, "bench/programs", `${name}.c`)], { stdio: "inherit" });
-  built.set(name, output);
+  return join(folder, basename(name));
+}
+
+/** Compiles bench/programs/NAME.c, with more options if given, and gives the executable's path; it is removed when the process ends. */
+export function buildTarget(name: string, options: readonly string[] = []): string {
+  const key = [name, ...options].join(" ");
+  const done = built.get(key);
+  if (done !== undefined) return done;
+  const output = scratchFile(key.replaceAll(" ", ""));
+  execFileSync("gcc", ["-O2", ...options, "-o", output, join(packageRoot, "bench/programs", `${name}.c`)], {
+    stdio: "inherit",
+  });
+  built.set(key, output);
   return output;
 }
 

@@ -62,6 +62,14 @@ interface Frame {
   readonly elseLabel: Label;
   /** The register where a single result meets, or -1: results meet in their slots. */
   readonly merge: number;
+  /** The result is but the condition of the branch behind the construct. */
+  readonly decision: Decision | null;
+}
+
+/** Where a condition leads: what makes it known jumps there, and the branch is left to the last way that comes to it. */
+interface Decision {
+  readonly taken: Label;
+  readonly notTaken: Label;
 }
 
 /**
@@ -138,7 +146,7 @@ export class FunctionCompiler extends OperandStack {
         label: this.returnLabel,
         elseLabel: this.returnLabel,
       },
-      merge: rax.number,
+      ...{ merge: rax.number, decision: null },
     });
     for (this.at = 0; this.at < this.instructions.length; this.at++) this.step(this.instruction);
     if (this.trapLabel !== null) {
@@ -200,8 +208,12 @@ export class FunctionCompiler extends OperandStack {
   }
 
   private takesFlags(at: number): boolean {
-    const { name } = this.instructions[at] as Instruction;
+    const { name, partner, target } = this.instructions[at] as Instruction;
     if (name === "i32.eqz" || name === "nop") return this.takesFlags(at + 1);
+    const innermost = this.frames[this.frames.length - 1] as Frame;
+    if (name === "end") return innermost.opener === partner && innermost.decision !== null;
+    if (name === "else") return innermost.decision !== null;
+    if (name === "br") return this.frameOf(target).decision !== null;
     return name === "br_if" || name === "if" || name === "select" || name === "select_t";
   }
 
@@ -229,39 +241,82 @@ export class FunctionCompiler extends OperandStack {
     if (found === null) return false;
     const branch = this.instructions[found.branch] as Instruction;
     if (branch.name === "br_if" && this.valuesOf(branch) > 0) return false;
-    let labels = this.decisions.get(found.branch);
-    if (labels === undefined) {
-      labels = { inside: this.a.label(), outside: this.a.label() };
-      this.decisions.set(found.branch, labels);
-    }
     this.shortCircuits.set(this.at, found);
     this.instructions[found.combiner] = { ...(this.instructions[found.combiner] as Instruction), name: "nop" };
     // The paths join behind the branch: what is on the stack must be in the same place on both.
     this.flush();
-    let to = found.outcome ? labels.inside : labels.outside;
-    if (branch.name === "br_if") {
-      const frame = this.frameOf(branch.target);
-      if (found.outcome && frame.kind === "function") this.returnUses++;
-      to = found.outcome ? frame.label : labels.inside;
-    }
-    this.a.jcc(found.decidedBy ? condition : negate(condition), to);
+    const { taken, notTaken } = this.decisionOf(found.branch);
+    this.a.jcc(found.decidedBy ? condition : negate(condition), found.outcome ? taken : notTaken);
     return true;
+  }
+
+  /** Where the `if` or `br_if` leads, for code in front of it that decides it. */
+  private decisionOf(at: number): Decision {
+    let labels = this.decisions.get(at);
+    if (labels === undefined) {
+      labels = { inside: this.a.label(), outside: this.a.label() };
+      this.decisions.set(at, labels);
+    }
+    const branch = this.instructions[at] as Instruction;
+    if (branch.name === "if") return { taken: labels.inside, notTaken: labels.outside };
+    const frame = this.frameOf(branch.target);
+    if (frame.kind === "function") this.returnUses++;
+    return { taken: frame.label, notTaken: labels.inside };
+  }
+
+  /**
+   * A construct with one result that only a branch right behind it looks at: each way through it jumps where the branch
+   * would, and no value is made. binaryen makes them of `a && b` where `b` has effects, and of inlined functions.
+   */
+  private findDecision(opener: Instruction): Decision | null {
+    const { params, results } = opener.type as FunctionType;
+    const end = this.instructions[opener.partner] as Instruction;
+    if (results.length !== 1 || params.length > 0 || !end.reachable) return null;
+    let isNegated = false;
+    let at = opener.partner + 1;
+    for (; ["i32.eqz", "nop"].includes(this.instructions[at]?.name ?? ""); at++) {
+      if (this.instructions[at]?.name === "i32.eqz") isNegated = !isNegated;
+    }
+    const branch = this.instructions[at];
+    if (branch === undefined || (branch.name !== "if" && branch.name !== "br_if")) return null;
+    if (this.valuesOf(branch) > 0) return null;
+    const { taken, notTaken } = this.decisionOf(at);
+    return isNegated ? { taken: notTaken, notTaken: taken } : { taken, notTaken };
+  }
+
+  /** Jumps where the operand, a condition, leads. The operand stays. */
+  private decide({ taken, notTaken }: Decision, operand: Operand): void {
+    if (operand.kind === "constant") return this.a.jmp(operand.value !== 0n ? taken : notTaken);
+    this.a.jcc(this.testOperand(operand), taken);
+    this.a.jmp(notTaken);
   }
 
   /** Pops an i32 as a condition: sets the flags if they are not set yet. */
   popCondition(): Condition {
     const operand = this.pop();
-    if (operand.kind === "flags") return operand.condition;
     if (operand.kind === "constant") {
       const of = this.toRegister(operand);
       this.a.test(of, of);
       this.done(of);
       return "ne";
     }
-    const from = this.place(operand) as Place;
-    if (from instanceof Register) this.a.test(from, from);
-    else this.a.cmp(from, 0);
+    const condition = this.testOperand(operand);
     this.release(operand);
+    return condition;
+  }
+
+  /** The same where a constant needs no flags: the branch is always or never taken. */
+  private popDecided(): Condition | boolean {
+    const top = this.stack[this.stack.length - 1];
+    if (top?.kind !== "constant") return this.popCondition();
+    return (this.pop() as { value: bigint }).value !== 0n;
+  }
+
+  private testOperand(operand: Operand): Condition {
+    if (operand.kind === "flags") return operand.condition;
+    const from = this.place(operand) as Place;
+    if (from instanceof Register) this.testRegister(from, "ne");
+    else this.a.cmp(from, 0);
     return "ne";
   }
 
@@ -341,7 +396,7 @@ export class FunctionCompiler extends OperandStack {
     const { a } = this;
     const type = instruction.type as FunctionType;
     const kind = instruction.name as "block" | "loop" | "if";
-    const condition = kind === "if" ? this.popCondition() : null;
+    const condition = kind === "if" ? this.popDecided() : true;
     const top = this.endLoopTop();
     const height = this.stack.length - type.params.length;
     // A block that no branch leaves is no join: its operands may stay where they are.
@@ -353,15 +408,17 @@ export class FunctionCompiler extends OperandStack {
     const hasElse = instruction.elseAt !== -1;
     const label = decision !== undefined && !hasElse ? decision.outside : a.label();
     const elseLabel = decision !== undefined && hasElse ? decision.outside : a.label();
-    if (condition !== null) a.jcc(negate(condition), hasElse ? elseLabel : label);
+    if (condition === false) a.jmp(hasElse ? elseLabel : label);
+    else if (condition !== true) a.jcc(negate(condition), hasElse ? elseLabel : label);
     if (decision !== undefined) a.bind(decision.inside);
     if (top !== undefined) a.bind(top.inside);
     if (kind === "loop" && instruction.branched) {
       a.bind(label);
       this.findLoopTop(instruction);
     }
-    const merge = kind === "loop" ? -1 : this.mergeRegister(instruction, type);
-    this.frames.push({ kind, opener: this.at, type, height, label, elseLabel, merge });
+    const found = kind === "loop" ? null : this.findDecision(instruction);
+    const merge = kind === "loop" || found !== null ? -1 : this.mergeRegister(instruction, type);
+    this.frames.push({ kind, opener: this.at, type, height, label, elseLabel, merge, decision: found });
   }
 
   private findLoopTop(loop: Instruction): void {
@@ -419,6 +476,7 @@ export class FunctionCompiler extends OperandStack {
     }
     this.at = back;
     const branch = this.instructions[top.end] as Instruction;
+    // A constant would make an endless loop of the top, which no compiler writes.
     const condition = this.popCondition();
     if (branch.name === "if") {
       a.jcc(condition, top.inside);
@@ -458,10 +516,7 @@ export class FunctionCompiler extends OperandStack {
 
   private otherwise(instruction: Instruction): void {
     const frame = this.frames[this.frames.length - 1] as Frame;
-    if (instruction.reachable) {
-      this.merge(frame);
-      this.a.jmp(frame.label);
-    }
+    if (instruction.reachable) this.leave(frame);
     this.unwind();
     this.stack.length = frame.height;
     for (const type of frame.type.params) this.push({ kind: "slot", type: type as Type, slot: this.stack.length });
@@ -473,6 +528,7 @@ export class FunctionCompiler extends OperandStack {
     if (frame.kind === "function") return this.closeFunction(frame, instruction);
     if (frame.kind === "loop") return;
     const opener = this.instructions[frame.opener] as Instruction;
+    if (frame.decision !== null) return;
     if (frame.kind === "block" && !opener.branched) return;
     if (instruction.reachable) this.merge(frame);
     this.unwind();
@@ -516,6 +572,14 @@ export class FunctionCompiler extends OperandStack {
     if (count > 0) this.load(rax, this.stack[first] as Operand);
   }
 
+  /** The results go to where they meet, and control behind the construct. */
+  private leave(frame: Frame): void {
+    if (frame.decision !== null) return this.decide(frame.decision, this.stack[this.stack.length - 1] as Operand);
+    this.merge(frame);
+    if (frame.kind === "function") this.jumpToReturn();
+    else this.a.jmp(frame.label);
+  }
+
   private needsMoves(frame: Frame): boolean {
     const types = frame.kind === "loop" ? frame.type.params : frame.type.results;
     if (types.length === 0) return false;
@@ -527,9 +591,7 @@ export class FunctionCompiler extends OperandStack {
   private branch(frame: Frame): void {
     const top = this.loopTops.get(frame.opener);
     if (top !== undefined && top.inside.section !== -1 && this.canRepeat(top)) return this.repeatTop(frame, top);
-    this.merge(frame);
-    if (frame.kind === "function") this.jumpToReturn();
-    else this.a.jmp(frame.label);
+    this.leave(frame);
   }
 
   /** The epilogue in place where it is short, else a jump to the one at the end. */
@@ -542,20 +604,21 @@ export class FunctionCompiler extends OperandStack {
   }
 
   private branchIf(frame: Frame): void {
-    const condition = this.popCondition();
+    const condition = this.popDecided();
     const top = this.endLoopTop();
     if (frame.kind === "function") this.returnUses++;
     if (!this.needsMoves(frame)) {
-      this.a.jcc(condition, frame.label);
+      if (condition === true) this.a.jmp(frame.label);
+      else if (condition !== false) this.a.jcc(condition, frame.label);
       const decision = this.decisions.get(this.at);
       if (decision !== undefined) this.a.bind(decision.inside);
       if (top !== undefined) this.a.bind(top.inside);
       return;
     }
     const stay = this.a.label();
-    this.a.jcc(negate(condition), stay);
-    this.merge(frame);
-    this.a.jmp(frame.label);
+    if (condition === false) return;
+    if (condition !== true) this.a.jcc(negate(condition), stay);
+    this.leave(frame);
     this.a.bind(stay);
   }
 
@@ -599,8 +662,7 @@ export class FunctionCompiler extends OperandStack {
     this.done(selector);
     for (const [frame, label] of stubs) {
       a.bind(label);
-      this.merge(frame);
-      a.jmp(frame.label);
+      this.leave(frame);
     }
   }
 

@@ -8,7 +8,7 @@ import type { FunctionBody, Instruction } from "../wasm/function-body.js";
 import type { ValueType } from "../wasm/module.js";
 import type { Type } from "../wasm/opcodes.js";
 import { isRegister, type Allocation, type Home } from "./allocation.js";
-import { Assembler, Memory, Register, mem, register, rsp, type Place } from "./assembler.js";
+import { Assembler, Memory, Register, mem, register, rsp, type Condition, type Place } from "./assembler.js";
 import { callerSavedHomes, isCalleeSaved, operandRegisters } from "./convention.js";
 import type { Operand } from "./operand.js";
 
@@ -32,6 +32,9 @@ export class OperandStack {
   /** A copy: conditions that are decided early turn instructions into nops. */
   protected readonly instructions: Instruction[];
   private readonly pool: readonly number[];
+
+  /** What the flags say, if the instruction that set them was the last one. */
+  private flags = { offset: -1, register: -1, size: 0, areLogical: false };
 
   constructor(
     readonly a: Assembler,
@@ -63,6 +66,20 @@ export class OperandStack {
   protected operandSlot(slot: number, size: 32 | 64 = 64): Memory {
     this.usedSlots = Math.max(this.usedSlots, slot + 1);
     return mem({ base: rsp, disp: 8 * (this.outgoing + this.allocation.slotCount + slot), size });
+  }
+
+  // ---- flags ----
+
+  /** The flags are as `test` on this register would set them; without `areLogical`, only the zero flag is. */
+  flagsAreOf(of: Register, areLogical: boolean): void {
+    this.flags = { offset: this.a.offset, register: of.number, size: of.size, areLogical };
+  }
+
+  /** Sets the flags as `test %of, %of` does, unless they are so already. */
+  testRegister(of: Register, condition: Condition): void {
+    const { offset, register: number, size, areLogical } = this.flags;
+    const areKnown = offset === this.a.offset && number === of.number && size === of.size && !this.a.isBoundHere;
+    if (!areKnown || !(areLogical || condition === "e" || condition === "ne")) this.a.test(of, of);
   }
 
   // ---- the stack ----

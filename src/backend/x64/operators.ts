@@ -156,6 +156,7 @@ function arithmetic(c: FunctionCompiler, type: Type, operation: "add" | "sub" | 
   c.load(into, left);
   if (into.number === hint) c.release(left);
   a[operation](view(into, type), source);
+  c.flagsAreOf(view(into, type), operation !== "add" && operation !== "sub");
   c.done(source);
   c.result(type, into, hint);
 }
@@ -211,7 +212,7 @@ function compare(c: FunctionCompiler, condition: Condition): void {
   const source = c.toSource(right);
   const place = typeof source === "bigint" || source instanceof Register ? c.toSource(left) : c.toRegister(left);
   const first = typeof place === "bigint" ? c.toRegister(left) : place;
-  if (source === 0n && first instanceof Register) c.a.test(first, first);
+  if (source === 0n && first instanceof Register) c.testRegister(first, holds);
   else c.a.cmp(first, source);
   c.done(first);
   c.done(source);
@@ -219,6 +220,8 @@ function compare(c: FunctionCompiler, condition: Condition): void {
 }
 
 function equalsZero(c: FunctionCompiler): void {
+  const top = c.stack[c.stack.length - 1];
+  if (top?.kind === "constant") return c.pushConstant("i32", (c.pop() as { value: bigint }).value === 0n ? 1n : 0n);
   c.pushCondition(negate(c.popCondition()));
 }
 
@@ -314,7 +317,9 @@ function shift(c: FunctionCompiler, type: Type, operation: "shl" | "sar" | "shr"
     const into = c.destination(hint, value);
     c.load(into, value);
     if (into.number === hint) c.release(value);
-    a[operation](view(into, type), Number(count.value & BigInt(sizeOfType(type) - 1)));
+    const places = Number(count.value & BigInt(sizeOfType(type) - 1));
+    a[operation](view(into, type), places);
+    if (places !== 0 && !operation.startsWith("ro")) c.flagsAreOf(view(into, type), false);
     return c.result(type, into, hint);
   }
   const hint = c.destinationHint();

@@ -27,6 +27,7 @@ import {
   type Label,
   type Place,
 } from "./assembler.js";
+import { findSums } from "./bounds.js";
 import { argumentRegisters } from "./convention.js";
 import type { Operand } from "./operand.js";
 import { OperandStack, type Move } from "./operand-stack.js";
@@ -88,11 +89,12 @@ const LOOP_TOP_MAX = 16;
 
 export function compileFunction(assembler: Assembler, context: ModuleContext, body: FunctionBody): void {
   const split = splitLocals(body);
+  const exactSums = findSums(split);
   const allocation = allocate(split, (instruction) => isCall(context, instruction));
   const start = assembler.checkpoint();
   let operandSlots = 0;
   for (;;) {
-    const compiler = new FunctionCompiler(assembler, context, split, allocation, operandSlots);
+    const compiler = new FunctionCompiler(assembler, context, split, allocation, exactSums, operandSlots);
     compiler.run();
     if (compiler.usedSlots === operandSlots) return assembler.relax(start);
     operandSlots = compiler.usedSlots;
@@ -126,6 +128,8 @@ export class FunctionCompiler extends OperandStack {
     readonly context: ModuleContext,
     body: FunctionBody,
     allocation: Allocation,
+    /** i32.add whose sum does not wrap. */
+    readonly exactSums: ReadonlySet<number>,
     operandSlots: number,
   ) {
     const outgoing = outgoingWords(body.instructions);
@@ -207,7 +211,7 @@ export class FunctionCompiler extends OperandStack {
     return this.takesFlags(this.at + 1);
   }
 
-  private takesFlags(at: number): boolean {
+  takesFlags(at: number): boolean {
     const { name, partner, target } = this.instructions[at] as Instruction;
     if (name === "i32.eqz" || name === "nop") return this.takesFlags(at + 1);
     const innermost = this.frames[this.frames.length - 1] as Frame;
@@ -293,7 +297,7 @@ export class FunctionCompiler extends OperandStack {
 
   /** Pops an i32 as a condition: sets the flags if they are not set yet. */
   popCondition(): Condition {
-    const operand = this.pop();
+    const operand = this.settle(this.pop());
     if (operand.kind === "constant") {
       const of = this.toRegister(operand);
       this.a.test(of, of);
@@ -314,9 +318,11 @@ export class FunctionCompiler extends OperandStack {
 
   private testOperand(operand: Operand): Condition {
     if (operand.kind === "flags") return operand.condition;
-    const from = this.place(operand) as Place;
+    const place = this.place(operand);
+    const from = place ?? this.toRegister(operand);
     if (from instanceof Register) this.testRegister(from, "ne");
     else this.a.cmp(from, 0);
+    if (place === null && this.registerOf(operand) < 0) this.done(from);
     return "ne";
   }
 
@@ -371,7 +377,10 @@ export class FunctionCompiler extends OperandStack {
         this.release(this.pop());
         break;
       case "local.get":
-        this.push({ kind: "local", type: this.localType(instruction.index), local: instruction.index });
+        this.push({
+          ...{ kind: "local", type: this.localType(instruction.index), local: instruction.index },
+          isLast: this.allocation.lastReads.has(this.at),
+        });
         break;
       case "local.set":
         this.setLocal(instruction.index, false);

@@ -511,14 +511,24 @@ export class FunctionCompiler extends OperandStack {
     }
   }
 
-  /** A single result meets in the home of the local that is set to it right after the construct, else in rax. */
+  /**
+   * A single result meets in the home of the local that is set to it right after the construct, or where the result of
+   * the construct around it meets that it is the result of; else in rax.
+   */
   private mergeRegister(opener: Instruction, type: FunctionType): number {
     // An if without else hands its parameters on, from their slots.
     const handsOn = opener.name === "if" && opener.elseAt === -1 && type.params.length > 0;
     if (type.results.length !== 1 || handsOn) return -1;
     const end = opener.partner;
     const after = this.instructions[end + 1];
-    if (after === undefined || after.name !== "local.set" || this.allocation.deadWrites.has(end + 1)) return rax.number;
+    if (after?.name === "end" || after?.name === "else") {
+      const outer = this.frames[this.frames.length - 1] as Frame;
+      const isSame = outer.opener === (after.name === "end" ? after.partner : after.elseAt) && outer.merge >= 0;
+      return isSame && outer.type.results.length === 1 ? outer.merge : rax.number;
+    }
+    if (after === undefined || !/^local\.(set|tee)$/.test(after.name) || this.allocation.deadWrites.has(end + 1)) {
+      return rax.number;
+    }
     const home = this.home(after.index);
     return isRegister(home) ? home : rax.number;
   }
@@ -546,8 +556,11 @@ export class FunctionCompiler extends OperandStack {
     this.a.bind(frame.label);
     if (frame.merge < 0) {
       for (const type of types) this.push({ kind: "slot", type, slot: this.stack.length });
-    } else if (frame.merge === rax.number) this.pushRegister(types[0] as Type, rax);
-    else this.at++;
+      return;
+    }
+    // A home that belongs to the construct around this one is not the next instruction's yet.
+    const hint = frame.merge === rax.number || !this.next.name.startsWith("local.") ? -1 : frame.merge;
+    this.result(types[0] as Type, register(frame.merge, 64), hint);
   }
 
   private closeFunction(frame: Frame, instruction: Instruction): void {

@@ -124,7 +124,8 @@ export function load(c: FunctionCompiler, type: Type, size: Size, signed: boolea
   const hint = c.destinationHint();
   const [place, of] = placeOf(c, addressing, address, size);
   if (of !== null) c.done(of);
-  const into = register(c.destination(hint, null).number, sizeOfType(type));
+  const ahead = hint < 0 ? c.homeAhead() : null;
+  const into = register((ahead ?? c.destination(hint, null)).number, sizeOfType(type));
   if (size === into.size) a.mov(into, place);
   else if (size === 32) {
     if (signed) a.movsxd(into, place);

@@ -335,6 +335,25 @@ export class OperandStack {
     return home;
   }
 
+  /**
+   * The home of the local that is set soon, to what a constant makes of this instruction's result: a register for the
+   * result, since nobody else needs it in between. Owned, or null.
+   */
+  homeAhead(): Register | null {
+    const [constant, operator, set] = [1, 2, 3].map((distance) => this.instructions[this.at + distance]);
+    if (
+      !/^i(32|64)\.const$/.test(constant?.name ?? "") ||
+      !/\.(and|or|xor|add|sub|sh[lr](_[su])?)$/.test(operator?.name ?? "")
+    ) {
+      return null;
+    }
+    if (set?.name !== "local.set" || this.allocation.deadWrites.has(this.at + 3)) return null;
+    const home = this.home(set.index);
+    if (!isRegister(home)) return null;
+    this.saveReadersOf(home);
+    return (this.owned & (1 << home)) !== 0 ? null : this.own(home);
+  }
+
   /** The instruction's result is in `of`: pushed, or already where the local.set behind it wants it. */
   result(type: Type, of: Register, hint: number): void {
     if (hint < 0 || of.number !== hint) {

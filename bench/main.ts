@@ -2,12 +2,13 @@
 
 import { cpus } from "node:os";
 import { parseArgs } from "node:util";
+import { backend } from "./backend.js";
 import type { Benchmark, Table } from "./benchmark.js";
 import { decoder } from "./decoder.js";
 import { gate } from "./gate.js";
 import { start } from "./start.js";
 
-const benchmarks: readonly Benchmark[] = [gate, start, decoder];
+const benchmarks: readonly Benchmark[] = [gate, start, backend, decoder];
 
 function usage(): never {
   console.error("usage: npm run bench -- NAME... [--rounds N] [--json]\n");

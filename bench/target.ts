@@ -26,13 +26,16 @@ export function benchFolder(): string {
   return folder;
 }
 
-/** Compiles bench/programs/NAME.c and gives the executable's path. */
-export function buildTarget(name: string): string {
-  const done = built.get(name);
+/** Compiles bench/programs/NAME.c, with more options if given, and gives the executable's path. */
+export function buildTarget(name: string, options: readonly string[] = []): string {
+  const key = [name, ...options].join(" ");
+  const done = built.get(key);
   if (done !== undefined) return done;
-  const output = join(benchFolder(), basename(name));
-  execFileSync("gcc", ["-O2", "-o", output, join(packageRoot, "bench/programs", `${name}.c`)], { stdio: "inherit" });
-  built.set(name, output);
+  const output = join(benchFolder(), basename(key.replaceAll(" ", "")));
+  execFileSync("gcc", ["-O2", ...options, "-o", output, join(packageRoot, "bench/programs", `${name}.c`)], {
+    stdio: "inherit",
+  });
+  built.set(key, output);
   return output;
 }
 

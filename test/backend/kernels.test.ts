@@ -6,10 +6,15 @@ import { compileAssemblyScript } from "../../src/backend/compile-assemblyscript.
 import { knownImport } from "../../src/backend/x64/intrinsics.js";
 import { runNative, runV8, type Call } from "./native-run.js";
 
+const KERNELS = [
+  ...["fnv", "sum32", "sha256", "hashMap", "emitCode", "lengths", "qsort", "sha256", "crc32", "matrix", "sieve"],
+  ...["strings", "dispatch", "indirect"],
+];
+
 test("hashes, sorts and tables", async () => {
   const wasm = await compileAssemblyScript("test/backend/kernels/kernels.as.ts");
   const calls: Call[] = [{ name: "fill", args: [12345] }];
-  for (const name of ["fnv", "sum32", "sha256", "hashMap", "emitCode", "lengths", "qsort", "sha256"]) {
+  for (const name of KERNELS) {
     calls.push({ name, args: [3] });
   }
   const expected = runV8(wasm, calls);

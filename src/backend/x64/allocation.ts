@@ -26,6 +26,8 @@ export interface Allocation {
   readonly liveAtEntry: readonly boolean[];
   /** local.set and local.tee whose value nobody reads, by instruction. */
   readonly deadWrites: ReadonlySet<number>;
+  /** local.get after which nobody reads the local before it is written again, by instruction. */
+  readonly lastReads: ReadonlySet<number>;
 }
 
 interface Graph {
@@ -35,6 +37,7 @@ interface Graph {
   readonly copies: readonly number[][];
   readonly liveAtEntry: Uint32Array;
   readonly deadWrites: Set<number>;
+  readonly lastReads: Set<number>;
 }
 
 /** Saving a register costs a push and a pop: what weighs less is as well off in its slot. */
@@ -96,6 +99,7 @@ export function allocate(body: FunctionBody, isCall: (instruction: Instruction) 
     ...{ homes, slotCount, saved: calleeSaved.map(({ number }) => number).filter((number) => saved.has(number)) },
     liveAtEntry: homes.map((_, local) => has(graph.liveAtEntry, local)),
     deadWrites: graph.deadWrites,
+    lastReads: graph.lastReads,
   };
 }
 
@@ -127,6 +131,7 @@ function buildGraph(body: FunctionBody, isCall: (instruction: Instruction) => bo
   const crossesCall = new Uint32Array(words);
   const copies: number[][] = body.localTypes.map(() => []);
   const deadWrites = new Set<number>();
+  const lastReads = new Set<number>();
   const depths = loopDepths(instructions);
 
   const interfere = (local: number, live: Uint32Array, except: number): void => {
@@ -145,6 +150,7 @@ function buildGraph(body: FunctionBody, isCall: (instruction: Instruction) => bo
       const { name, index } = instruction;
       const weight = LOOP_WEIGHT ** Math.min(depths[at] as number, LOOP_DEPTH_MAX);
       if (name === "local.get") {
+        if (!has(live, index)) lastReads.add(at);
         add(live, index);
         weights[index] = (weights[index] as number) + weight;
       } else if (name === "local.set" || name === "local.tee") {
@@ -173,7 +179,7 @@ function buildGraph(body: FunctionBody, isCall: (instruction: Instruction) => bo
     weights[local] = (weights[local] as number) + 1;
     interfere(local, liveAtEntry, -1);
   }
-  return { neighbours, weights, crossesCall, copies, liveAtEntry, deadWrites };
+  return { neighbours, weights, crossesCall, copies, liveAtEntry, deadWrites, lastReads };
 }
 
 function loopDepths(instructions: readonly Instruction[]): Uint8Array {

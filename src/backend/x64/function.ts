@@ -27,6 +27,7 @@ import {
   type Label,
   type Place,
 } from "./assembler.js";
+import { findSums } from "./bounds.js";
 import { argumentRegisters } from "./convention.js";
 import type { Operand } from "./operand.js";
 import { OperandStack, type Move } from "./operand-stack.js";
@@ -62,6 +63,14 @@ interface Frame {
   readonly elseLabel: Label;
   /** The register where a single result meets, or -1: results meet in their slots. */
   readonly merge: number;
+  /** The result is but the condition of the branch behind the construct. */
+  readonly decision: Decision | null;
+}
+
+/** Where a condition leads: what makes it known jumps there, and the branch is left to the last way that comes to it. */
+interface Decision {
+  readonly taken: Label;
+  readonly notTaken: Label;
 }
 
 /**
@@ -80,11 +89,12 @@ const LOOP_TOP_MAX = 16;
 
 export function compileFunction(assembler: Assembler, context: ModuleContext, body: FunctionBody): void {
   const split = splitLocals(body);
+  const exactSums = findSums(split);
   const allocation = allocate(split, (instruction) => isCall(context, instruction));
   const start = assembler.checkpoint();
   let operandSlots = 0;
   for (;;) {
-    const compiler = new FunctionCompiler(assembler, context, split, allocation, operandSlots);
+    const compiler = new FunctionCompiler(assembler, context, split, allocation, exactSums, operandSlots);
     compiler.run();
     if (compiler.usedSlots === operandSlots) return assembler.relax(start);
     operandSlots = compiler.usedSlots;
@@ -118,6 +128,8 @@ export class FunctionCompiler extends OperandStack {
     readonly context: ModuleContext,
     body: FunctionBody,
     allocation: Allocation,
+    /** i32.add whose sum does not wrap. */
+    readonly exactSums: ReadonlySet<number>,
     operandSlots: number,
   ) {
     const outgoing = outgoingWords(body.instructions);
@@ -138,7 +150,7 @@ export class FunctionCompiler extends OperandStack {
         label: this.returnLabel,
         elseLabel: this.returnLabel,
       },
-      merge: rax.number,
+      ...{ merge: rax.number, decision: null },
     });
     for (this.at = 0; this.at < this.instructions.length; this.at++) this.step(this.instruction);
     if (this.trapLabel !== null) {
@@ -199,9 +211,13 @@ export class FunctionCompiler extends OperandStack {
     return this.takesFlags(this.at + 1);
   }
 
-  private takesFlags(at: number): boolean {
-    const { name } = this.instructions[at] as Instruction;
+  takesFlags(at: number): boolean {
+    const { name, partner, target } = this.instructions[at] as Instruction;
     if (name === "i32.eqz" || name === "nop") return this.takesFlags(at + 1);
+    const innermost = this.frames[this.frames.length - 1] as Frame;
+    if (name === "end") return innermost.opener === partner && innermost.decision !== null;
+    if (name === "else") return innermost.decision !== null;
+    if (name === "br") return this.frameOf(target).decision !== null;
     return name === "br_if" || name === "if" || name === "select" || name === "select_t";
   }
 
@@ -229,39 +245,84 @@ export class FunctionCompiler extends OperandStack {
     if (found === null) return false;
     const branch = this.instructions[found.branch] as Instruction;
     if (branch.name === "br_if" && this.valuesOf(branch) > 0) return false;
-    let labels = this.decisions.get(found.branch);
-    if (labels === undefined) {
-      labels = { inside: this.a.label(), outside: this.a.label() };
-      this.decisions.set(found.branch, labels);
-    }
     this.shortCircuits.set(this.at, found);
     this.instructions[found.combiner] = { ...(this.instructions[found.combiner] as Instruction), name: "nop" };
     // The paths join behind the branch: what is on the stack must be in the same place on both.
     this.flush();
-    let to = found.outcome ? labels.inside : labels.outside;
-    if (branch.name === "br_if") {
-      const frame = this.frameOf(branch.target);
-      if (found.outcome && frame.kind === "function") this.returnUses++;
-      to = found.outcome ? frame.label : labels.inside;
-    }
-    this.a.jcc(found.decidedBy ? condition : negate(condition), to);
+    const { taken, notTaken } = this.decisionOf(found.branch);
+    this.a.jcc(found.decidedBy ? condition : negate(condition), found.outcome ? taken : notTaken);
     return true;
+  }
+
+  /** Where the `if` or `br_if` leads, for code in front of it that decides it. */
+  private decisionOf(at: number): Decision {
+    let labels = this.decisions.get(at);
+    if (labels === undefined) {
+      labels = { inside: this.a.label(), outside: this.a.label() };
+      this.decisions.set(at, labels);
+    }
+    const branch = this.instructions[at] as Instruction;
+    if (branch.name === "if") return { taken: labels.inside, notTaken: labels.outside };
+    const frame = this.frameOf(branch.target);
+    if (frame.kind === "function") this.returnUses++;
+    return { taken: frame.label, notTaken: labels.inside };
+  }
+
+  /**
+   * A construct with one result that only a branch right behind it looks at: each way through it jumps where the branch
+   * would, and no value is made. binaryen makes them of `a && b` where `b` has effects, and of inlined functions.
+   */
+  private findDecision(opener: Instruction): Decision | null {
+    const { params, results } = opener.type as FunctionType;
+    const end = this.instructions[opener.partner] as Instruction;
+    if (results.length !== 1 || params.length > 0 || !end.reachable) return null;
+    let isNegated = false;
+    let at = opener.partner + 1;
+    for (; ["i32.eqz", "nop"].includes(this.instructions[at]?.name ?? ""); at++) {
+      if (this.instructions[at]?.name === "i32.eqz") isNegated = !isNegated;
+    }
+    const branch = this.instructions[at];
+    if (branch === undefined || (branch.name !== "if" && branch.name !== "br_if")) return null;
+    if (this.valuesOf(branch) > 0) return null;
+    const { taken, notTaken } = this.decisionOf(at);
+    return isNegated ? { taken: notTaken, notTaken: taken } : { taken, notTaken };
+  }
+
+  /** Jumps where the operand, a condition, leads. The operand stays. */
+  private decide({ taken, notTaken }: Decision, operand: Operand): void {
+    if (operand.kind === "constant") return this.a.jmp(operand.value !== 0n ? taken : notTaken);
+    this.a.jcc(this.testOperand(operand), taken);
+    this.a.jmp(notTaken);
   }
 
   /** Pops an i32 as a condition: sets the flags if they are not set yet. */
   popCondition(): Condition {
-    const operand = this.pop();
-    if (operand.kind === "flags") return operand.condition;
+    const operand = this.settle(this.pop());
     if (operand.kind === "constant") {
       const of = this.toRegister(operand);
       this.a.test(of, of);
       this.done(of);
       return "ne";
     }
-    const from = this.place(operand) as Place;
-    if (from instanceof Register) this.a.test(from, from);
-    else this.a.cmp(from, 0);
+    const condition = this.testOperand(operand);
     this.release(operand);
+    return condition;
+  }
+
+  /** The same where a constant needs no flags: the branch is always or never taken. */
+  private popDecided(): Condition | boolean {
+    const top = this.stack[this.stack.length - 1];
+    if (top?.kind !== "constant") return this.popCondition();
+    return (this.pop() as { value: bigint }).value !== 0n;
+  }
+
+  private testOperand(operand: Operand): Condition {
+    if (operand.kind === "flags") return operand.condition;
+    const place = this.place(operand);
+    const from = place ?? this.toRegister(operand);
+    if (from instanceof Register) this.testRegister(from, "ne");
+    else this.a.cmp(from, 0);
+    if (place === null && this.registerOf(operand) < 0) this.done(from);
     return "ne";
   }
 
@@ -316,7 +377,10 @@ export class FunctionCompiler extends OperandStack {
         this.release(this.pop());
         break;
       case "local.get":
-        this.push({ kind: "local", type: this.localType(instruction.index), local: instruction.index });
+        this.push({
+          ...{ kind: "local", type: this.localType(instruction.index), local: instruction.index },
+          isLast: this.allocation.lastReads.has(this.at),
+        });
         break;
       case "local.set":
         this.setLocal(instruction.index, false);
@@ -341,7 +405,7 @@ export class FunctionCompiler extends OperandStack {
     const { a } = this;
     const type = instruction.type as FunctionType;
     const kind = instruction.name as "block" | "loop" | "if";
-    const condition = kind === "if" ? this.popCondition() : null;
+    const condition = kind === "if" ? this.popDecided() : true;
     const top = this.endLoopTop();
     const height = this.stack.length - type.params.length;
     // A block that no branch leaves is no join: its operands may stay where they are.
@@ -353,15 +417,17 @@ export class FunctionCompiler extends OperandStack {
     const hasElse = instruction.elseAt !== -1;
     const label = decision !== undefined && !hasElse ? decision.outside : a.label();
     const elseLabel = decision !== undefined && hasElse ? decision.outside : a.label();
-    if (condition !== null) a.jcc(negate(condition), hasElse ? elseLabel : label);
+    if (condition === false) a.jmp(hasElse ? elseLabel : label);
+    else if (condition !== true) a.jcc(negate(condition), hasElse ? elseLabel : label);
     if (decision !== undefined) a.bind(decision.inside);
     if (top !== undefined) a.bind(top.inside);
     if (kind === "loop" && instruction.branched) {
       a.bind(label);
       this.findLoopTop(instruction);
     }
-    const merge = kind === "loop" ? -1 : this.mergeRegister(instruction, type);
-    this.frames.push({ kind, opener: this.at, type, height, label, elseLabel, merge });
+    const found = kind === "loop" ? null : this.findDecision(instruction);
+    const merge = kind === "loop" || found !== null ? -1 : this.mergeRegister(instruction, type);
+    this.frames.push({ kind, opener: this.at, type, height, label, elseLabel, merge, decision: found });
   }
 
   private findLoopTop(loop: Instruction): void {
@@ -419,6 +485,7 @@ export class FunctionCompiler extends OperandStack {
     }
     this.at = back;
     const branch = this.instructions[top.end] as Instruction;
+    // A constant would make an endless loop of the top, which no compiler writes.
     const condition = this.popCondition();
     if (branch.name === "if") {
       a.jcc(condition, top.inside);
@@ -444,24 +511,31 @@ export class FunctionCompiler extends OperandStack {
     }
   }
 
-  /** A single result meets in the home of the local that is set to it right after the construct, else in rax. */
+  /**
+   * A single result meets in the home of the local that is set to it right after the construct, or where the result of
+   * the construct around it meets that it is the result of; else in rax.
+   */
   private mergeRegister(opener: Instruction, type: FunctionType): number {
     // An if without else hands its parameters on, from their slots.
     const handsOn = opener.name === "if" && opener.elseAt === -1 && type.params.length > 0;
     if (type.results.length !== 1 || handsOn) return -1;
     const end = opener.partner;
     const after = this.instructions[end + 1];
-    if (after === undefined || after.name !== "local.set" || this.allocation.deadWrites.has(end + 1)) return rax.number;
+    if (after?.name === "end" || after?.name === "else") {
+      const outer = this.frames[this.frames.length - 1] as Frame;
+      const isSame = outer.opener === (after.name === "end" ? after.partner : after.elseAt) && outer.merge >= 0;
+      return isSame && outer.type.results.length === 1 ? outer.merge : rax.number;
+    }
+    if (after === undefined || !/^local\.(set|tee)$/.test(after.name) || this.allocation.deadWrites.has(end + 1)) {
+      return rax.number;
+    }
     const home = this.home(after.index);
     return isRegister(home) ? home : rax.number;
   }
 
   private otherwise(instruction: Instruction): void {
     const frame = this.frames[this.frames.length - 1] as Frame;
-    if (instruction.reachable) {
-      this.merge(frame);
-      this.a.jmp(frame.label);
-    }
+    if (instruction.reachable) this.leave(frame);
     this.unwind();
     this.stack.length = frame.height;
     for (const type of frame.type.params) this.push({ kind: "slot", type: type as Type, slot: this.stack.length });
@@ -473,6 +547,7 @@ export class FunctionCompiler extends OperandStack {
     if (frame.kind === "function") return this.closeFunction(frame, instruction);
     if (frame.kind === "loop") return;
     const opener = this.instructions[frame.opener] as Instruction;
+    if (frame.decision !== null) return;
     if (frame.kind === "block" && !opener.branched) return;
     if (instruction.reachable) this.merge(frame);
     this.unwind();
@@ -481,8 +556,11 @@ export class FunctionCompiler extends OperandStack {
     this.a.bind(frame.label);
     if (frame.merge < 0) {
       for (const type of types) this.push({ kind: "slot", type, slot: this.stack.length });
-    } else if (frame.merge === rax.number) this.pushRegister(types[0] as Type, rax);
-    else this.at++;
+      return;
+    }
+    // A home that belongs to the construct around this one is not the next instruction's yet.
+    const hint = frame.merge === rax.number || !this.next.name.startsWith("local.") ? -1 : frame.merge;
+    this.result(types[0] as Type, register(frame.merge, 64), hint);
   }
 
   private closeFunction(frame: Frame, instruction: Instruction): void {
@@ -516,6 +594,14 @@ export class FunctionCompiler extends OperandStack {
     if (count > 0) this.load(rax, this.stack[first] as Operand);
   }
 
+  /** The results go to where they meet, and control behind the construct. */
+  private leave(frame: Frame): void {
+    if (frame.decision !== null) return this.decide(frame.decision, this.stack[this.stack.length - 1] as Operand);
+    this.merge(frame);
+    if (frame.kind === "function") this.jumpToReturn();
+    else this.a.jmp(frame.label);
+  }
+
   private needsMoves(frame: Frame): boolean {
     const types = frame.kind === "loop" ? frame.type.params : frame.type.results;
     if (types.length === 0) return false;
@@ -527,9 +613,7 @@ export class FunctionCompiler extends OperandStack {
   private branch(frame: Frame): void {
     const top = this.loopTops.get(frame.opener);
     if (top !== undefined && top.inside.section !== -1 && this.canRepeat(top)) return this.repeatTop(frame, top);
-    this.merge(frame);
-    if (frame.kind === "function") this.jumpToReturn();
-    else this.a.jmp(frame.label);
+    this.leave(frame);
   }
 
   /** The epilogue in place where it is short, else a jump to the one at the end. */
@@ -542,20 +626,21 @@ export class FunctionCompiler extends OperandStack {
   }
 
   private branchIf(frame: Frame): void {
-    const condition = this.popCondition();
+    const condition = this.popDecided();
     const top = this.endLoopTop();
     if (frame.kind === "function") this.returnUses++;
     if (!this.needsMoves(frame)) {
-      this.a.jcc(condition, frame.label);
+      if (condition === true) this.a.jmp(frame.label);
+      else if (condition !== false) this.a.jcc(condition, frame.label);
       const decision = this.decisions.get(this.at);
       if (decision !== undefined) this.a.bind(decision.inside);
       if (top !== undefined) this.a.bind(top.inside);
       return;
     }
     const stay = this.a.label();
-    this.a.jcc(negate(condition), stay);
-    this.merge(frame);
-    this.a.jmp(frame.label);
+    if (condition === false) return;
+    if (condition !== true) this.a.jcc(negate(condition), stay);
+    this.leave(frame);
     this.a.bind(stay);
   }
 
@@ -599,8 +684,7 @@ export class FunctionCompiler extends OperandStack {
     this.done(selector);
     for (const [frame, label] of stubs) {
       a.bind(label);
-      this.merge(frame);
-      a.jmp(frame.label);
+      this.leave(frame);
     }
   }
 

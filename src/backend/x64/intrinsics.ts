@@ -68,8 +68,8 @@ const process = new Map<string, Intrinsic>(
     compareExchange32: {
       type: type("i64 i32 i32 -> i32"),
       compile: (c) => {
-        const desired = c.pop();
-        const expected = c.pop();
+        const desired = c.settle(c.pop());
+        const expected = c.settle(c.pop());
         compareExchange(c, "i32", 32, c.pop(), absolute, expected, desired);
       },
     },

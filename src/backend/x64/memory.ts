@@ -11,7 +11,20 @@
 import type { Instruction } from "../wasm/function-body.js";
 import type { Type } from "../wasm/opcodes.js";
 import { WasmError } from "../wasm/reader.js";
-import { Memory, Register, mem, r15, rax, rcx, rdi, register, rsi, type Size } from "./assembler.js";
+import {
+  Memory,
+  Register,
+  mem,
+  r15,
+  rax,
+  rcx,
+  rdi,
+  register,
+  rsi,
+  type Condition,
+  type Scale,
+  type Size,
+} from "./assembler.js";
 import type { FunctionCompiler } from "./function.js";
 import { sizeOfType } from "./operand-stack.js";
 import type { Operand } from "./operand.js";
@@ -54,9 +67,9 @@ export function compileMemoryOperator(c: FunctionCompiler, instruction: Instruct
     case "xor":
       return fetchLogic(c, type, size, instruction.offset, match[5]);
     case "cmpxchg": {
-      const desired = c.pop();
-      const expected = c.pop();
-      return compareExchange(c, type, size, c.pop(), linear(instruction.offset), expected, desired);
+      const desired = c.settle(c.pop());
+      const expected = c.settle(c.pop());
+      return compareExchange(c, type, size, c.settle(c.pop()), linear(instruction.offset), expected, desired);
     }
     default:
       throw new Error(`operator ${name} has no compiler`);
@@ -64,15 +77,19 @@ export function compileMemoryOperator(c: FunctionCompiler, instruction: Instruct
 }
 
 /** How an address in a register, or a constant one, becomes a memory operand. Null: out of reach, always a trap. */
-export type Addressing = (address: Register | bigint, size: Size) => Memory | null;
+export type Addressing = (
+  address: Register | bigint,
+  size: Size,
+  sum?: { readonly scale: Scale; readonly disp: number },
+) => Memory | null;
 
 export const linear =
   (offset: number): Addressing =>
-  (address, size) => {
-    const disp = typeof address === "bigint" ? Number(address) + offset : offset;
+  (address, size, { scale, disp: addend } = { scale: 1, disp: 0 }) => {
+    const disp = typeof address === "bigint" ? Number(address) + offset : addend + offset;
     if (disp > 0x7fffffff) return null;
     if (typeof address === "bigint") return mem({ base: r15, disp, size });
-    return mem({ base: r15, index: register(address.number, 64), disp, size });
+    return mem({ base: r15, index: register(address.number, 64), scale, disp, size });
   };
 
 /** Addresses in the process, for peek and poke. */
@@ -85,6 +102,10 @@ function placeOf(c: FunctionCompiler, addressing: Addressing, address: Operand, 
     const place = addressing(address.value, size);
     if (place !== null) return [place, null];
   }
+  if (address.kind === "sum" && address.isExact) {
+    const place = addressing(register(address.register, 32), size, address);
+    if (place !== null) return [place, register(address.register, 32)];
+  }
   const of = c.toRegister(address);
   const place = addressing(of, size);
   if (place !== null) return [place, of];
@@ -95,10 +116,16 @@ function placeOf(c: FunctionCompiler, addressing: Addressing, address: Operand, 
 export function load(c: FunctionCompiler, type: Type, size: Size, signed: boolean, addressing: Addressing): void {
   const { a } = c;
   const address = c.pop();
+  const consumer = consumerOf(c, type, size, signed);
+  if (consumer !== null) {
+    const [place] = placeOf(c, addressing, address, size);
+    return consumer(place);
+  }
   const hint = c.destinationHint();
   const [place, of] = placeOf(c, addressing, address, size);
   if (of !== null) c.done(of);
-  const into = register(c.destination(hint, null).number, sizeOfType(type));
+  const ahead = hint < 0 ? c.homeAhead() : null;
+  const into = register((ahead ?? c.destination(hint, null)).number, sizeOfType(type));
   if (size === into.size) a.mov(into, place);
   else if (size === 32) {
     if (signed) a.movsxd(into, place);
@@ -107,6 +134,55 @@ export function load(c: FunctionCompiler, type: Type, size: Size, signed: boolea
   else a.movzx(register(into.number, 32), place);
   c.result(type, register(into.number, 64), hint);
 }
+
+const CONDITIONS: Record<string, Condition> = {
+  ...{ eq: "e", ne: "ne", lt_u: "b", gt_u: "a", le_u: "be", ge_u: "ae" },
+};
+
+/**
+ * How the instructions behind a load can read memory themselves, or null: an operator whose right operand it is, a
+ * comparison with a constant, a test of bits, a branch on zero. Takes the instructions that it does the work of.
+ */
+function consumerOf(c: FunctionCompiler, type: Type, size: Size, signed: boolean): ((place: Memory) => void) | null {
+  const { a, next } = c;
+  const isWhole = size === sizeOfType(type);
+  const compareWith = (value: bigint, condition: Condition, taken: number) => (place: Memory) => {
+    c.at += taken;
+    a.cmp(place, value);
+    c.done(place);
+    c.pushCondition(condition);
+  };
+  if (isWhole && new RegExp(`^${type}\.(add|sub|and|or|xor|mul|eq|ne|[lg][te]_[su])$`).test(next.name)) {
+    const left = c.stack[c.stack.length - 1] as Operand;
+    if (left.kind !== "register" && left.kind !== "local") return null;
+    return (place) => c.push({ kind: "memory", type, place });
+  }
+  if (signed) return null;
+  if (next.name === `${type}.eqz`) return compareWith(0n, "e", 1);
+  if (type === "i32" && c.nextTakesFlags && next.name !== "nop") return compareWith(0n, "ne", 0);
+  if (next.name !== `${type}.const`) return null;
+  const constant = type === "i32" ? BigInt(next.index) : next.value;
+  const then = c.instructionAt(c.at + 2).name;
+  if (then === `${type}.and` && c.takesFlags(c.at + 3) && constant <= 0xffn) {
+    return (place) => {
+      c.at += 2;
+      a.test(mem({ ...describe(place), size: 8 }), constant);
+      c.done(place);
+      c.pushCondition("ne");
+    };
+  }
+  const condition = then.startsWith(type) ? CONDITIONS[then.slice(4)] : undefined;
+  // A 16-bit immediate would make the instruction slow to decode: Intel Optimization Reference Manual, section 3.4.2.3.
+  const fits = isWhole ? BigInt.asIntN(32, constant) === BigInt.asIntN(size, constant) : constant < 1n << 8n;
+  if (condition === undefined || !fits || (size === 16 && constant > 127n)) return null;
+  return compareWith(isWhole ? BigInt.asIntN(size, constant) : constant, condition, 2);
+}
+
+const describe = ({ base, index, scale, disp }: Memory) => ({
+  ...(base === null ? {} : { base }),
+  ...(index === null ? {} : { index }),
+  ...{ scale, disp },
+});
 
 export function store(c: FunctionCompiler, size: Size, addressing: Addressing): void {
   const value = c.pop();
@@ -137,8 +213,8 @@ function pushOld(c: FunctionCompiler, type: Type, size: Size, of: Register): voi
 }
 
 /** A copy of the operand that may be overwritten. */
-function ownedCopy(c: FunctionCompiler, operand: Operand): Register {
-  const into = c.destination(-1, operand);
+function ownedCopy(c: FunctionCompiler, operand: Operand, address: Register | null): Register {
+  const into = c.destination(-1, operand, address === null ? 0 : 1 << address.number);
   c.load(into, operand);
   return into;
 }
@@ -147,7 +223,7 @@ function exchange(c: FunctionCompiler, size: Size, offset: number, type: Type | 
   const value = c.pop();
   const address = c.pop();
   const [place, of] = placeOf(c, linear(offset), address, size);
-  const into = ownedCopy(c, value);
+  const into = ownedCopy(c, value, of);
   c.a.xchg(place, register(into.number, size));
   if (of !== null) c.done(of);
   if (type === null) c.free(into);
@@ -158,7 +234,7 @@ function fetchAdd(c: FunctionCompiler, type: Type, size: Size, offset: number, s
   const value = c.pop();
   const address = c.pop();
   const [place, of] = placeOf(c, linear(offset), address, size);
-  const into = ownedCopy(c, value);
+  const into = ownedCopy(c, value, of);
   if (subtract) c.a.neg(register(into.number, sizeOfType(type)));
   c.a.lock().xadd(place, register(into.number, size));
   if (of !== null) c.done(of);
@@ -173,8 +249,8 @@ function fetchLogic(
   operation: "and" | "or" | "xor",
 ): void {
   const { a } = c;
-  const value = c.pop();
-  const address = c.pop();
+  const value = c.settle(c.pop());
+  const address = c.settle(c.pop());
   if (c.next.name === "drop") {
     const [place, of] = placeOf(c, linear(offset), address, size);
     const source = register(c.toRegister(value).number, size);

@@ -8,7 +8,18 @@ import type { FunctionBody, Instruction } from "../wasm/function-body.js";
 import type { ValueType } from "../wasm/module.js";
 import type { Type } from "../wasm/opcodes.js";
 import { isRegister, type Allocation, type Home } from "./allocation.js";
-import { Assembler, Memory, Register, mem, register, rsp, type Place } from "./assembler.js";
+import {
+  Assembler,
+  Memory,
+  Register,
+  mem,
+  rax,
+  register,
+  rsp,
+  type Condition,
+  type Place,
+  type Scale,
+} from "./assembler.js";
 import { callerSavedHomes, isCalleeSaved, operandRegisters } from "./convention.js";
 import type { Operand } from "./operand.js";
 
@@ -33,6 +44,9 @@ export class OperandStack {
   protected readonly instructions: Instruction[];
   private readonly pool: readonly number[];
 
+  /** What the flags say, if the instruction that set them was the last one. */
+  private flags = { offset: -1, register: -1, size: 0, areLogical: false };
+
   constructor(
     readonly a: Assembler,
     readonly body: FunctionBody,
@@ -52,6 +66,10 @@ export class OperandStack {
     return this.instructions[this.at] as Instruction;
   }
 
+  instructionAt(at: number): Instruction {
+    return this.instructions[at] as Instruction;
+  }
+
   get next(): Instruction {
     return this.instructions[this.at + 1] as Instruction;
   }
@@ -63,6 +81,20 @@ export class OperandStack {
   protected operandSlot(slot: number, size: 32 | 64 = 64): Memory {
     this.usedSlots = Math.max(this.usedSlots, slot + 1);
     return mem({ base: rsp, disp: 8 * (this.outgoing + this.allocation.slotCount + slot), size });
+  }
+
+  // ---- flags ----
+
+  /** The flags are as `test` on this register would set them; without `areLogical`, only the zero flag is. */
+  flagsAreOf(of: Register, areLogical: boolean): void {
+    this.flags = { offset: this.a.offset, register: of.number, size: of.size, areLogical };
+  }
+
+  /** Sets the flags as `test %of, %of` does, unless they are so already. */
+  testRegister(of: Register, condition: Condition): void {
+    const { offset, register: number, size, areLogical } = this.flags;
+    const areKnown = offset === this.a.offset && number === of.number && size === of.size && !this.a.isBoundHere;
+    if (!areKnown || !(areLogical || condition === "e" || condition === "ne")) this.a.test(of, of);
   }
 
   // ---- the stack ----
@@ -88,7 +120,8 @@ export class OperandStack {
 
   /** The operand's register, if it has one, is free for others. */
   release(operand: Operand): void {
-    if (operand.kind === "register") this.owned &= ~(1 << operand.register);
+    if (operand.kind === "register" || operand.kind === "sum") this.owned &= ~(1 << operand.register);
+    else if (operand.kind === "memory") this.done(operand.place);
   }
 
   /** The register that an operand sits in, its own or a local's home, or -1. */
@@ -110,7 +143,8 @@ export class OperandStack {
       if (((this.owned | avoid) & (1 << number)) === 0) return this.own(number);
     }
     for (const [depth, operand] of this.stack.entries()) {
-      if (operand.kind !== "register" || (avoid & (1 << operand.register)) !== 0) continue;
+      if (operand.kind !== "register" && operand.kind !== "sum") continue;
+      if ((avoid & (1 << operand.register)) !== 0 || !this.pool.includes(operand.register)) continue;
       this.spill(depth);
       return this.own(operand.register);
     }
@@ -137,15 +171,16 @@ export class OperandStack {
       this.own(of.number);
       return;
     }
-    const depth = this.stack.findIndex((operand) => operand.kind === "register" && operand.register === of.number);
+    const depth = this.stack.findIndex((entry) => "register" in entry && entry.register === of.number);
     const operand = this.stack[depth];
-    if (operand === undefined) throw new Error(`${this.body.wasm.name}: ${of} is taken at instruction ${this.at}`);
+    if (operand?.kind !== "register" && operand?.kind !== "sum")
+      throw new Error(`${this.body.wasm.name}: ${of} is taken at instruction ${this.at}`);
     const other = this.pool.find((number) => ((this.owned | avoid) & (1 << number)) === 0);
     if (other === undefined) {
       this.spill(depth);
     } else {
       this.a.mov(this.own(other), of);
-      this.stack[depth] = { kind: "register", type: operand.type, register: other };
+      this.stack[depth] = { ...operand, register: other };
     }
     this.own(of.number);
   }
@@ -167,7 +202,7 @@ export class OperandStack {
   /** Before a call: what would not survive it goes to slots. */
   flushForCall(): void {
     for (const [depth, operand] of this.stack.entries()) {
-      if (operand.kind === "register") this.spill(depth);
+      if (operand.kind === "register" || operand.kind === "sum") this.spill(depth);
       else if (operand.kind === "local" && isRegister(this.home(operand.local))) {
         if (!isCalleeSaved(this.home(operand.local))) this.spill(depth);
       }
@@ -181,6 +216,7 @@ export class OperandStack {
     const size = sizeOfType(operand.type);
     if (operand.kind === "register") return register(operand.register, size);
     if (operand.kind === "slot") return this.operandSlot(operand.slot, size);
+    if (operand.kind === "memory") return operand.place;
     if (operand.kind !== "local") return null;
     const home = this.home(operand.local);
     if (isRegister(home)) return register(home, size);
@@ -195,10 +231,18 @@ export class OperandStack {
     else if (operand.kind === "flags") {
       a.setcc(operand.condition, register(into.number, 8));
       a.movzx(register(into.number, 32), register(into.number, 8));
-    } else {
+    } else if (operand.kind === "sum") this.loadSum(into, operand, operand.register);
+    else {
       const from = this.place(operand) as Place;
       if (!(from instanceof Register && from.number === to.number)) a.mov(to, from);
     }
+  }
+
+  /** lea: flags survive. */
+  private loadSum(into: Register, { scale, disp }: { scale: Scale; disp: number }, from: number): void {
+    const of = register(from, 64);
+    const place = scale === 1 ? mem({ base: of, disp }) : mem({ index: of, scale, disp });
+    this.a.lea(register(into.number, 32), place);
   }
 
   private loadConstant(into: Register, type: Type, value: bigint, flagsAreFree = false): void {
@@ -220,6 +264,7 @@ export class OperandStack {
       }
       return;
     }
+    if (operand.kind === "sum") return this.storeSum(to, operand);
     const from = this.place(operand) as Place;
     if (from instanceof Register) {
       a.mov(to, register(from.number, 64));
@@ -230,20 +275,39 @@ export class OperandStack {
     }
   }
 
+  /** In rax, which is kept on the stack meanwhile: the sum's register may be a local's home. */
+  private storeSum(to: Memory, sum: Operand & { kind: "sum" }): void {
+    const { a } = this;
+    a.push(rax);
+    this.loadSum(rax, sum, sum.register);
+    a.mov(mem({ base: rsp, disp: to.disp + 8, size: 64 }), rax);
+    a.pop(rax);
+  }
+
   /** A register to read the operand from: its own, a local's home, or a new one. Give it back with `done`. */
   toRegister(operand: Operand, avoid = 0): Register {
     const size = sizeOfType(operand.type);
     const number = this.registerOf(operand);
     if (number >= 0 && (avoid & (1 << number)) === 0) return register(number, size);
-    const into = this.allocate(avoid);
+    const isOwn = operand.kind === "sum" && (this.owned & ~avoid & (1 << operand.register)) !== 0;
+    const into = isOwn ? register(operand.register, 64) : this.allocate(avoid);
     this.load(into, operand);
-    this.release(operand);
+    if (!isOwn) this.release(operand);
     return register(into.number, size);
   }
 
-  /** Gives back what toRegister or toSource took. Homes of locals were never taken. */
+  /** The operand, computed where it was a sum. */
+  settle(operand: Operand): Operand {
+    if (operand.kind !== "sum") return operand;
+    return { kind: "register", type: "i32", register: this.toRegister(operand).number };
+  }
+
+  /** Gives back what toRegister or toSource took. Homes of locals are not owned unless `destination` took them over. */
   done(of: Place | bigint): void {
-    if (of instanceof Register && this.pool.includes(of.number)) this.free(of);
+    if (of instanceof Register) this.free(of);
+    if (!(of instanceof Memory)) return;
+    if (of.index !== null) this.free(of.index);
+    if (of.base !== null) this.free(of.base);
   }
 
   /** What an instruction can take as its source: a register, a stack slot or an immediate of 32 bits sign-extended. */
@@ -252,7 +316,7 @@ export class OperandStack {
       const value = BigInt.asIntN(sizeOfType(operand.type), operand.value);
       return value === BigInt.asIntN(32, value) ? value : this.toRegister(operand);
     }
-    if (operand.kind === "flags") return this.toRegister(operand);
+    if (operand.kind === "flags" || operand.kind === "sum") return this.toRegister(operand);
     return this.place(operand) as Place;
   }
 
@@ -271,6 +335,25 @@ export class OperandStack {
     return home;
   }
 
+  /**
+   * The home of the local that is set soon, to what a constant makes of this instruction's result: a register for the
+   * result, since nobody else needs it in between. Owned, or null.
+   */
+  homeAhead(): Register | null {
+    const [constant, operator, set] = [1, 2, 3].map((distance) => this.instructions[this.at + distance]);
+    if (
+      !/^i(32|64)\.const$/.test(constant?.name ?? "") ||
+      !/\.(and|or|xor|add|sub|sh[lr](_[su])?)$/.test(operator?.name ?? "")
+    ) {
+      return null;
+    }
+    if (set?.name !== "local.set" || this.allocation.deadWrites.has(this.at + 3)) return null;
+    const home = this.home(set.index);
+    if (!isRegister(home)) return null;
+    this.saveReadersOf(home);
+    return (this.owned & (1 << home)) !== 0 ? null : this.own(home);
+  }
+
   /** The instruction's result is in `of`: pushed, or already where the local.set behind it wants it. */
   result(type: Type, of: Register, hint: number): void {
     if (hint < 0 || of.number !== hint) {
@@ -278,7 +361,8 @@ export class OperandStack {
       return;
     }
     this.at++;
-    if (this.instruction.name === "local.tee") this.push({ kind: "local", type, local: this.instruction.index });
+    if (this.instruction.name === "local.tee")
+      this.push({ kind: "local", type, local: this.instruction.index, isLast: false });
   }
 
   /** A result that an instruction left in a fixed register, which is owned. */
@@ -293,33 +377,47 @@ export class OperandStack {
     this.result(type, register(hint, 64), hint);
   }
 
-  /** The register to compute a result in: the hint, else the register of an operand that is used up, else a new one. */
+  /**
+   * The register to compute a result in: the hint, else the register of an operand that is used up, else a new one. An
+   * operand that was the last to read its local hands its home over, until the home's next local is written.
+   */
   destination(hint: number, reuse: Operand | null, avoid = 0): Register {
     if (hint >= 0) return register(hint, 64);
-    if (reuse !== null && reuse.kind === "register" && (avoid & (1 << reuse.register)) === 0) {
-      return register(reuse.register, 64);
+    if (reuse === null) return this.allocate(avoid);
+    const isOwned = reuse.kind === "register" || reuse.kind === "sum";
+    if (isOwned && (this.owned & ~avoid & (1 << reuse.register)) !== 0) return register(reuse.register, 64);
+    if (reuse.kind === "local" && reuse.isLast) {
+      const home = this.home(reuse.local);
+      const isFree = isRegister(home) && ((this.owned | avoid) & (1 << home)) === 0;
+      if (isFree && !this.stack.some((operand) => this.readsHome(operand, home))) return this.own(home);
     }
     return this.allocate(avoid);
   }
 
+  private readsHome(operand: Operand, home: Home): boolean {
+    if (operand.kind === "local") return this.home(operand.local) === home;
+    return (operand.kind === "register" || operand.kind === "sum") && operand.register === home;
+  }
+
   private saveReadersOf(home: Home): void {
     for (const [depth, operand] of this.stack.entries()) {
-      if (operand.kind !== "local" || this.home(operand.local) !== home) continue;
+      if (!this.readsHome(operand, home)) continue;
       const into = this.allocate();
       this.load(into, operand);
+      this.release(operand);
       this.stack[depth] = { kind: "register", type: operand.type, register: into.number };
     }
   }
 
   protected setLocal(local: number, keep: boolean): void {
-    const operand = this.pop();
+    const home = this.home(local);
+    const operand = isRegister(home) ? this.pop() : this.settle(this.pop());
     const type = operand.type;
     if (this.allocation.deadWrites.has(this.at)) {
       if (keep) this.push(operand);
       else this.release(operand);
       return;
     }
-    const home = this.home(local);
     this.saveReadersOf(home);
     if (isRegister(home) && operand.kind === "constant") {
       this.loadConstant(register(home, 64), type, operand.value, true);
@@ -330,7 +428,7 @@ export class OperandStack {
       return;
     }
     this.release(operand);
-    if (keep) this.push(operand.kind === "constant" ? operand : { kind: "local", type, local });
+    if (keep) this.push(operand.kind === "constant" ? operand : { kind: "local", type, local, isLast: false });
   }
 
   // ---- many at once ----
@@ -339,12 +437,13 @@ export class OperandStack {
   loadArguments(operands: readonly Operand[], into: readonly Register[]): void {
     const moves: Move[] = [];
     for (const [i, operand] of operands.entries()) {
-      const from = this.registerOf(operand);
+      const from = operand.kind === "sum" ? operand.register : this.registerOf(operand);
       if (from >= 0) moves.push({ to: (into[i] as Register).number, from });
     }
     this.parallelMove(moves);
     for (const [i, operand] of operands.entries()) {
-      if (operand.kind === "constant") this.loadConstant(into[i] as Register, operand.type, operand.value, true);
+      if (operand.kind === "sum") this.loadSum(into[i] as Register, operand, (into[i] as Register).number);
+      else if (operand.kind === "constant") this.loadConstant(into[i] as Register, operand.type, operand.value, true);
       else if (this.registerOf(operand) < 0) this.load(into[i] as Register, operand);
     }
   }

@@ -19,6 +19,7 @@ import {
   type Condition,
   type Memory,
   type Place,
+  type Scale,
 } from "./assembler.js";
 import type { FunctionCompiler } from "./function.js";
 import { sizeOfType } from "./operand-stack.js";
@@ -50,7 +51,7 @@ export function compileOperator(c: FunctionCompiler, instruction: Instruction): 
     case "i32.wrap_i64":
       return wrap(c);
     case "i64.extend_i32_u":
-      return c.push({ ...c.pop(), type: "i64" });
+      return c.push({ ...c.settle(c.pop()), type: "i64" } as Operand);
     case "i64.extend_i32_s":
     case "i64.extend32_s":
       return extend(c, "i64", 32);
@@ -142,12 +143,16 @@ function arithmetic(c: FunctionCompiler, type: Type, operation: "add" | "sub" | 
   const { a } = c;
   let right = c.pop();
   let left = c.pop();
+  if (right.kind === "memory" && !(operation === "and" && c.nextTakesFlags)) {
+    return withMemory(c, type, operation, left, right);
+  }
   const commutes = operation !== "sub";
   if (commutes && (left.kind === "constant" || (left.kind !== "register" && right.kind === "register"))) {
     [left, right] = [right, left];
   }
   if (operation === "and" && c.nextTakesFlags) return testBits(c, type, left, right);
   const hint = c.destinationHint();
+  if (hint < 0 && operation === "add" && c.exactSums.has(c.at) && pushSum(c, left, 1, right, true)) return;
   if (hint >= 0 && commutes && c.registerOf(right) === hint) [left, right] = [right, left];
   if (addressArithmetic(c, type, operation, left, right, hint)) return;
   const clash = hint >= 0 && c.registerOf(right) === hint && c.registerOf(left) !== hint;
@@ -156,8 +161,77 @@ function arithmetic(c: FunctionCompiler, type: Type, operation: "add" | "sub" | 
   c.load(into, left);
   if (into.number === hint) c.release(left);
   a[operation](view(into, type), source);
+  c.flagsAreOf(view(into, type), operation !== "add" && operation !== "sub");
   c.done(source);
   c.result(type, into, hint);
+}
+
+/** An operand in memory on the right: the one that the load in front of this operator left. */
+function withMemory(
+  ...[c, type, operation, left, right]: [
+    ...[FunctionCompiler, Type, "add" | "sub" | "and" | "or" | "xor" | "imul", Operand, Operand & { kind: "memory" }],
+  ]
+): void {
+  const { base, index } = right.place;
+  const used = [base, index].reduce((set, of) => (of === null ? set : set | (1 << of.number)), 0);
+  const hint = c.destinationHint();
+  const clash = hint >= 0 && (used & (1 << hint)) !== 0 && c.registerOf(left) !== hint;
+  const into = c.destination(clash ? -1 : hint, left, used);
+  c.load(into, left);
+  if (into.number !== c.registerOf(left) || into.number === hint) c.release(left);
+  c.a[operation](view(into, type), right.place);
+  if (operation !== "imul") c.flagsAreOf(view(into, type), operation !== "add" && operation !== "sub");
+  c.release(right);
+  c.result(type, into, hint);
+}
+
+/** Pushes `value * scale + addend` as it is, where the value is in a register. */
+function pushSum(c: FunctionCompiler, value: Operand, scale: Scale, addend: Operand, isExact: boolean): boolean {
+  const number = c.registerOf(value);
+  if (addend.kind !== "constant" || number < 0) return false;
+  const disp = Number(isExact ? addend.value : BigInt.asIntN(32, addend.value));
+  if (disp > 0x7fffffff) return false;
+  c.push({ kind: "sum", type: "i32", register: number, scale, disp, isExact });
+  return true;
+}
+
+/**
+ * Shifts to the left by one to three bits that an addition follows: lea, or a part of an address.
+ * @returns false where neither is right, with the operand popped as it was
+ */
+function scaledSum(c: FunctionCompiler, value: Operand, places: number): boolean {
+  const scale = (1 << places) as Scale;
+  if (c.next.name === "i32.add") {
+    const base = c.stack[c.stack.length - 1] as Operand;
+    const number = c.registerOf(base);
+    if (number < 0 || c.registerOf(value) < 0) return false;
+    c.pop();
+    c.at++;
+    const from = mem({ base: register(number, 64), index: register(c.registerOf(value), 64), scale });
+    c.release(base);
+    c.release(value);
+    const hint = c.destinationHint();
+    const into = c.destination(hint, null);
+    c.a.lea(register(into.number, 32), from);
+    c.result("i32", into, hint);
+    return true;
+  }
+  const addend = c.next;
+  const isSum = addend.name === "i32.const" && c.instructionAt(c.at + 2).name === "i32.add";
+  if (!isSum || c.registerOf(value) < 0) return false;
+  const isExact = c.exactSums.has(c.at + 2);
+  if (isExact && addend.index > 0x7fffffff) return false;
+  c.at += 2;
+  pushSum(c, value, scale, { kind: "constant", type: "i32", value: BigInt(addend.index) }, isExact);
+  const sum = c.pop();
+  const hint = c.destinationHint();
+  if (hint < 0) c.push(sum);
+  else {
+    c.load(register(hint, 32), sum);
+    c.release(sum);
+    c.result("i32", register(hint, 64), hint);
+  }
+  return true;
 }
 
 /** lea where the sum goes to another register than its parts: it needs no mov. */
@@ -194,7 +268,8 @@ function addressArithmetic(
 function testBits(c: FunctionCompiler, type: Type, left: Operand, right: Operand): void {
   const first = c.toRegister(left);
   const source = c.toSource(right);
-  c.a.test(view(first, type), source);
+  const isByte = typeof source === "bigint" && source >= 0n && source <= 0xffn;
+  c.a.test(isByte ? register(first.number, 8) : view(first, type), source);
   c.done(first);
   c.done(source);
   c.pushCondition("ne");
@@ -211,7 +286,7 @@ function compare(c: FunctionCompiler, condition: Condition): void {
   const source = c.toSource(right);
   const place = typeof source === "bigint" || source instanceof Register ? c.toSource(left) : c.toRegister(left);
   const first = typeof place === "bigint" ? c.toRegister(left) : place;
-  if (source === 0n && first instanceof Register) c.a.test(first, first);
+  if (source === 0n && first instanceof Register) c.testRegister(first, holds);
   else c.a.cmp(first, source);
   c.done(first);
   c.done(source);
@@ -219,6 +294,8 @@ function compare(c: FunctionCompiler, condition: Condition): void {
 }
 
 function equalsZero(c: FunctionCompiler): void {
+  const top = c.stack[c.stack.length - 1];
+  if (top?.kind === "constant") return c.pushConstant("i32", (c.pop() as { value: bigint }).value === 0n ? 1n : 0n);
   c.pushCondition(negate(c.popCondition()));
 }
 
@@ -226,6 +303,7 @@ function multiply(c: FunctionCompiler, type: Type): void {
   const { a } = c;
   let right = c.pop();
   let left = c.pop();
+  if (right.kind === "memory") return withMemory(c, type, "imul", left, right);
   if (left.kind === "constant" || (left.kind !== "register" && right.kind === "register")) {
     [left, right] = [right, left];
   }
@@ -233,8 +311,9 @@ function multiply(c: FunctionCompiler, type: Type): void {
   if (hint >= 0 && c.registerOf(right) === hint) [left, right] = [right, left];
   const source = c.toSource(right);
   if (typeof source === "bigint") {
-    const from = left.kind === "constant" ? c.toRegister(left) : (c.toSource(left) as Place);
-    const into = c.destination(hint, from instanceof Register && left.kind === "constant" ? asOwned(left, from) : left);
+    const isLoaded = left.kind === "constant" || left.kind === "sum";
+    const from = isLoaded ? c.toRegister(left) : (c.toSource(left) as Place);
+    const into = c.destination(hint, isLoaded ? asOwned(left, from as Register) : left);
     a.imul(view(into, type), from, source);
     if (from instanceof Register && from.number !== into.number) c.done(from);
     return c.result(type, into, hint);
@@ -255,8 +334,8 @@ const asOwned = (operand: Operand, of: Register): Operand => ({
 function divide(c: FunctionCompiler, type: Type, operation: string): void {
   const { a } = c;
   const accumulators = (1 << rax.number) | (1 << rdx.number);
-  const right = c.pop();
-  const left = c.pop();
+  const right = c.settle(c.pop());
+  const left = c.settle(c.pop());
   // The divisor stays clear of rax and rdx; a stack slot will do.
   const read = right.kind === "constant" || right.kind === "flags" ? null : c.toSource(right);
   const inAccumulator = read instanceof Register && (accumulators & (1 << read.number)) !== 0;
@@ -307,14 +386,18 @@ const isMinusOne = (type: Type, value: bigint): boolean => BigInt.asIntN(sizeOfT
 
 function shift(c: FunctionCompiler, type: Type, operation: "shl" | "sar" | "shr" | "rol" | "ror"): void {
   const { a } = c;
-  const count = c.pop();
-  const value = c.pop();
+  const count = c.settle(c.pop());
+  const value = c.settle(c.pop());
   if (count.kind === "constant") {
+    const isScale = type === "i32" && operation === "shl" && count.value >= 1n && count.value <= 3n;
+    if (isScale && scaledSum(c, value, Number(count.value))) return;
     const hint = c.destinationHint();
     const into = c.destination(hint, value);
     c.load(into, value);
     if (into.number === hint) c.release(value);
-    a[operation](view(into, type), Number(count.value & BigInt(sizeOfType(type) - 1)));
+    const places = Number(count.value & BigInt(sizeOfType(type) - 1));
+    a[operation](view(into, type), places);
+    if (places !== 0 && !operation.startsWith("ro")) c.flagsAreOf(view(into, type), false);
     return c.result(type, into, hint);
   }
   const hint = c.destinationHint();
@@ -410,7 +493,7 @@ function wrap(c: FunctionCompiler): void {
 }
 
 function extend(c: FunctionCompiler, type: Type, from: 8 | 16 | 32): void {
-  const operand = c.pop();
+  const operand = c.settle(c.pop());
   if (operand.kind === "constant") {
     const value = BigInt.asUintN(sizeOfType(type), BigInt.asIntN(from, operand.value));
     return c.pushConstant(type, value);
@@ -433,8 +516,8 @@ function narrow(place: Place, size: 8 | 16 | 32): Place {
 function select(c: FunctionCompiler): void {
   const { a } = c;
   const condition = c.popCondition();
-  const otherwise = c.pop();
-  const value = c.pop();
+  const otherwise = c.settle(c.pop());
+  const value = c.settle(c.pop());
   const { type } = value;
   const hint = c.destinationHint();
   const useHint = c.registerOf(otherwise) === hint ? -1 : hint;

@@ -88,7 +88,7 @@ export interface AssembledSymbol {
 export interface Reference {
   readonly section: number;
   readonly offset: number;
-  readonly target: string | Label;
+  target: string | Label;
   readonly addend: number;
   readonly base: string | Label | null;
   /** Bytes of opcode in front, for a jump to a label that has a short form. */
@@ -101,6 +101,9 @@ export interface Checkpoint {
   readonly shortJumps: number;
   readonly bound: number;
 }
+
+/** Most jumps in a row that a jump skips. */
+const THREADED_MAX = 8;
 
 const LONG_NOPS = [
   [],
@@ -120,6 +123,8 @@ export class SectionWriter {
   readonly symbols = new Map<string, AssembledSymbol>();
   readonly references: Reference[] = [];
   protected here: Section = this.sections[0];
+  /** Where a label was bound last: control may come from elsewhere there. */
+  private boundAt = -1;
   private readonly bound: Label[] = [];
   private open: AssembledSymbol | null = null;
   private shortJumps: { section: number; offset: number; target: Label }[] = [];
@@ -135,6 +140,10 @@ export class SectionWriter {
     return this.here.size;
   }
 
+  get isBoundHere(): boolean {
+    return this.boundAt === this.here.size;
+  }
+
   label(): Label {
     return new Label();
   }
@@ -143,6 +152,7 @@ export class SectionWriter {
     if (label.section !== -1) throw new AssemblyError("a label is bound twice");
     label.section = this.here.index;
     label.offset = this.here.size;
+    this.boundAt = label.offset;
     this.bound.push(label);
   }
 
@@ -267,6 +277,7 @@ export class SectionWriter {
     const sites = recent.filter(({ jump, target, section }) => {
       return jump !== undefined && section === 0 && target instanceof Label && target.section === 0;
     });
+    this.threadJumps(sites);
     const short = new Set<Reference>();
     // Bytes saved by short jumps in front of each offset of the code.
     const saved = new Int32Array(text.size - start + 1);
@@ -312,6 +323,20 @@ export class SectionWriter {
     }
     text.append(old.subarray(copied));
     for (const label of this.bound.slice(from.bound)) if (label.section === 0) label.offset = moved(label.offset);
+  }
+
+  /** Jumps to an unconditional jump go to where that goes. */
+  private threadJumps(sites: readonly Reference[]): void {
+    const jumps = new Map<number, Label>();
+    for (const { offset, jump, target } of sites) if (jump === 1) jumps.set(offset - 1, target as Label);
+    for (const site of sites) {
+      // An endless loop is a jump to itself: the number of steps is bounded.
+      for (let steps = 0; steps < THREADED_MAX; steps++) {
+        const next = jumps.get((site.target as Label).offset);
+        if (next === undefined) break;
+        site.target = next;
+      }
+    }
   }
 
   /** Resolves what stays inside one section. Called by the linker; nothing can be assembled afterwards. */

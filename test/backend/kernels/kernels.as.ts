@@ -165,7 +165,7 @@ export function emitCode(rounds: u32): u32 {
       const kind = load<u8>(buffer + i) & 3;
       if (kind == 0) {
         store<u8>(at, 0xe9);
-        store<u32>(at + 1, i * 77 - at);
+        store<u32>(at + 1, i * 77 - (at - table));
         at += 5;
       } else if (kind == 1) {
         store<u16>(at, 0x8948);
@@ -201,4 +201,184 @@ export function lengths(rounds: u32): u32 {
     }
   }
   return count;
+}
+
+/** CRC-32 (reflected, polynomial 0xedb88320) by bytes over a table. */
+export function crc32(rounds: u32): u32 {
+  for (let i: u32 = 0; i < 256; i++) {
+    let entry = i;
+    for (let bit = 0; bit < 8; bit++) entry = (entry >> 1) ^ ((entry & 1) != 0 ? 0xedb88320 : 0);
+    store<u32>(table + (i << 2), entry);
+  }
+  let crc: u32 = 0xffffffff;
+  for (let r: u32 = 0; r < rounds; r++) {
+    for (let i: u32 = 0; i < SIZE; i++) {
+      crc = load<u32>(table + (((crc ^ load<u8>(buffer + i)) & 0xff) << 2)) ^ (crc >> 8);
+    }
+  }
+  return ~crc;
+}
+
+const ORDER: u32 = 48;
+
+/** The product of two matrices of u32, 48 by 48, by the definition. */
+export function matrix(rounds: u32): u32 {
+  const left = buffer;
+  const right = buffer + ORDER * ORDER * 4;
+  let check: u32 = 0;
+  for (let r: u32 = 0; r < rounds; r++) {
+    for (let i: u32 = 0; i < ORDER; i++) {
+      for (let j: u32 = 0; j < ORDER; j++) {
+        let sum = r;
+        for (let k: u32 = 0; k < ORDER; k++) {
+          sum += load<u32>(left + ((i * ORDER + k) << 2)) * load<u32>(right + ((k * ORDER + j) << 2));
+        }
+        store<u32>(table + ((i * ORDER + j) << 2), sum);
+      }
+    }
+    check = check * 31 + load<u32>(table + (((r * 7) % (ORDER * ORDER)) << 2));
+  }
+  return check;
+}
+
+/** Counts primes below 65536. */
+export function sieve(rounds: u32): u32 {
+  let count: u32 = 0;
+  for (let r: u32 = 0; r < rounds; r++) {
+    memory.fill(table, 1, 1 << 16);
+    for (let i: u32 = 2; i * i < 1 << 16; i++) {
+      if (load<u8>(table + i) == 0) continue;
+      for (let j = i * i; j < 1 << 16; j += i) store<u8>(table + j, 0);
+    }
+    for (let i: u32 = 2; i < 1 << 16; i++) count += load<u8>(table + i);
+  }
+  return count;
+}
+
+function lengthOf(text: usize): u32 {
+  let end = text;
+  while (load<u8>(end) != 0) end++;
+  return (end - text) as u32;
+}
+
+function compareText(left: usize, right: usize): i32 {
+  let at: usize = 0;
+  while (load<u8>(left + at) == load<u8>(right + at) && load<u8>(left + at) != 0) at++;
+  return (load<u8>(left + at) as i32) - (load<u8>(right + at) as i32);
+}
+
+/** Texts: each is measured, copied, compared with the one before and searched for a letter. */
+export function strings(rounds: u32): u32 {
+  let check: u32 = 0;
+  for (let r: u32 = 0; r < rounds; r++) {
+    let from: u32 = 0;
+    let previous = table as usize;
+    let to = table as usize;
+    store<u8>(to, 0);
+    while (from < SIZE - 300 && to < table + 60000) {
+      const length = lengthOf(buffer + from);
+      if (length < 250) {
+        memory.copy(to, buffer + from, length + 1);
+        if (compareText(previous, to) < 0) check += length;
+        for (let i: u32 = 0; i < length; i++) if (load<u8>(to + i) == 0x65) check++;
+        previous = to;
+        to += length + 1;
+      }
+      from += length + 1;
+    }
+    check = check * 3 + from;
+  }
+  return check;
+}
+
+/** An interpreter of a machine with an accumulator: one `br_table` for each byte. */
+export function dispatch(rounds: u32): u32 {
+  let a: u32 = 1;
+  let b: u32 = 7;
+  for (let r: u32 = 0; r < rounds; r++) {
+    for (let i: u32 = 0; i < SIZE; i++) {
+      switch ((load<u8>(buffer + i) & 15) as u32) {
+        case 0:
+          a += b;
+          break;
+        case 1:
+          a -= b;
+          break;
+        case 2:
+          a ^= b;
+          break;
+        case 3:
+          b = a;
+          break;
+        case 4:
+          a = rotl<u32>(a, 5);
+          break;
+        case 5:
+          a = a >> 1;
+          break;
+        case 6:
+          a = a * 3;
+          break;
+        case 7:
+          b++;
+          break;
+        case 8:
+          store<u32>(table + (b & 0xfffc), a);
+          break;
+        case 9:
+          a = load<u32>(table + (b & 0xfffc));
+          break;
+        case 10:
+          if ((a & 1) != 0) i++;
+          break;
+        case 11:
+          b = ~b;
+          break;
+        case 12:
+          a |= b;
+          break;
+        case 13:
+          a &= ~b;
+          break;
+        case 14:
+          b += i;
+          break;
+        default:
+          a++;
+      }
+    }
+  }
+  return a ^ b;
+}
+
+function addOne(x: u32): u32 {
+  return x + 1;
+}
+function triple(x: u32): u32 {
+  return x * 3;
+}
+function turn(x: u32): u32 {
+  return rotr<u32>(x, 9);
+}
+function mix(x: u32): u32 {
+  return x ^ (x >> 13);
+}
+
+/** A call through a table of four functions for each byte. */
+export function indirect(rounds: u32): u32 {
+  const one = (addOne as (x: u32) => u32).index;
+  const two = (triple as (x: u32) => u32).index;
+  const three = (turn as (x: u32) => u32).index;
+  const four = (mix as (x: u32) => u32).index;
+  store<u32>(words, one);
+  store<u32>(words + 4, two);
+  store<u32>(words + 8, three);
+  store<u32>(words + 12, four);
+  let x: u32 = 1;
+  for (let r: u32 = 0; r < rounds; r++) {
+    for (let i: u32 = 0; i < SIZE; i++) {
+      x = call_indirect<u32>(load<u32>(words + ((load<u8>(buffer + i) & 3) << 2)), x);
+    }
+  }
+  return x;
 }

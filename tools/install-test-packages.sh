@@ -9,7 +9,7 @@ packages="
   git tar gzip xz-utils python3 perl sqlite3
   nginx-light curl strace gdb stress tmux
   bash-completion
-  redis-server redis-tools openssl zstd bzip2 ffmpeg imagemagick
+  redis-server redis-tools openssh-client openssl zstd bzip2 ffmpeg imagemagick
   ruby php-cli lua5.4 luajit sbcl jq emacs-nox vim ed m4 flex bison
   rsync zsh fish dash cmake ninja-build clang
 "

@@ -2,6 +2,8 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import {
@@ -98,10 +100,15 @@ test(
   },
 );
 
-test("every answer is there on this machine", async () => {
-  const { probe, probeFailure, run, limits } = await gatherFacts(packageRoot);
+test("every answer is there on this machine", async (context) => {
+  // Looking at the cache makes its folder.
+  const folder = mkdtempSync(join(tmpdir(), "flicker-facts-test-"));
+  process.env["XDG_CACHE_HOME"] = folder;
+  context.after(() => rmSync(folder, { recursive: true, force: true }));
+  const { cache, probe, probeFailure, run, limits } = await gatherFacts(packageRoot);
   assert.equal(probeFailure, null);
   assert.equal(run.failure, null);
+  assert.deepEqual(cache, { folder: join(folder, "flicker"), failure: null, isNoexec: false });
   assert.equal(limits.size, 16);
   assert.equal(probe.get("hwcap2") !== undefined && ((probe.get("hwcap2") as number) & 2) === 2, true);
   assert.ok(probe.size >= 14);

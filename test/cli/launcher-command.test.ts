@@ -55,10 +55,13 @@ test("output that cannot be written: one line, status 125", () => {
   }
 });
 
-test("the options that the launcher suggests are those of run's help", () => {
+test("what the launcher suggests are the commands, and the options of run's help", () => {
   const source = readFileSync(join(packageRoot, "src/engine/load/suggestion.ts"), "utf8");
   const suggested = /OPTIONS = "(.*) ";/.exec(source)?.[1]?.split(" ").sort();
-  const command = createProgram().commands.find((candidate) => candidate.name() === "run");
+  const { commands } = createProgram();
+  const names = /COMMANDS = "(.*) ";/.exec(source)?.[1]?.split(" ").sort();
+  assert.deepEqual(names, commands.map((command) => command.name()).sort());
+  const command = commands.find((candidate) => candidate.name() === "run");
   const shown = command?.createHelp().visibleOptions(command);
   assert.deepEqual(suggested, shown?.map(({ long }) => long).sort());
 });
@@ -79,4 +82,12 @@ test("an option that there is not: the one that was probably meant", () => {
   }
   assert.match(run(["run", "--stats", "--help"]).stderr, /right behind run/);
   assert.match(run(["run", "--stats-file"]).stderr, /^flicker: --stats-file: [^\n]*\n$/);
+});
+
+test("a program that is not there: the command that was probably meant", () => {
+  assert.equal(run(["doctr"]).stderr, "flicker: doctr: No such file or directory (did you mean doctor?)\n");
+  assert.equal(run(["doctr"]).status, 127);
+  for (const args of [["./doctr"], ["run", "doctr"], ["--", "doctr"], ["no-such-program"], ["xy"]]) {
+    assert.match(run(args).stderr, /No such file or directory\n$/, args.join(" "));
+  }
 });

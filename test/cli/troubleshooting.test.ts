@@ -1,4 +1,5 @@
-// docs/troubleshooting.md explains every message with which Flicker itself fails (status 125): they are read from the sources.
+// docs/troubleshooting.md explains every message with which Flicker itself fails (status 125), and every reason not to run a
+// program (126, 127): they are read from the sources.
 
 import assert from "node:assert/strict";
 import { readdirSync, readFileSync } from "node:fs";
@@ -16,7 +17,8 @@ function sources(folder: string): string[] {
 
 /** Where the messages are: what each pattern's first group finds. */
 const PATTERNS: readonly [where: string[], pattern: RegExp][] = [
-  [sources("src/engine"), /\bfail\([^"]*"([^"]+)",\s*STATUS_FAILED\)/g],
+  [sources("src/engine/load"), /\b(?:fail|refuse)\((?:[\w.]+,\s*)?"([^"]+)"/g],
+  [[read("src/engine/load/start.ts")], /(?:\breturn|\breason =) "([^"]+)";/g],
   // Lines that the engine puts together itself; statistics are no failure.
   [sources("src/engine"), /"flicker: ([^"]+)"/g],
   [sources("src/host"), /new (?:LauncherError|CacheError)\(\s*[`"]([^\n]+)[`"][,)]/g],
@@ -32,7 +34,7 @@ const partsOf = (message: string): string[] =>
     .map((part) => part.replace(/^[\s:;(]+|[\s:;(),]+$/g, ""))
     .filter((part) => part.length > 3);
 
-test("every message of Flicker's own failures is in docs/troubleshooting.md", () => {
+test("every message with which a start fails is in docs/troubleshooting.md", () => {
   const page = read("docs/troubleshooting.md").replaceAll("`", "").replace(/\s+/g, " ");
   const messages = PATTERNS.flatMap(([where, pattern]) =>
     where.flatMap((text) => [...text.matchAll(pattern)].map(([, message]) => message as string)),

@@ -22,7 +22,7 @@ import { addressOf, isError, syscall1, syscall2 } from "../kernel/calls";
 import { SYS_EXIT_GROUP, SYS_GETCWD } from "../kernel/numbers";
 import { becomeNodeCommand } from "./node-command";
 import { InitialStack, argument } from "./stack";
-import { similarOption } from "./suggestion";
+import { similarCommand, similarOption } from "./suggestion";
 
 /** Exit status of a failure of Flicker's own. */
 export const STATUS_FAILED: u64 = 125;
@@ -41,6 +41,9 @@ function refuse(end: usize, status: u64): void {
   syscall1(SYS_EXIT_GROUP, status);
 }
 
+/** Whether the program's name came without `run` or `--` in front, so that it may be a command's, mistyped. */
+let mayBeCommand: bool = false;
+
 /** `flicker: SUBJECT: REASON` on standard error, and the end of the process. */
 export function fail(subject: usize, reason: string, status: u64): void {
   let at = appendText(line, "flicker: ");
@@ -48,7 +51,17 @@ export function fail(subject: usize, reason: string, status: u64): void {
     at = appendBytes(at, subject);
     at = appendText(at, ": ");
   }
-  refuse(appendText(at, reason), status);
+  at = appendText(at, reason);
+  if (mayBeCommand && subject != 0 && status == STATUS_NOT_FOUND) at = appendSuggestion(at, similarCommand(subject));
+  refuse(at, status);
+}
+
+/** Appends what was probably meant; `similar` is 0 when nothing is near. */
+function appendSuggestion(at: usize, similar: usize): usize {
+  if (similar == 0) return at;
+  at = appendText(at, " (did you mean ");
+  at = appendBytes(at, similar);
+  return appendText(at, "?)");
 }
 
 /** What the arguments say. */
@@ -90,12 +103,7 @@ function failOption(): void {
   let at = appendText(line, "flicker: unknown option '");
   at = appendBytes(at, word);
   at = appendText(at, "'");
-  const similar = similarOption(word);
-  if (similar != 0) {
-    at = appendText(at, " (did you mean ");
-    at = appendBytes(at, similar);
-    at = appendText(at, "?)");
-  }
+  at = appendSuggestion(at, similarOption(word));
   refuse(appendText(at, "; see flicker run --help"), STATUS_FAILED);
 }
 
@@ -156,6 +164,7 @@ export function readCommandLine(stack: InitialStack, result: CommandLine): void 
     readWord(stack, 1);
     if (equalsText(word, "run")) index = readOptions(stack, 2);
     else if (equalsText(word, "--")) index = 2;
+    else mayBeCommand = true;
   }
   if (index >= stack.argumentCount)
     fail(0, "no program to run; usage: flicker run [OPTIONS] -- PROG ARGS...", STATUS_FAILED);

@@ -509,7 +509,7 @@ const FLICKER: readonly Check[] = [
         case "missing":
           return note(
             "not built",
-            "each first run of a version builds one into the cache",
+            "the first run of a version builds one into the cache, which takes some seconds",
             `npm ci in ${installationFolder}`,
           );
         case "changed":

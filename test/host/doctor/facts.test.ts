@@ -2,6 +2,8 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
 import {
@@ -72,10 +74,41 @@ test("the launcher answers a probe, and only when it is asked as flicker-probe",
   assert.equal(program.stdout, "x\n");
 });
 
-test("every answer is there on this machine", async () => {
-  const { probe, probeFailure, run, limits } = await gatherFacts(packageRoot);
+/** Puts a filter in force that kills for membarrier, and becomes the launcher that is asked. */
+const FILTERED = `
+import ctypes, os, struct, sys
+libc = ctypes.CDLL(None)
+program = b"".join(struct.pack("HBBI", *row) for row in [
+    (0x20, 0, 0, 0), (0x15, 0, 1, 324), (0x06, 0, 0, 0x80000000), (0x06, 0, 0, 0x7fff0000)])
+class Filter(ctypes.Structure):
+    _fields_ = [("length", ctypes.c_ushort), ("program", ctypes.c_char_p)]
+assert libc.prctl(38, 1, 0, 0, 0) == 0
+assert libc.prctl(22, 2, ctypes.byref(Filter(4, program)), 0, 0) == 0
+os.execv(sys.argv[1], ["flicker-probe"])
+`;
+
+test(
+  "the answers so far are there when a filter kills for a question",
+  { skip: spawnSync("python3", ["-c", ""]).error === undefined ? false : "python3 is not installed" },
+  () => {
+    const launcher = join(packageRoot, "dist/launcher");
+    const { signal, stdout } = spawnSync("python3", ["-c", FILTERED, launcher], { encoding: "utf8" });
+    assert.equal(signal, "SIGSYS");
+    const answers = parseProbe(stdout);
+    assert.equal(answers.get("sharedView"), 0);
+    assert.equal(answers.has("membarrier"), false);
+  },
+);
+
+test("every answer is there on this machine", async (context) => {
+  // Looking at the cache makes its folder.
+  const folder = mkdtempSync(join(tmpdir(), "flicker-facts-test-"));
+  process.env["XDG_CACHE_HOME"] = folder;
+  context.after(() => rmSync(folder, { recursive: true, force: true }));
+  const { cache, probe, probeFailure, run, limits } = await gatherFacts(packageRoot);
   assert.equal(probeFailure, null);
   assert.equal(run.failure, null);
+  assert.deepEqual(cache, { folder: join(folder, "flicker"), failure: null, isNoexec: false });
   assert.equal(limits.size, 16);
   assert.equal(probe.get("hwcap2") !== undefined && ((probe.get("hwcap2") as number) & 2) === 2, true);
   assert.ok(probe.size >= 14);

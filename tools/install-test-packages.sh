@@ -8,6 +8,9 @@ packages="
   binutils gcc g++ libc6-dev make musl musl-dev musl-tools busybox-static golang-go
   git tar gzip xz-utils python3 perl sqlite3
   nginx-light curl strace gdb stress tmux
+  redis-server redis-tools openssl zstd bzip2 ffmpeg imagemagick
+  ruby php-cli lua5.4 luajit sbcl jq emacs-nox vim ed m4 flex bison
+  rsync zsh fish dash cmake ninja-build clang
 "
 
 missing=

@@ -4,7 +4,7 @@
 import { createServer } from "node:net";
 import { copyFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
-import { buildProgram, programsDirectory } from "../support/build-program.js";
+import { buildProgram, programsDirectory, type Variant } from "../support/build-program.js";
 import type { Scenario, TerminalStep } from "./differential.js";
 
 const script = (name: string): string => join(programsDirectory, "scripts", name);
@@ -27,6 +27,42 @@ const job =
   `perl -MPOSIX -e '$|=1; $SIG{CONT} = sub { print "conti"."nued\\n" if tcgetpgrp(0) == getpgrp };` +
   ` print "star"."ted\\n"; sleep 1 while 1'`;
 const prompt = "ready> ";
+
+/** What a sanitizer reports, but for addresses, process and thread ids, and the shadow around a place on the stack. */
+function withoutAddresses(text: string): string {
+  return text
+    .replace(/^(=>| {2})0x[0-9a-f]+: .*\n/gm, "")
+    .replace(/0x[0-9a-f]+/g, "ADDRESS")
+    .replace(/==\d+==/g, "==PID==")
+    .replace(/(pid|tid)=\d+/g, "$1=ID");
+}
+
+/** gdb's words, but for the addresses of stacks and libraries and for ids. */
+function withoutStackAddresses(text: string): string {
+  return text
+    .replace(/0x7ff[0-9a-f]{9}/g, "ADDRESS")
+    .replace(/\((LWP|process) \d+\)/g, "($1 ID)")
+    .replace(/process \d+/g, "process ID");
+}
+
+/** A program of test/programs/sanitizers; an argument says which error it makes. */
+function sanitizer(
+  name: string,
+  source: string,
+  variant: Variant,
+  error: string | null,
+  nativeStatus: string,
+): Scenario {
+  return {
+    name,
+    command: error === null ? ["./program"] : ["./program", error],
+    prepare: async (directory) =>
+      copyFile(await buildProgram(`sanitizers/${source}`, variant), join(directory, "program")),
+    normalise: withoutAddresses,
+    nativeStatus,
+    processes: { program: 1 },
+  };
+}
 
 // A step waits for whole lines: a control character of ISIG throws away what the terminal has not printed yet, the newline too
 // (isig in drivers/tty/n_tty.c).
@@ -52,6 +88,35 @@ const jobControl: TerminalStep[] = [
   { expect: "got some text\r\n", send: "\x04" },
   { expect: prompt, send: "echo abc\x7f\x7fxy\x01: \x05 z\n" },
   { expect: prompt, send: "trap 'echo bye' EXIT; exit 3\n" },
+];
+
+// Keys for vim. What it draws depends on how the keys arrive, so only the files that it writes are compared. The words that a
+// step waits for are put together by vim: in the echo of the keys they are apart.
+const vimKeys: TerminalStep[] = [
+  { expect: "\\?25h", send: ":set nocompatible noshowcmd nomore shortmess=aoOtTIF\r:echo 'rea'.'dy'\r" },
+  {
+    expect: "ready",
+    send: "ggOfirst line\x1bGolast line\x1b:silent g/^7/m0\r:silent %s/\\d\\+$/(&)/e\r:3,5d\r:echo 'edi'.'ted'\r",
+  },
+  { expect: "edited", send: "ggqqA!\x1bjq20@q:silent sort n /(/\r:echo 'macro'.'d'\r" },
+  {
+    expect: "macrod",
+    send: ":silent %!cksum; seq 5\r:silent w! filtered\ru:silent $r !echo from a shell\r:echo 'fil'.'tered'\r",
+  },
+  { expect: "filtered", send: ":silent new\r:silent put =range(1,5)\r:silent w! range\r:q\r:echo 'bu'.'ffers'\r" },
+  { expect: "buffers", send: ":silent w! out\r:echo 'writ'.'ten'\r" },
+  { expect: "written", send: ":cq 3\r" },
+];
+
+const edWords: TerminalStep[] = [
+  { expect: "\\d+\r\n", send: "H\n1,3p\n" },
+  { expect: "\n3\r\n", send: "/55/;+2s/5/five/g\n.=\n" },
+  { expect: "\n57\r\n", send: "g/8$/d\n$a\nadded\n.\n,n\n" },
+  { expect: "82\tadded\r\n", send: "r !seq 5 | sort -r\n" },
+  { expect: "\n10\r\n", send: "u\n!echo from a shell\n" },
+  { expect: "\n!\r\n", send: "/none/\n" },
+  { expect: "No match\r\n", send: "w out\n" },
+  { expect: "\n\\d+\r\n", send: "q\n" },
 ];
 
 async function writeFreePort(directory: string): Promise<void> {
@@ -165,5 +230,157 @@ export const scenarios: Scenario[] = [
     command: [process.execPath, "-e", `import(${JSON.stringify(script("threads.mjs"))})`],
     nativeStatus: "exit 8",
     processes: { node: 1, echo: 1, dash: 1, sort: 1 },
+  },
+  {
+    name: "node, jit",
+    command: [process.execPath, script("node.mjs")],
+    nativeStatus: "exit 12",
+    processes: { node: 2, dash: 1, cat: 1 },
+  },
+  sanitizer("address sanitizer", "address.c", "address-sanitizer", null, "exit 0"),
+  sanitizer("address sanitizer, fixed", "address.c", "address-sanitizer-fixed", null, "exit 0"),
+  ...["heap", "free", "stack", "segv", "leak"].map((error) =>
+    sanitizer(`address sanitizer, ${error}`, "address.c", "address-sanitizer", error, "exit 1"),
+  ),
+  sanitizer("address sanitizer, C++", "undefined.cc", "address-sanitizer-c++", null, "exit 0"),
+  sanitizer("address sanitizer, C++, container", "undefined.cc", "address-sanitizer-c++", "container", "exit 1"),
+  sanitizer("undefined behaviour sanitizer", "undefined.cc", "undefined-sanitizer-c++", null, "exit 0"),
+  sanitizer("undefined behaviour sanitizer, errors", "undefined.cc", "undefined-sanitizer-c++", "bounds", "exit 4"),
+  sanitizer("thread sanitizer", "thread.c", "thread-sanitizer", null, "exit 0"),
+  sanitizer("thread sanitizer, race", "thread.c", "thread-sanitizer", "race", "exit 66"),
+  {
+    name: "gdb",
+    command: ["bash", script("gdb.sh")],
+    normalise: withoutStackAddresses,
+    processes: { bash: 1, gdb: 5, debuggee: 4 },
+  },
+  {
+    name: "redis",
+    command: ["bash", script("redis.sh")],
+    prepare: writeFreePort,
+    processes: { bash: 1, "redis-check-rdb": 1, "redis-benchmark": 2, "redis-cli": 20 },
+  },
+  {
+    name: "openssl",
+    command: ["bash", script("openssl.sh")],
+    prepare: writeFreePort,
+    processes: { bash: 1, openssl: 31, cmp: 4 },
+  },
+  {
+    name: "compressors",
+    command: ["bash", script("compressors.sh")],
+    processes: { bash: 1, xz: 8, zstd: 8, bzip2: 4, gzip: 4 },
+  },
+  { name: "ffmpeg", command: ["bash", script("ffmpeg.sh")], processes: { bash: 1, ffmpeg: 12, ffprobe: 1 } },
+  {
+    name: "imagemagick",
+    command: ["bash", script("imagemagick.sh")],
+    processes: { bash: 1, "convert-im6.q16": 7, "identify-im6.q16": 2, "compare-im6.q16": 1, "montage-im6.q16": 1 },
+  },
+  {
+    name: "ruby",
+    command: ["ruby", script("mixed.rb")],
+    nativeStatus: "exit 6",
+    processes: { "ruby3.1": 1, dash: 1, sort: 1 },
+  },
+  {
+    name: "php",
+    command: ["php", script("mixed.php")],
+    nativeStatus: "exit 7",
+    processes: { "php8.2": 1, sort: 1, dash: 2 },
+  },
+  {
+    name: "lua",
+    command: ["lua5.4", script("mixed.lua")],
+    nativeStatus: "exit 9",
+    processes: { "lua5.4": 1, dash: 2, seq: 1, sort: 1 },
+  },
+  {
+    name: "luajit",
+    command: ["luajit", script("jit.lua")],
+    nativeStatus: "exit 3",
+    processes: { luajit: 1 },
+  },
+  {
+    name: "sbcl",
+    command: [
+      "sbcl",
+      "--noinform",
+      "--no-sysinit",
+      "--no-userinit",
+      "--disable-debugger",
+      "--load",
+      script("sbcl.lisp"),
+    ],
+    nativeStatus: "exit 4",
+    processes: { sbcl: 1, dash: 1 },
+  },
+  { name: "jq", command: ["bash", script("jq.sh")], processes: { bash: 1, jq: 10, cksum: 2 } },
+  {
+    name: "emacs",
+    command: ["emacs", "-Q", "-batch", "-l", script("emacs.el")],
+    nativeStatus: "exit 5",
+    processes: { "emacs-nox": 1, dash: 3, tail: 1, tr: 1 },
+  },
+  {
+    name: "vim on a terminal",
+    command: ["vim.basic", "-u", "NONE", "-i", "NONE", "-n", "numbers"],
+    environment: { TERM: "xterm", SHELL: "/bin/sh" },
+    prepare: (directory) =>
+      writeFile(join(directory, "numbers"), Array.from({ length: 90 }, (_, i) => `${i} ${(i * 37) % 101}\n`).join("")),
+    terminal: vimKeys,
+    normalise: () => "",
+    files: ["out", "filtered", "range"],
+    nativeStatus: "exit 3",
+    processes: { "vim.basic": 1, dash: 2, cksum: 1, seq: 1 },
+  },
+  {
+    name: "ed on a terminal",
+    command: ["ed", "numbers"],
+    prepare: (directory) =>
+      writeFile(join(directory, "numbers"), Array.from({ length: 90 }, (_, i) => `${i + 1}\n`).join("")),
+    terminal: edWords,
+    files: ["out"],
+    nativeStatus: "exit 1",
+    processes: { ed: 1, dash: 2, seq: 1, sort: 1 },
+  },
+  { name: "rsync", command: ["bash", script("rsync.sh")], processes: { bash: 1, rsync: 6, diff: 1, cksum: 1 } },
+  {
+    name: "zsh",
+    command: ["zsh", "-f", script("zsh.zsh")],
+    nativeStatus: "exit 3",
+    processes: { zsh: 1, true: 20, seq: 4 },
+  },
+  {
+    name: "fish",
+    command: ["fish", "-N", script("fish.fish")],
+    nativeStatus: "exit 6",
+    processes: { fish: 1, seq: 4, sort: 2, diff: 1 },
+  },
+  {
+    name: "dash",
+    command: ["dash", script("dash.sh")],
+    nativeStatus: "signal SIGKILL",
+    processes: { dash: 2, expr: 300, mkfifo: 1, sort: 1 },
+  },
+  {
+    name: "cmake and ninja",
+    command: ["bash", script("cmake.sh")],
+    processes: { bash: 1, cmake: 1, ninja: 4, cc1: 8, cc1plus: 2, ctest: 1 },
+  },
+  {
+    name: "clang",
+    command: ["bash", script("clang.sh")],
+    processes: { bash: 1, clang: 9, "x86_64-linux-gnu-ld.bfd": 3, "program-O2": 1 },
+  },
+  {
+    name: "m4, flex and bison",
+    command: ["bash", script("grammar.sh")],
+    processes: { bash: 1, m4: 3, flex: 1, bison: 2, calculator: 1 },
+  },
+  {
+    name: "go tool chain",
+    command: ["bash", script("go.sh")],
+    processes: { bash: 1, go: 3, compile: 5, link: 1, gofmt: 3, program: 1 },
   },
 ];

@@ -5,6 +5,7 @@
 #include <link.h>
 #include <pthread.h>
 #include <sys/auxv.h>
+#include <sys/personality.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
@@ -279,4 +280,19 @@ CASE(sizes_in_statm) {
   memset(large, 1, 50 << 20);
   free(large);
   free(before);
+}
+
+// gdb runs its programs so: breakpoints that were set before the start are at the place that the kernel would give.
+CASE(without_randomisation) {
+  extern char end;
+  if (!(personality(0xffffffff) & ADDR_NO_RANDOMIZE)) {
+    check(personality(ADDR_NO_RANDOMIZE) == 0);
+    execv("/proc/self/exe", case_argv);
+    check(!"execv returned");
+  }
+  // A static position-independent program lies among the mappings, beside the launcher.
+  if (getauxval(AT_BASE) == 0 && (uintptr_t)&end > 0x700000000000) return say("among the mappings");
+  say("end of bss %p", (void *)&end);
+  uintptr_t page = ((uintptr_t)&end + 4095) & ~4095ul;
+  say("heap %ld pages behind it", ((long)raw(SYS_brk, 0, 0, 0, 0, 0, 0) - (long)page) >> 12);
 }

@@ -26,6 +26,9 @@ const cFlags = [
 // musl has no kernel headers of its own; behind its own directories, the distribution's are harmless.
 const muslFlags = [...cFlags, "-idirafter", "/usr/include", "-idirafter", "/usr/include/x86_64-linux-gnu"];
 
+/** -O0: a sanitizer sees an error only when the compiler has not removed it. */
+const sanitized = ["-O0", "-g", "-pthread"];
+
 /** How a target is linked. Each is a different way into the loader. */
 export const variants = {
   dynamic: ["gcc", ...cFlags, "-pie", "-fPIE"],
@@ -41,6 +44,11 @@ export const variants = {
   "bare-low": ["gcc", "-nostdlib", "-static", "-no-pie", "-Wl,-Ttext-segment=0x10000", "-Wl,-z,noseparate-code"],
   "bare-pie": ["gcc", "-nostdlib", "-static-pie"],
   shared: ["gcc", ...cFlags, "-shared", "-fPIC"],
+  "address-sanitizer": ["gcc", ...sanitized, "-fsanitize=address"],
+  "address-sanitizer-fixed": ["gcc", ...sanitized, "-fsanitize=address", "-no-pie", "-fno-pie"],
+  "address-sanitizer-c++": ["g++", ...sanitized, "-fsanitize=address,undefined"],
+  "undefined-sanitizer-c++": ["g++", ...sanitized, "-fsanitize=undefined"],
+  "thread-sanitizer": ["gcc", ...sanitized, "-fsanitize=thread"],
   go: ["go", "build", "-trimpath", "-ldflags=-s -w"],
 } as const;
 export type Variant = keyof typeof variants;

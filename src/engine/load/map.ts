@@ -13,10 +13,11 @@
 
 import { forgetCode, mapExecutable } from "../patch/executable";
 import { avoid } from "../patch/territory";
-import { addressOf, isError, syscall2, syscall3, syscall4 } from "../kernel/calls";
+import { addressOf, isError, syscall2, syscall4 } from "../kernel/calls";
 import { EEXIST, EFAULT, EINVAL, ENOEXEC, ENOMEM } from "../kernel/errno";
-import { SYS_GETRANDOM, SYS_MMAP, SYS_MUNMAP, SYS_PREAD64 } from "../kernel/numbers";
+import { SYS_MMAP, SYS_MUNMAP, SYS_PREAD64 } from "../kernel/numbers";
 import { syscall, tryCopyOut } from "../process";
+import { randomBits } from "./randomness";
 import {
   ET_DYN,
   FILE_HEADER_SIZE,
@@ -263,10 +264,8 @@ function reserve(image: Image, first: ProgramHeader, address: u64, fixed: u64): 
 
 /** A program with an interpreter goes where the kernel puts programs, with room for brk. */
 function reserveProgram(image: Image, first: ProgramHeader): i64 {
-  const random = changetype<usize>(image) + offsetof<Image>("entry");
   for (let attempt = 0; attempt < 16; attempt++) {
-    if (syscall3(SYS_GETRANDOM, addressOf(random), 8, 0) != 8) break;
-    const base = (PIE_BASE + ((load<u64>(random) & PIE_RANDOM_MASK) << 12)) & ~(alignment - 1);
+    const base = (PIE_BASE + (randomBits(PIE_RANDOM_MASK) << 12)) & ~(alignment - 1);
     const got = reserve(image, first, pageFloor(base - first.vaddr) + low, MAP_FIXED_NOREPLACE);
     if (got != -EEXIST) return got;
   }

@@ -25,7 +25,6 @@ import {
   SYS_CLOSE,
   SYS_FACCESSAT2,
   SYS_GETPID,
-  SYS_GETRANDOM,
   SYS_GETTID,
   SYS_MPROTECT,
   SYS_PRCTL,
@@ -97,6 +96,7 @@ import {
   openScriptInterpreter,
   parseScriptLine,
 } from "./program";
+import { randomBits } from "./randomness";
 import { InitialStack, ProgramStack, readInitialStack, rewriteStack } from "./stack";
 
 const PATH_MAX: usize = 4096;
@@ -324,8 +324,6 @@ const BRK_RANDOM_MASK: u64 = 0x1fff;
 /** Tells the kernel what it would know had it loaded the program: brk, arguments, environment, auxv, the name. */
 function describeProcess(image: Image, stack: ProgramStack): void {
   const map = changetype<MemoryMap>(memoryMap);
-  let random: u64 = 0;
-  if (syscall3(SYS_GETRANDOM, addressOf(memoryMap), 8, 0) == 8) random = load<u64>(memoryMap) & BRK_RANDOM_MASK;
   map.startCode = image.startCode;
   map.endCode = image.endCode;
   map.startData = image.startData;
@@ -337,7 +335,7 @@ function describeProcess(image: Image, stack: ProgramStack): void {
   }
   // Without an interpreter a position-independent program lies among the mappings, and brk where programs usually are.
   const isStaticPie = changetype<FileHeader>(image.header).type == ET_DYN && interpreterBase == 0;
-  map.startBrk = (isStaticPie ? PIE_BASE : pageCeil(image.end)) + (random << 12);
+  map.startBrk = (isStaticPie ? PIE_BASE : pageCeil(image.end)) + (randomBits(BRK_RANDOM_MASK) << 12);
   map.brk = map.startBrk;
   map.startStack = stack.rsp;
   map.argumentsStart = stack.argumentsStart;

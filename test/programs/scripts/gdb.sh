@@ -1,5 +1,6 @@
 # gdb, a debugger that runs under Flicker itself, and so does the program that it starts: breakpoints, watchpoints, threads,
-# signals, a fault. Frames inside libc are left out: a trampoline is on top of those.
+# signals, a fault. The program writes to a file, since gdb holds its own words back. Frames inside libc are left out: a
+# trampoline is on top of those.
 cat > debuggee.c <<'TEXT'
 #include <pthread.h>
 #include <signal.h>
@@ -22,8 +23,9 @@ int main(int argc, char **argv) {
   pthread_create(&thread, 0, work, &pair);
   pthread_join(thread, 0);
   raise(SIGUSR1);
-  printf("%d %d %d\n", number, shared, argc);
-  fflush(stdout);
+  FILE *output = fopen("output", "w");
+  fprintf(output, "%d %d %d\n", number, shared, argc);
+  fclose(output);
   if (argc > 1) *(volatile int *)8 = 1;
   return shared % 256;
 }
@@ -34,6 +36,7 @@ g() {
   echo "--- $*"
   gdb -nx -q -batch -ex 'set startup-with-shell off' -ex 'set pagination off' -ex 'set print thread-events off' \
     -ex 'handle SIGUSR1 nostop print pass' "$@" < /dev/null 2>&1
+  [ ! -e output ] || { cat output; rm output; }
 }
 g -ex 'info line main' -ex 'disassemble fibonacci' -ex 'ptype pair' -ex 'print pair' -ex 'print sizeof(pthread_t)' debuggee
 g -ex 'break fibonacci if n == 3' -ex run -ex 'bt 4' -ex 'info breakpoints' -ex delete -ex finish -ex 'next' -ex 'tbreak handler' \

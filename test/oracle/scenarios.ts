@@ -258,7 +258,13 @@ export const scenarios: Scenario[] = [
     name: "gdb",
     command: ["bash", script("gdb.sh")],
     normalise: withoutStackAddresses,
-    processes: { bash: 1, gdb: 5, debuggee: 4 },
+    processes: { bash: 1, gdb: 5, cc1: 1 },
+  },
+  {
+    name: "strace",
+    command: ["bash", script("strace.sh")],
+    normalise: withoutPids,
+    processes: { bash: 1, strace: 3, gdb: 1, sleep: 1 },
   },
   {
     name: "redis",

@@ -23,6 +23,7 @@ import { EFAULT } from "./errno";
 import { SYS_CLOSE, SYS_DUP, SYS_EXECVE, SYS_FCNTL, SYS_MMAP, SYS_MUNMAP } from "./numbers";
 import { checkLauncher, executeLauncher } from "./launcher-file";
 import { setKernelMask } from "./signal-calls";
+import { isTracedFromWithin } from "./tracer";
 
 const PATH_MAX: usize = 4096;
 
@@ -112,7 +113,7 @@ function findOwnTarget(thread: ThreadBlock, target: Target): bool {
  */
 function findTarget(thread: ThreadBlock, request: Request, target: Target): bool {
   target.descriptor = NO_DESCRIPTOR;
-  if (!followExec || (request.flags & ~AT_EMPTY_PATH) != 0) return false;
+  if (!followExec || (request.flags & ~AT_EMPTY_PATH) != 0 || isTracedFromWithin(thread)) return false;
   const scratch = execScratchOf(thread);
   const given = scratch + GIVEN_OFFSET;
   const path = scratch + PATH_OFFSET;

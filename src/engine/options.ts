@@ -3,7 +3,8 @@
 // A followed execve runs the launcher again: its argv is { HANDOVER_NAME, handover, path to open,
 // path as the program knows it, argv of the program... }. The
 // handover string is: follow, traps, count, strict and statistics digits, 16 hexadecimal digits of the program's signal mask, the number of
-// a descriptor to close in 8 hexadecimal digits (or ffffffff), that of the statistics' descriptor likewise, then the path of the statistics file.
+// a descriptor to close in 8 hexadecimal digits (or ffffffff), those of the statistics' descriptor and of the launcher's likewise, then the path
+// of the statistics file.
 
 import { appendBytes, appendHex } from "./text";
 
@@ -12,7 +13,7 @@ export const STATS_TEXT: u32 = 1;
 export const STATS_JSON: u32 = 2;
 
 export const HANDOVER_NAME = "flicker-exec";
-const HANDOVER_FIXED: usize = 37;
+const HANDOVER_FIXED: usize = 45;
 const PATH_MAX: usize = 4096;
 
 export let followExec: bool = true;
@@ -53,6 +54,11 @@ export let reportDescriptor: u32 = 0xffffffff;
 export function setReportDescriptor(value: u32): void {
   reportDescriptor = value;
 }
+/** A descriptor of the launcher's file (kernel/launcher-file.ts). */
+export let launcherDescriptor: u32 = 0xffffffff;
+export function setLauncherDescriptor(value: u32): void {
+  launcherDescriptor = value;
+}
 
 /** Writes the handover string for an execve; gives the pointer behind its zero. */
 export function writeHandover(at: usize, mask: u64, descriptor: u32): usize {
@@ -64,6 +70,7 @@ export function writeHandover(at: usize, mask: u64, descriptor: u32): usize {
   at = appendHex(at, mask, 16);
   at = appendHex(at, descriptor, 8);
   at = appendHex(at, reportDescriptor, 8);
+  at = appendHex(at, launcherDescriptor, 8);
   at = appendBytes(at, statsFile);
   store<u8>(at++, 0);
   return at;
@@ -88,6 +95,7 @@ export function readHandover(from: usize): void {
   handoverMask = parseHex(from + 5, 16);
   handoverDescriptor = parseHex(from + 21, 8) as u32;
   reportDescriptor = parseHex(from + 29, 8) as u32;
+  launcherDescriptor = parseHex(from + 37, 8) as u32;
   for (let i: usize = 0; i < PATH_MAX; i++) {
     const byte = load<u8>(from + HANDOVER_FIXED + i);
     store<u8>(statsFile + i, byte);

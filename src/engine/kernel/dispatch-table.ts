@@ -9,6 +9,7 @@ import { poke8, syscall } from "../process";
 import { isError, syscall3 } from "./calls";
 import {
   SYS_ARCH_PRCTL,
+  SYS_CHROOT,
   SYS_CLONE,
   SYS_CLONE3,
   SYS_EPOLL_PWAIT,
@@ -27,6 +28,7 @@ import {
   SYS_OPEN,
   SYS_OPENAT,
   SYS_OPENAT2,
+  SYS_PIVOT_ROOT,
   SYS_PPOLL,
   SYS_PSELECT6,
   SYS_READLINK,
@@ -37,6 +39,7 @@ import {
   SYS_RT_SIGRETURN,
   SYS_RT_SIGSUSPEND,
   SYS_RT_SIGTIMEDWAIT,
+  SYS_SETNS,
   SYS_SIGALTSTACK,
   SYS_STAT,
   SYS_STATX,
@@ -89,6 +92,9 @@ const virtualised: StaticArray<u32> = [
   SYS_STATX,
   SYS_CLONE3,
   SYS_EPOLL_PWAIT2,
+  SYS_CHROOT,
+  SYS_PIVOT_ROOT,
+  SYS_SETNS,
 ];
 
 /** Makes the table, once, before anything is patched. */

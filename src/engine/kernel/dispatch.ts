@@ -9,6 +9,7 @@ import { exit, exitGroup } from "./exit";
 import { mmap, mremap, munmap } from "./memory-map";
 import {
   SYS_ARCH_PRCTL,
+  SYS_CHROOT,
   SYS_CLONE,
   SYS_CLONE3,
   SYS_EPOLL_PWAIT,
@@ -26,6 +27,7 @@ import {
   SYS_OPEN,
   SYS_OPENAT,
   SYS_OPENAT2,
+  SYS_PIVOT_ROOT,
   SYS_PPOLL,
   SYS_PSELECT6,
   SYS_READLINK,
@@ -36,11 +38,13 @@ import {
   SYS_RT_SIGRETURN,
   SYS_RT_SIGSUSPEND,
   SYS_RT_SIGTIMEDWAIT,
+  SYS_SETNS,
   SYS_SIGALTSTACK,
   SYS_STAT,
   SYS_STATX,
   SYS_VFORK,
 } from "./numbers";
+import { leaveRoot } from "./launcher-file";
 import { pathCall, pathCallAt } from "./proc-exe";
 import {
   epollPwait,
@@ -112,6 +116,10 @@ export function dispatch(thread: ThreadBlock, frame: GateFrame): u32 {
     case SYS_READLINKAT:
     case SYS_STATX:
       return pathCallAt(thread, frame);
+    case SYS_CHROOT:
+    case SYS_PIVOT_ROOT:
+    case SYS_SETNS:
+      return leaveRoot(frame);
     default:
       return passToKernel(frame);
   }

@@ -21,7 +21,9 @@ import { finish, passToKernel, undo } from "./call";
 import { addressOf, isError, syscall1, syscall2, syscall3 } from "./calls";
 import { EFAULT } from "./errno";
 import { SYS_CLOSE, SYS_DUP, SYS_EXECVE, SYS_FCNTL, SYS_MMAP, SYS_MUNMAP } from "./numbers";
+import { checkLauncher, executeLauncher } from "./launcher-file";
 import { setKernelMask } from "./signal-calls";
+import { isTracedFromWithin } from "./tracer";
 
 const PATH_MAX: usize = 4096;
 
@@ -34,7 +36,6 @@ const HEAD_OFFSET: usize = 0x4080;
 const CANDIDATE_OFFSET: usize = 0x4280;
 const LINE_OFFSET: usize = 0x42a0;
 const NAME_OFFSET: usize = 0x42b0;
-const LAUNCHER_OFFSET: usize = 0x42c0;
 const EMPTY_OFFSET: usize = 0x42d0;
 const REQUEST_OFFSET: usize = 0x42e0;
 const TARGET_OFFSET: usize = 0x4310;
@@ -112,7 +113,7 @@ function findOwnTarget(thread: ThreadBlock, target: Target): bool {
  */
 function findTarget(thread: ThreadBlock, request: Request, target: Target): bool {
   target.descriptor = NO_DESCRIPTOR;
-  if (!followExec || (request.flags & ~AT_EMPTY_PATH) != 0) return false;
+  if (!followExec || (request.flags & ~AT_EMPTY_PATH) != 0 || isTracedFromWithin(thread)) return false;
   const scratch = execScratchOf(thread);
   const given = scratch + GIVEN_OFFSET;
   const path = scratch + PATH_OFFSET;
@@ -200,10 +201,10 @@ function releaseArguments(thread: ThreadBlock): void {
 }
 
 /** The kernel runs the target. A mask or an ignored signal of the engine's set must be the program's for that. */
-function runNatively(thread: ThreadBlock, frame: GateFrame): u32 {
+function runNatively(thread: ThreadBlock, frame: GateFrame, isReported: bool): u32 {
   const path = execScratchOf(thread) + PATH_OFFSET;
   if (copyString(path, frame.rax == SYS_EXECVE ? frame.rdi : frame.rsi, PATH_MAX) < 0) store<u8>(path, 0);
-  reportExec(thread, path);
+  if (!isReported) reportExec(thread, path);
   const buffer = frameBufferOf(thread);
   // The kernel's own link leads to the launcher.
   if (frame.rax == SYS_EXECVE && namesOwnExe(thread, path)) {
@@ -228,11 +229,12 @@ function follow(thread: ThreadBlock, frame: GateFrame, request: Request): u32 {
   const target = changetype<Target>(scratch + TARGET_OFFSET);
   if (!findTarget(thread, request, target)) {
     closeTarget(target);
-    return runNatively(thread, frame);
+    return runNatively(thread, frame, false);
   }
   const buffer = frameBufferOf(thread);
-  let result = buildArguments(thread, request, target);
-  if (!isError(result)) {
+  checkLauncher();
+  let isReported = false;
+  if (!isError(buildArguments(thread, request, target))) {
     // What arrives from here on must stay pending for the new program, which gets the mask with the handover.
     setKernelMask(thread, ~(0 as u64));
     if (thread.deferred != 0) {
@@ -241,17 +243,18 @@ function follow(thread: ThreadBlock, frame: GateFrame, request: Request): u32 {
       return undo(thread, frame);
     }
     reportExec(thread, scratch + PATH_OFFSET);
+    isReported = true;
     surrenderIgnored(thread, buffer);
-    store<u8>(appendText(scratch + LAUNCHER_OFFSET, "/proc/self/exe"), 0);
     keepReport(true);
-    result = syscall3(SYS_EXECVE, addressOf(scratch + LAUNCHER_OFFSET), thread.scratch, request.envp);
+    executeLauncher(thread.scratch, request.envp);
     keepReport(false);
     reclaimIgnored(thread, buffer);
     setKernelMask(thread, kernelMask(thread.programMask));
   }
   releaseArguments(thread);
   closeTarget(target);
-  return finish(thread, frame, result);
+  // Whatever keeps the launcher from running (no /proc, no room for its arguments) is not the program's affair.
+  return runNatively(thread, frame, isReported);
 }
 
 /** Room for a request beside the scratch's other parts. */

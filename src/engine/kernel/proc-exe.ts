@@ -9,7 +9,7 @@ import { frameBufferOf } from "../thread/deferred";
 import { syscall, tryCopyIn, tryCopyOut } from "../process";
 import { appendBytes, appendDecimal, appendText, copyString, startsWithText } from "../text";
 import { finish, passToKernel } from "./call";
-import { addressOf, syscall4 } from "./calls";
+import { addressOf, syscall3, syscall4 } from "./calls";
 import { EFAULT, EINVAL, ETXTBSY } from "./errno";
 import {
   SYS_LSTAT,
@@ -60,7 +60,9 @@ export function namesOwnExe(thread: ThreadBlock, path: usize): bool {
     if (next != 0) next = skipText(next, "/");
     if (next == 0) return false;
   }
-  return startsWithText(next, "exe") && load<u8>(next + 3) == 0;
+  if (!startsWithText(next, "exe") || load<u8>(next + 3) != 0) return false;
+  // A new root directory may have no /proc, or one that does not know the process.
+  return syscall3(SYS_READLINK, addressOf(path), addressOf(scratch), 1) == 1;
 }
 
 const PATH_MAX: usize = 4096;

@@ -31,6 +31,7 @@ import {
   SYS_TGKILL,
 } from "../kernel/numbers";
 import { createDispatchTable } from "../kernel/dispatch-table";
+import { adoptLauncher } from "../kernel/launcher-file";
 import { kernelMaskNow, setKernelMask } from "../kernel/signal-calls";
 import { handoverDescriptor, handoverMask } from "../options";
 import { avoid } from "../patch/territory";
@@ -406,6 +407,7 @@ export function start(): void {
   openProgram(stack, line, candidate);
   identify(candidate.descriptor, searched);
   openReport(line.handedOver != 0);
+  adoptLauncher();
   if (line.handedOver && handoverDescriptor != 0xffffffff) syscall1(SYS_CLOSE, handoverDescriptor);
 
   const loaded = loadImages(candidate);

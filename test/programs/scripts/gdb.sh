@@ -1,6 +1,5 @@
-# gdb, a debugger that runs under Flicker itself, and so does the program that it starts: breakpoints, watchpoints, threads,
-# signals, a fault. The program writes to a file, since gdb holds its own words back. Frames inside libc are left out: a
-# trampoline is on top of those.
+# gdb, which starts programs: breakpoints, watchpoints, threads, signals, a fault. The program writes to a file, since gdb
+# holds its own words back.
 cat > debuggee.c <<'TEXT'
 #include <pthread.h>
 #include <signal.h>
@@ -40,7 +39,7 @@ g() {
 }
 g -ex 'info line main' -ex 'disassemble fibonacci' -ex 'ptype pair' -ex 'print pair' -ex 'print sizeof(pthread_t)' debuggee
 g -ex 'break fibonacci if n == 3' -ex run -ex 'bt 4' -ex 'info breakpoints' -ex delete -ex finish -ex 'next' -ex 'tbreak handler' \
-  -ex continue -ex 'print shared' -ex continue --args ./debuggee
+  -ex continue -ex 'print shared' -ex bt -ex 'up 2' -ex finish -ex continue --args ./debuggee
 g -ex 'break work' -ex run -ex 'print *(struct pair *)argument' -ex 'watch shared if shared > 997' \
   -ex continue -ex continue -ex 'info watchpoints' -ex 'delete' -ex 'set var shared = 100' -ex continue --args ./debuggee
 g -ex run -ex bt -ex 'print $_siginfo.si_signo' -ex 'print $_siginfo._sifields._sigfault.si_addr' -ex 'x/i $pc' \

@@ -19,7 +19,7 @@ redis-cli -p $port incrby counter 42
 c save; c bgsave; until c info persistence | grep -q rdb_bgsave_in_progress:0; do :; done
 c info persistence | tr -d '\r' | grep rdb_last_bgsave_status
 c debug reload; c get key4711; c get counter
-c subscribe channel > subscribed & subscriber=$!
+redis-cli -s socket subscribe channel > subscribed & subscriber=$!
 until [ "$(c publish channel text)" = 1 ]; do :; done
 until grep -q text subscribed; do :; done; kill $subscriber; wait $subscriber 2> /dev/null; tail -3 subscribed
 c shutdown nosave 2> /dev/null

@@ -75,6 +75,16 @@ function checkAncestors(folder: string): void {
   }
 }
 
+function makeTemporary(folder: string, reason: string): string {
+  try {
+    return mkdtempSync(join(folder, "flicker-"));
+  } catch (error) {
+    throw new CacheError(`${reason}, and no folder can be made in ${folder}: ${(error as Error).message}`, {
+      cause: error,
+    });
+  }
+}
+
 export class LauncherCache {
   private constructor(private readonly folder: string) {}
 
@@ -82,11 +92,14 @@ export class LauncherCache {
    * Opens the user's cache, or a private temporary folder when that cannot be used.
    * @param warn gets one line when the cache cannot be used
    */
-  static open(warn: (line: string) => void, folder = cacheFolder(), temporaryFolder = tmpdir()): LauncherCache {
+  static open(warn: (line: string) => void, folder?: string, temporaryFolder = tmpdir()): LauncherCache {
+    let wanted = folder;
     try {
-      return new LauncherCache(claimFolder(folder));
+      // A user without HOME who is in no passwd has no home folder, either.
+      wanted ??= cacheFolder();
+      return new LauncherCache(claimFolder(wanted));
     } catch (error) {
-      return LauncherCache.openTemporary(warn, folder, temporaryFolder, error as Error);
+      return LauncherCache.openTemporary(warn, wanted ?? "in the home folder", temporaryFolder, error as Error);
     }
   }
 
@@ -96,7 +109,7 @@ export class LauncherCache {
     temporaryFolder: string,
     reason: Error,
   ): LauncherCache {
-    const temporary = mkdtempSync(join(temporaryFolder, "flicker-"));
+    const temporary = makeTemporary(temporaryFolder, `cache ${folder} cannot be used (${reason.message})`);
     warn(`cache ${folder} cannot be used (${reason.message}); building in ${temporary}`);
     return new LauncherCache(temporary);
   }
@@ -113,12 +126,19 @@ export class LauncherCache {
     return isIntact(launcher, hash) ? launcher : null;
   }
 
-  /** Stores a launcher and gives its path. */
+  /**
+   * Stores a launcher and gives its path.
+   * @throws CacheError when it cannot be written: a full disk, a limit
+   */
   store(key: string, launcher: Uint8Array): string {
     const entry = this.entry(key);
-    mkdirSync(entry.folder, { recursive: true, mode: 0o700 });
-    writeAtomically(entry.launcher, launcher, 0o700);
-    writeAtomically(entry.hash, `${sha256(launcher)}\n`, 0o600);
+    try {
+      mkdirSync(entry.folder, { recursive: true, mode: 0o700 });
+      writeAtomically(entry.launcher, launcher, 0o700);
+      writeAtomically(entry.hash, `${sha256(launcher)}\n`, 0o600);
+    } catch (error) {
+      throw new CacheError(`${entry.launcher} cannot be written: ${(error as Error).message}`, { cause: error });
+    }
     return entry.launcher;
   }
 

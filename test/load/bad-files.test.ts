@@ -139,7 +139,7 @@ for (const size of [4, 20, 63, 64, 100, 0x1000]) {
 // The program header lies over the file header, which must be there only as far as it is read. It is no PT_LOAD, so that
 // the program starts and faults.
 add("a header shorter than 64 bytes", KILLED, (path) => write(path, encodeElf({ phoff: 4n, phnum: 1, size: 60 })));
-addElf("no PT_LOAD", KILLED, (file) => loads(file).forEach((segment) => (segment.type = 4)), /no segment to load/, {
+addElf("no PT_LOAD", KILLED, (file) => loads(file).forEach((segment) => (segment.type = 4)), undefined, {
   type: ET_DYN,
 });
 addElf("no PT_LOAD in a fixed program", KILLED, (file) => loads(file).forEach((segment) => (segment.type = 4)));
@@ -211,7 +211,10 @@ addElf("no PT_GNU_STACK", RUNS, (file) => (file.segments = file.segments!.filter
 
 // ---- The entry point
 
-addElf("entry point outside the segments", KILLED, (file) => (file.entry = 0x700000n));
+addElf("entry point outside the segments", KILLED, (file) => (file.entry = 0x700000n), /entry point/);
+addElf("entry point in the engine, perhaps", KILLED, (file) => (file.entry = 0x10000n), /entry point/, {
+  type: ET_DYN,
+});
 addElf("entry point 0", KILLED, (file) => (file.entry = 0n));
 addElf("entry point in the kernel's half", KILLED, (file) => (file.entry = -0x1000n), /entry point/);
 addElf("entry point that is not canonical", KILLED, (file) => (file.entry = 1n << 60n), /entry point/);
@@ -237,6 +240,7 @@ const interpreters: [path: string, natively: string, line?: RegExp][] = [
   ["/tmp", EACCES, /interpreter \/tmp: Permission denied/],
   ["/dev/null", EACCES, /Permission denied/],
   ["NOT-EXECUTABLE", EACCES, /Permission denied/],
+  ["/no/such\nline", ENOENT, /interpreter \/no\/such\?line: No such file/],
   ["EMPTY", EIO, /Input\/output error/],
   ["TEXT", ELIBBAD, /corrupted shared library/],
   ["SCRIPT", ELIBBAD, /corrupted shared library/],

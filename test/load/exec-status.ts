@@ -35,11 +35,14 @@ export interface Fates {
   followed: Fate;
 }
 
-/** Executes each file in all three ways. */
-export async function executeAll(files: readonly string[]): Promise<Fates[]> {
+/** Executes each file in all three ways, or in the first alone. */
+export async function executeAll(files: readonly string[]): Promise<Fates[]>;
+export async function executeAll(files: readonly string[], how: "natively"): Promise<Pick<Fates, "natively">[]>;
+export async function executeAll(files: readonly string[], how?: "natively"): Promise<Partial<Fates>[]> {
   const helper = await buildProgram("exec-status.c", "static");
-  const launcher = await launcherPath();
   const natively = run([helper], files);
+  if (how) return natively.map((fate) => ({ natively: fate }));
+  const launcher = await launcherPath();
   const launched = run([helper, "--through", launcher], files);
   const followed = run([launcher, "run", "--", helper], files);
   return files.map((_, i) => ({ natively: natively[i]!, launched: launched[i]!, followed: followed[i]! }));

@@ -48,7 +48,10 @@ let mayBeCommand: bool = false;
 export function fail(subject: usize, reason: string, status: u64): void {
   let at = appendText(line, "flicker: ");
   if (subject != 0) {
+    const start = at;
     at = appendBytes(at, subject);
+    // One line, whatever a path has in it.
+    for (let i = start; i < at; i++) if (load<u8>(i) < 32 || load<u8>(i) == 127) store<u8>(i, 63);
     at = appendText(at, ": ");
   }
   at = appendText(at, reason);

@@ -7,7 +7,7 @@ import { isError, syscall1 } from "../kernel/calls";
 import { EINVAL, ELIBBAD, ENOEXEC } from "../kernel/errno";
 import { SYS_CLOSE } from "../kernel/numbers";
 import { PF_X, PT_GNU_STACK, hasProgramType, programHeader, FileHeader } from "./elf";
-import { Image, isAddress, mapImage, readHeaders, unmapImage } from "./map";
+import { Image, isInImage, mapImage, readHeaders, unmapImage } from "./map";
 import { Candidate } from "./program";
 
 const programMemory = memory.data(128, 8);
@@ -64,6 +64,12 @@ function loadInterpreter(program: Image, descriptor: i32): i64 {
  * @returns 0, or -errno with nothing mapped; `headerRefusal` or `refusal` says what is wrong with which file
  */
 export function loadImages(candidate: Candidate): i64 {
+  const result = load(candidate);
+  if (candidate.interpreter >= 0) syscall1(SYS_CLOSE, candidate.interpreter);
+  return result;
+}
+
+function load(candidate: Candidate): i64 {
   headerRefusal = "";
   refusedInterpreter = false;
   const image = newImage(programMemory, programHeader64, programHeaders, candidate.descriptor);
@@ -76,16 +82,18 @@ export function loadImages(candidate: Candidate): i64 {
   if (hasInterpreter) {
     refusedInterpreter = true;
     const loaded = loadInterpreter(image, candidate.interpreter);
-    syscall1(SYS_CLOSE, candidate.interpreter);
     if (isError(loaded)) {
       unmapImage(image);
       return loaded;
     }
   }
-  if (!isAddress(startAddress)) {
+  // The kernel looks only whether it is an address. What it starts elsewhere faults at once; here it could run into the
+  // engine.
+  const interpreter = changetype<Image>(interpreterMemory);
+  if (!isInImage(image, startAddress) && !(hasInterpreter && isInImage(interpreter, startAddress))) {
     unmapImage(image);
-    if (hasInterpreter) unmapImage(changetype<Image>(interpreterMemory));
-    return refuse("its entry point lies outside the address space", -EINVAL);
+    if (hasInterpreter) unmapImage(interpreter);
+    return refuse("its entry point lies outside its segments", -EINVAL);
   }
   refusedInterpreter = false;
   return 0;

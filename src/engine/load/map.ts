@@ -212,10 +212,14 @@ function measure(image: Image, isProgram: bool): i64 {
     high = max(high, segment.vaddr + segment.memsz);
     if ((segment.align & (segment.align - 1)) == 0) alignment = max(alignment, segment.align);
   }
-  // A fixed program without segments starts, and faults at its entry.
-  if (firstLoad(image) == 0) low = 0;
-  if (low == high && changetype<FileHeader>(image.header).type == ET_DYN)
-    return refuse("it has no segment to load", -EINVAL);
+  // A program without segments starts, by its interpreter, or to fault at its entry.
+  if (isProgram && firstLoad(image) == 0) {
+    low = 0;
+    return 0;
+  }
+  if (low == high && (!isProgram || changetype<FileHeader>(image.header).type == ET_DYN))
+    return refuse("it has no bytes to load", -EINVAL);
+  if (firstLoad(image) == 0) return refuse("it has no segment to load", -EINVAL);
   high = pageCeil(high);
   return 0;
 }
@@ -272,25 +276,27 @@ function reserveProgram(image: Image, first: ProgramHeader): i64 {
   return reserve(image, first, 0, 0);
 }
 
-/** A program without interpreter goes with the mappings, at an address of its alignment. */
+/** A program without interpreter goes with the mappings, its first segment at an address of its alignment. */
 function reserveAligned(image: Image, first: ProgramHeader): i64 {
   const got = reserve(image, first, 0, 0);
-  if (isError(got) || ((got as u64) & (alignment - 1)) == 0) return got;
+  const inside = startOf(first) - low;
+  if (isError(got) || (((got as u64) + inside) & (alignment - 1)) == 0) return got;
   syscall2(SYS_MUNMAP, got, high - low);
   // The kernel rounds down, where there is nothing in a new address space.
-  const below = reserve(image, first, (got as u64) & ~(alignment - 1), MAP_FIXED_NOREPLACE);
+  const below = reserve(image, first, (((got as u64) + inside) & ~(alignment - 1)) - inside, MAP_FIXED_NOREPLACE);
   if (below != -EEXIST) return below;
   const room = high - low + alignment;
   const wide = syscall(SYS_MMAP, 0, room, 0, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (isError(wide)) return wide;
   syscall2(SYS_MUNMAP, wide, room);
-  return reserve(image, first, ((wide as u64) + alignment - 1) & ~(alignment - 1), MAP_FIXED_NOREPLACE);
+  const aligned = ((wide as u64) + inside + alignment - 1) & ~(alignment - 1);
+  return reserve(image, first, aligned - inside, MAP_FIXED_NOREPLACE);
 }
 
 /** Finds and takes the place of an image: its bias, and exactly the pages of its segments. */
 function takePlace(image: Image, isProgram: bool, hasInterpreter: bool): i64 {
   const first = changetype<ProgramHeader>(firstLoad(image));
-  if (changetype<FileHeader>(image.header).type != ET_DYN) return claimRuns(image, 0);
+  if (changetype<FileHeader>(image.header).type != ET_DYN || changetype<usize>(first) == 0) return claimRuns(image, 0);
   const isFree = isProgram && hasInterpreter;
   // elf_load has no hint for a first segment without bytes in the file: it goes to address 0, which root may map.
   if (!isFree && first.filesz == 0) return claimRuns(image, pageFloor(0 - first.vaddr));
@@ -406,7 +412,12 @@ function mapSegments(image: Image): i64 {
   return 0;
 }
 
-/** Whether the processor could be sent to an address at all: the kernel's BAD_ADDR. */
-export function isAddress(address: u64): bool {
-  return address < TASK_SIZE;
+/** Whether an address is on a page of the image's segments. */
+export function isInImage(image: Image, address: u64): bool {
+  for (let i: u32 = 0; i < image.headerCount; i++) {
+    const segment = programHeader(image.headers, i);
+    if (segment.type != PT_LOAD) continue;
+    if (address - (image.bias + startOf(segment)) < endOf(segment) - startOf(segment)) return true;
+  }
+  return false;
 }

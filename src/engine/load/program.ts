@@ -236,8 +236,11 @@ export function openScriptInterpreter(candidate: Candidate, path: usize): i64 {
   return openCandidate(candidate, AT_FDCWD, addressOf(path));
 }
 
-function readExactly(descriptor: i32, pointer: usize, size: usize, offset: u64): bool {
-  return syscall4(SYS_PREAD64, descriptor, addressOf(pointer), size, offset) == (size as i64);
+/** elf_read: 0 or -errno. */
+function read(descriptor: i32, pointer: usize, size: usize, offset: u64): i64 {
+  const got = syscall4(SYS_PREAD64, descriptor, addressOf(pointer), size, offset);
+  if (isError(got)) return got;
+  return got == (size as i64) ? 0 : -EIO;
 }
 
 /** Reads the path of the first PT_INTERP. Gives its size with the zero, 0 when there is none, or -errno. */
@@ -250,7 +253,7 @@ function readInterpreterPath(candidate: Candidate): i64 {
   for (let first: u32 = 0; first < header.phnum; first += HEADERS_BATCH) {
     const count = min(HEADERS_BATCH, (header.phnum as u32) - first);
     const offset = header.phoff + (first as u64) * (PROGRAM_HEADER_SIZE as u64);
-    if (!readExactly(descriptor, candidate.headers, (count as usize) * PROGRAM_HEADER_SIZE, offset)) return -ENOEXEC;
+    if (read(descriptor, candidate.headers, (count as usize) * PROGRAM_HEADER_SIZE, offset) != 0) return -ENOEXEC;
     for (let i: u32 = 0; i < count && found == 0; i++) {
       const segment = programHeader(candidate.headers, i);
       if (segment.type != PT_INTERP) continue;
@@ -259,17 +262,19 @@ function readInterpreterPath(candidate: Candidate): i64 {
     }
   }
   if (found <= 0) return found;
-  if (!readExactly(descriptor, candidate.path, found as usize, pathOffset)) return -EIO;
+  const failed = read(descriptor, candidate.path, found as usize, pathOffset);
+  if (isError(failed)) return failed;
   return load<u8>(candidate.path + (found as usize) - 1) == 0 ? found : -ENOEXEC;
 }
 
 /** Whether the kernel would take an open file for an interpreter, as far as it looks before it maps the program. */
 function checkInterpreter(descriptor: i32, header: usize): i64 {
-  if (!readExactly(descriptor, header, FILE_HEADER_SIZE, 0)) return -EIO;
+  const failed = read(descriptor, header, FILE_HEADER_SIZE, 0);
+  if (isError(failed)) return failed;
   const file = changetype<FileHeader>(header);
   if (file.magic != ELF_MAGIC || file.machine != EM_X86_64 || !hasProgramHeaders(file)) return -ELIBBAD;
   const last = file.phoff + (headersSize(file) as u64) - (PROGRAM_HEADER_SIZE as u64);
-  return readExactly(descriptor, header, PROGRAM_HEADER_SIZE, last) ? 0 : -ELIBBAD;
+  return read(descriptor, header, PROGRAM_HEADER_SIZE, last) == 0 ? 0 : -ELIBBAD;
 }
 
 /**

@@ -8,6 +8,7 @@ packages="
   binutils gcc g++ libc6-dev make musl musl-dev musl-tools busybox-static golang-go
   git tar gzip xz-utils python3 perl sqlite3
   nginx-light curl strace gdb stress tmux
+  ffmpeg libllvm19
 "
 
 missing=

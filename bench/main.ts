@@ -5,9 +5,10 @@ import { parseArgs } from "node:util";
 import type { Benchmark, Table } from "./benchmark.js";
 import { decoder } from "./decoder.js";
 import { gate } from "./gate.js";
+import { memory } from "./memory.js";
 import { start } from "./start.js";
 
-const benchmarks: readonly Benchmark[] = [gate, start, decoder];
+const benchmarks: readonly Benchmark[] = [gate, start, memory, decoder];
 
 function usage(): never {
   console.error("usage: npm run bench -- NAME... [--rounds N] [--json]\n");

@@ -31,7 +31,9 @@ export function buildTarget(name: string): string {
   const done = built.get(name);
   if (done !== undefined) return done;
   const output = join(benchFolder(), basename(name));
-  execFileSync("gcc", ["-O2", "-o", output, join(packageRoot, "bench/programs", `${name}.c`)], { stdio: "inherit" });
+  execFileSync("gcc", ["-O2", "-mno-red-zone", "-o", output, join(packageRoot, "bench/programs", `${name}.c`)], {
+    stdio: "inherit",
+  });
   built.set(name, output);
   return output;
 }
@@ -50,4 +52,16 @@ export function isInstalled(command: string): boolean {
 /** gcc's `cc1`: 33 MB that start in a few milliseconds. */
 export function compilerProper(): string {
   return outputOf(["gcc", "-print-prog-name=cc1"]).trimEnd();
+}
+
+/** What bench/programs/timed-calls.h calls NOT_PERMITTED. */
+const NOT_PERMITTED = 77;
+
+/** Why a peer cannot run here, in its own words; null when it can. */
+export function refusalOf(command: readonly string[]): string | null {
+  const [file = "", ...args] = command;
+  const { status, stderr } = spawnSync(file, args, { encoding: "utf8" });
+  if (status === 0) return null;
+  if (status === NOT_PERMITTED) return stderr.trim();
+  throw new Error(`${file} ended with status ${status}: ${stderr}`);
 }

@@ -5,7 +5,7 @@
 // business (decode-iced.test.ts). 66 before a near branch is read as Intel does (decode.ts), hence `-M intel64`. What objdump
 // is known to see differently is in differences.ts.
 //
-// FLICKER_OBJDUMP_COUNT   random byte strings (40,000; long: 1,000,000, and all local programs)
+// FLICKER_OBJDUMP_COUNT   random byte strings (40,000; long: 200,000, and all local programs)
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -20,7 +20,7 @@ import { codeSections, localBinaries } from "./local-binaries.js";
 import { Random, fillRandomCode } from "./random-code.js";
 
 const isLong = process.env["FLICKER_TEST_LONG"] !== undefined;
-const randomCount = Number(process.env["FLICKER_OBJDUMP_COUNT"] ?? (isLong ? 1_000_000 : 40_000));
+const randomCount = Number(process.env["FLICKER_OBJDUMP_COUNT"] ?? (isLong ? 200_000 : 40_000));
 /** What is disassembled at once: objdump prints sixteen times as much. */
 const PIECE = 2 << 20;
 const PROGRAMS = /\/(bash|libc\.so\.6)$/;

@@ -6,9 +6,10 @@ import { backend } from "./backend.js";
 import type { Benchmark, Table } from "./benchmark.js";
 import { decoder } from "./decoder.js";
 import { gate } from "./gate.js";
+import { memory } from "./memory.js";
 import { start } from "./start.js";
 
-const benchmarks: readonly Benchmark[] = [gate, start, backend, decoder];
+const benchmarks: readonly Benchmark[] = [gate, start, memory, backend, decoder];
 
 function usage(): never {
   console.error("usage: npm run bench -- NAME... [--rounds N] [--json]\n");

@@ -54,3 +54,15 @@ export function isInstalled(command: string): boolean {
 export function compilerProper(): string {
   return outputOf(["gcc", "-print-prog-name=cc1"]).trimEnd();
 }
+
+/** What bench/programs/timed-calls.h calls NOT_PERMITTED. */
+const NOT_PERMITTED = 77;
+
+/** Why a peer cannot run here, in its own words; null when it can. */
+export function refusalOf(command: readonly string[]): string | null {
+  const [file = "", ...args] = command;
+  const { status, stderr } = spawnSync(file, args, { encoding: "utf8" });
+  if (status === 0) return null;
+  if (status === NOT_PERMITTED) return stderr.trim();
+  throw new Error(`${file} ended with status ${status}: ${stderr}`);
+}

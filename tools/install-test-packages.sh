@@ -11,7 +11,7 @@ packages="
   bash-completion
   redis-server redis-tools openssh-client openssl zstd bzip2 ffmpeg imagemagick
   ruby php-cli lua5.4 luajit sbcl jq emacs-nox vim ed m4 flex bison
-  rsync zsh fish dash cmake ninja-build clang
+  rsync zsh fish dash cmake ninja-build clang libllvm19
 "
 
 missing=

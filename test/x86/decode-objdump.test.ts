@@ -5,7 +5,7 @@
 // business (decode-iced.test.ts). 66 before a near branch is read as Intel does (decode.ts), hence `-M intel64`. What objdump
 // is known to see differently is in differences.ts.
 //
-// FLICKER_OBJDUMP_COUNT   random byte strings (40,000)
+// FLICKER_OBJDUMP_COUNT   random byte strings (40,000; long: 200,000, and all local programs)
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
@@ -19,7 +19,10 @@ import { hex } from "./iced-oracle.js";
 import { codeSections, localBinaries } from "./local-binaries.js";
 import { Random, fillRandomCode } from "./random-code.js";
 
-const randomCount = Number(process.env["FLICKER_OBJDUMP_COUNT"] ?? 40_000);
+const isLong = process.env["FLICKER_TEST_LONG"] !== undefined;
+const randomCount = Number(process.env["FLICKER_OBJDUMP_COUNT"] ?? (isLong ? 200_000 : 40_000));
+/** What is disassembled at once: objdump prints sixteen times as much. */
+const PIECE = 2 << 20;
 const PROGRAMS = /\/(bash|libc\.so\.6)$/;
 const version = spawnSync("objdump", ["--version"], { encoding: "utf8" }).stdout?.split("\n")[0];
 const skip = version ? false : "objdump is missing (package binutils)";
@@ -50,20 +53,23 @@ before(async () => {
   decoder = await DecoderModule.load();
 });
 
-for (const file of localBinaries().present.filter((name) => PROGRAMS.test(name))) {
+for (const file of localBinaries().present.filter((name) => isLong || PROGRAMS.test(name))) {
   test(`${file}: lengths agree with objdump`, { skip }, (t) => {
-    const sections = codeSections(file);
     const seen = new Map<string, number>();
     let instructions = 0;
-    for (const line of disassemble(["-d", file])) {
-      const section = sections.find(
-        ({ address, bytes }) => line.address >= address && line.address < address + bytes.length,
-      );
-      if (!section) continue;
-      instructions++;
-      const offset = line.address - section.address;
-      const problem = lengthProblem(section.bytes.subarray(offset, offset + 15), line, seen);
-      if (problem) assert.fail(`${file} at 0x${line.address.toString(16)}: ${problem}`);
+    for (const section of codeSections(file)) {
+      const end = section.address + section.bytes.length;
+      for (let start = section.address; start < end; start += PIECE) {
+        const range = [`--start-address=${start}`, `--stop-address=${Math.min(end, start + PIECE)}`];
+        for (const line of disassemble(["-d", "-j", section.name, ...range, file])) {
+          const offset = line.address - section.address;
+          // An instruction that a piece cuts is printed as far as it goes.
+          if (offset + 15 >= start - section.address + PIECE) continue;
+          instructions++;
+          const problem = lengthProblem(section.bytes.subarray(offset, offset + 15), line, seen);
+          if (problem) assert.fail(`${file} at 0x${line.address.toString(16)}: ${problem}`);
+        }
+      }
     }
     t.diagnostic(`${version}; ${instructions} instructions; differences: ${JSON.stringify([...seen])}`);
     assert.ok(instructions > 10_000);

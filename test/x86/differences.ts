@@ -24,6 +24,9 @@ export interface FactDifference extends Difference {
   readonly mnemonics?: readonly string[];
   readonly applies?: (instruction: Instruction, ours: Facts, iced: Facts) => boolean;
 }
+export interface OpcodeDifference extends Difference {
+  applies(key: string): boolean;
+}
 export interface LengthDifference extends Difference {
   applies(bytes: Uint8Array, text: string): boolean;
 }
@@ -305,5 +308,39 @@ export const OBJDUMP_LENGTHS: readonly LengthDifference[] = [
     name: "(bad)",
     manual: "objdump knows neither APX nor MOVRS, and calls much #UD that is valid on AMD, VIA or by a later manual",
     applies: (_, text) => text.includes("(bad)"),
+  },
+];
+
+/** Lengths: decode.ts and LLVM 19 to 22. */
+export const LLVM_LENGTHS: readonly LengthDifference[] = [
+  {
+    name: "SIB base 101 with B4",
+    manual:
+      "SDM volume 2, table 2-3: with mod = 00 a base of 101 is disp32 and no register, whatever extends it; LLVM takes r21 and r29",
+    applies: (bytes) => {
+      const at = bytes.findIndex((byte) => byte === 0xd5 || byte === 0x62);
+      const isRex2 = bytes[at] === 0xd5;
+      const hasB4 = (bytes[at + 1]! & (isRex2 ? 0x10 : 0x08)) !== 0;
+      const modrm = bytes[at + (isRex2 ? 3 : 5)]!;
+      const sib = bytes[at + (isRex2 ? 4 : 6)]!;
+      return hasB4 && (modrm & 0xc7) === 4 && (sib & 7) === 5;
+    },
+  },
+  {
+    name: "extrq with W",
+    manual: "APM volume 4, EXTRQ: W is ignored; LLVM takes 66 REX2.W 0F 78 as vmread",
+    applies: (bytes) => {
+      const at = bytes.indexOf(0xd5);
+      return bytes.subarray(0, at).includes(0x66) && (bytes[at + 1]! & 0x88) === 0x88 && bytes[at + 2] === 0x78;
+    },
+  },
+];
+
+/** Opcodes that LLVM 19 to 22 takes and decode.ts does not: `key` is from decode-llvm.test.ts. */
+export const LLVM_OPCODES: readonly OpcodeDifference[] = [
+  {
+    name: "andn, blsr, bzhi with 66",
+    manual: "APX specification, EVEX.LZ.NP: the prefix is part of the opcode; LLVM 22 takes 66 with W",
+    applies: (key) => /^EVEX map 2 66 f[235] /.test(key),
   },
 ];

@@ -131,7 +131,7 @@ export class Comparison {
     for (const field of FACT_NAMES) {
       if (ours[field] === iced[field]) continue;
       if ((field === "memorySize" || field === "address") && !ours.hasOperand) continue;
-      const name = Mnemonic[this.instruction.mnemonic]!;
+      const name = Mnemonic[this.instruction.mnemonic];
       const difference = ICED_FACTS.find(
         ({ fields, mnemonics, applies }) =>
           fields.includes(field) &&

@@ -34,7 +34,7 @@ function* vex(escape: number, maps: number[]): Generator<number[]> {
   }
 }
 
-function* evex(): Generator<number[]> {
+export function* evexEntries(): Generator<number[]> {
   for (const map of [1, 2, 3, 5, 6]) {
     for (const opcode of BYTES) {
       for (const wAndPrefix of [0, 1, 2, 3, 0x80, 0x81, 0x82, 0x83]) {
@@ -86,5 +86,5 @@ export function* opcodeMapEntries(): Generator<number[]> {
   yield* legacy();
   yield* vex(0xc4, [1, 2, 3, 5, 7]);
   yield* vex(0x8f, [8, 9, 10]);
-  yield* evex();
+  yield* evexEntries();
 }

@@ -1,0 +1,48 @@
+// What the programs that time system calls share: COUNT calls of a number that does not exist, in nanoseconds each.
+//
+// The kernel answers ENOSYS at once, so what is measured is the way into the kernel and back: all that a rewriter or a
+// tracer can add to.
+#ifndef TIMED_CALLS_H
+#define TIMED_CALLS_H
+#define _GNU_SOURCE
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+
+enum { NO_SUCH_CALL = 1000 };
+/** What main returns when the kernel or the machine does not let it try; standard error says why. */
+enum { NOT_PERMITTED = 77 };
+
+static double now(void) {
+  struct timespec t;
+  clock_gettime(CLOCK_MONOTONIC, &t);
+  return t.tv_sec * 1e9 + t.tv_nsec;
+}
+
+/** `call` makes one system call and gives what it returned. */
+static void repeat(long count, long (*call)(void)) {
+  for (long i = 0; i < count; i++)
+    if (call() != -ENOSYS) abort();
+}
+
+/** Nanoseconds a call, after some that do not count. */
+static double time_calls(long count, long (*call)(void)) {
+  repeat(count / 10 + 1, call);
+  double start = now();
+  repeat(count, call);
+  return (now() - start) / count;
+}
+
+static long count_of(int argc, char **argv) {
+  if (argc != 2) exit(2);
+  return strtol(argv[1], NULL, 10);
+}
+
+/** The call as a program makes it natively. */
+__attribute__((unused, noinline)) static long native_call(void) {
+  long result = NO_SUCH_CALL;
+  __asm__ volatile("syscall" : "+a"(result) : : "rcx", "r11", "memory");
+  return result;
+}
+#endif

@@ -3,7 +3,7 @@
 import { linkLauncher } from "./elf/launcher-image.js";
 import { readModule } from "./wasm/reader.js";
 import { Assembler } from "./x64/assembler.js";
-import { compileModule } from "./x64/compile.js";
+import { ENGINE_OPTIONS, compileModule } from "./x64/compile.js";
 
 /**
  * @param wasm the engine, from compile-assemblyscript.ts
@@ -12,11 +12,15 @@ import { compileModule } from "./x64/compile.js";
  * @returns the bytes of an ELF executable
  * @throws WasmError for a module that the backend refuses, LinkError for a symbol that nobody defines
  */
-export function buildLauncher(wasm: Uint8Array, emitGates: (assembler: Assembler) => void): Uint8Array {
+export function buildLauncher(
+  wasm: Uint8Array,
+  emitGates: (assembler: Assembler) => void,
+  options = ENGINE_OPTIONS,
+): Uint8Array {
   const assembler = new Assembler();
   emitGates(assembler);
   assembler.section("text");
   assembler.align(16);
-  const memory = compileModule(assembler, readModule(wasm));
+  const memory = compileModule(assembler, readModule(wasm), options);
   return linkLauncher(assembler, memory);
 }

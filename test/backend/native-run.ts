@@ -36,6 +36,7 @@ import {
   rsi,
   rsp,
 } from "../../src/backend/x64/assembler.js";
+import { ENGINE_OPTIONS, type CompileOptions } from "../../src/backend/x64/compile.js";
 
 export interface Call {
   readonly name: string;
@@ -180,10 +181,13 @@ function emitWriteAll(a: Assembler): void {
   a.bind(done);
 }
 
-export function runNative(wasm: Uint8Array, calls: readonly Call[]): Run {
+/** Everything that the backend can be asked for. */
+export const HOOK_OPTIONS: CompileOptions = { floats: "scalar", memoryGrow: "fail", bounds: "check" };
+
+export function runNative(wasm: Uint8Array, calls: readonly Call[], options = ENGINE_OPTIONS): Run {
   const module = readModule(wasm);
   const memorySize = (module.memories[0]?.initial ?? 0) * 65536;
-  const launcher = buildLauncher(wasm, (a) => emitDriver(a, calls, memorySize));
+  const launcher = buildLauncher(wasm, (a) => emitDriver(a, calls, memorySize), options);
   const folder = mkdtempSync(join(tmpdir(), "flicker-native-"));
   try {
     const file = join(folder, "launcher");
@@ -231,9 +235,9 @@ export function runV8(wasm: Uint8Array, calls: readonly Call[]): Run {
 }
 
 /** Both worlds must agree; the module exports its memory as "memory" when that is to be compared too. */
-export function compareRuns(wasm: Uint8Array, calls: readonly Call[], context = ""): Run {
+export function compareRuns(wasm: Uint8Array, calls: readonly Call[], context = "", options = ENGINE_OPTIONS): Run {
   const expected = runV8(wasm, calls);
-  const got = runNative(wasm, calls);
+  const got = runNative(wasm, calls, options);
   for (const [i, call] of calls.entries()) {
     const shown = `${context} ${call.name}(${call.args.map((arg) => `${arg}`).join(", ")})`;
     assert.equal(got.outcomes[i], expected.outcomes[i], shown);

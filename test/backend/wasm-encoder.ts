@@ -3,7 +3,7 @@
 
 import { operators, type Type } from "../../src/backend/wasm/opcodes.js";
 
-const VALUE_TYPES = { i32: 0x7f, i64: 0x7e } as const;
+const VALUE_TYPES = { i32: 0x7f, i64: 0x7e, f32: 0x7d, f64: 0x7c } as const;
 const codes = new Map(operators.map(({ name, code }) => [name, code]));
 
 export function unsigned(value: number): number[] {

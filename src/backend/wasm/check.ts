@@ -2,7 +2,7 @@
 // has no growing memory, nothing that runs before it starts, no floating point and only the imports that the backend compiles in place.
 // Each refusal names the function or import, because the cause is a line of source that looks harmless.
 
-import { decodeFunction, type FunctionBody } from "./function-body.js";
+import { decodeFunction, type FunctionBody, type Permissions } from "./function-body.js";
 import { functionTypeOf, sameType, showType, type FunctionType, type Module } from "./module.js";
 import { WasmError } from "./reader.js";
 
@@ -13,7 +13,7 @@ export type KnownImport = (module: string, name: string) => FunctionType | null;
  * Refuses a module that cannot be compiled, and decodes its functions on the way.
  * @throws WasmError naming what is refused and where
  */
-export function checkModule(module: Module, knownImport: KnownImport): FunctionBody[] {
+export function checkModule(module: Module, knownImport: KnownImport, permissions: Permissions): FunctionBody[] {
   for (const { module: from, name, kind, type } of module.imports) {
     const known = kind === "function" ? knownImport(from, name) : null;
     if (known === null || type === null) throw new WasmError(`wasm: import of ${kind} ${from}.${name} is not known`);
@@ -23,7 +23,7 @@ export function checkModule(module: Module, knownImport: KnownImport): FunctionB
   }
   if (module.memories.length > 1) throw new WasmError("wasm: more than one memory");
   if (module.tables.length > 1) throw new WasmError("wasm: more than one table");
-  for (const [index, { type }] of module.globals.entries()) refuse(type, `global ${index}`);
+  for (const [index, { type }] of module.globals.entries()) refuse(type, `global ${index}`, permissions);
   const memorySize = (module.memories[0]?.initial ?? 0) * 65536;
   for (const [index, { mode, offset, bytes }] of module.data.entries()) {
     if (mode === "active" && offset + bytes.length > memorySize) {
@@ -44,8 +44,8 @@ export function checkModule(module: Module, knownImport: KnownImport): FunctionB
   }
   return module.functions.map((wasm) => {
     for (const type of [...wasm.type.params, ...wasm.type.results, ...wasm.locals])
-      refuse(type, `function ${wasm.name}`);
-    return decodeFunction(module, wasm);
+      refuse(type, `function ${wasm.name}`, permissions);
+    return decodeFunction(module, wasm, permissions);
   });
 }
 
@@ -54,17 +54,17 @@ export function checkModule(module: Module, knownImport: KnownImport): FunctionB
  * one for initialisers such as `let a: u64 = SOME_CONSTANT`, whose values can as well be in the globals from the start.
  * @throws WasmError when the start function does anything else
  */
-export function foldStart(module: Module): Module {
+export function foldStart(module: Module, permissions: Permissions): Module {
   if (module.start === null) return module;
   const wasm = module.functions[module.start - module.importedFunctions.length];
   if (wasm === undefined) throw new WasmError("wasm: the start function is an import");
-  const { instructions } = decodeFunction(module, wasm);
+  const { instructions } = decodeFunction(module, wasm, permissions);
   const globals = [...module.globals];
   for (let i = 0; instructions[i]?.name !== "end"; i += 2) {
     const [constant, set] = instructions.slice(i, i + 2);
     const value = constant?.name === "i32.const" ? BigInt(constant.index) : constant?.value;
     const global = globals[set?.index ?? -1];
-    if (!/^i(32|64)\.const$/.test(constant?.name ?? "") || set?.name !== "global.set" || global === undefined) {
+    if (!/^[if](32|64)\.const$/.test(constant?.name ?? "") || set?.name !== "global.set" || global === undefined) {
       throw new WasmError(
         `wasm: the module has a start function, whose instruction ${i} is ${constant?.name}: ` +
           "the initialiser of some global is no constant (a new, an array literal, a call)",
@@ -75,8 +75,9 @@ export function foldStart(module: Module): Module {
   return { ...module, globals, start: null };
 }
 
-function refuse(type: string, where: string): void {
-  if (type === "i32" || type === "i64") return;
-  const what = type === "f32" || type === "f64" ? "floating point" : type === "v128" ? "SIMD" : "references";
+function refuse(type: string, where: string, { floats }: Permissions): void {
+  const isFloat = type === "f32" || type === "f64";
+  if (type === "i32" || type === "i64" || (isFloat && floats === "scalar")) return;
+  const what = isFloat ? "floating point" : type === "v128" ? "SIMD" : "references";
   throw new WasmError(`wasm: ${where} uses ${type}: ${what} is not compiled`);
 }

@@ -6,15 +6,17 @@
 // instruction but `else` and `end` is reachable.
 
 import { functionTypeOf, type FunctionType, type Module, type ValueType, type WasmFunction } from "./module.js";
-import { describeUnknown, operatorOf, type Operator } from "./opcodes.js";
+import { describeUnknown, isFloat, operatorOf, type Operator } from "./opcodes.js";
 import { ByteReader, WasmError } from "./reader.js";
 
 export interface Instruction {
   readonly operator: Operator;
   readonly name: string;
+  /** Offset of the opcode in the module. */
+  readonly place: number;
   /** Local, global, function, type or segment; for constants of type i32, the value, unsigned. */
   index: number;
-  /** i64.const: the value, unsigned. */
+  /** i64.const: the value, unsigned. f32.const, f64.const: its bits. */
   value: bigint;
   /** Constant offset of a memory access. */
   offset: number;
@@ -49,8 +51,16 @@ interface Frame {
   thenReachable: boolean;
 }
 
-/** @throws WasmError that names the function, for an instruction that the backend does not compile */
-export function decodeFunction(module: Module, wasm: WasmFunction): FunctionBody {
+/** What a module may contain beyond integers and fixed memory. */
+export interface Permissions {
+  /** Floating point is refused, or compiled (docs/backend.md). */
+  readonly floats: "refuse" | "scalar";
+  /** memory.grow is refused, or always fails, as it may in any WebAssembly. */
+  readonly memoryGrow: "refuse" | "fail";
+}
+
+/** @throws WasmError that names the function and the offset, for an instruction that the backend does not compile */
+export function decodeFunction(module: Module, wasm: WasmFunction, permissions: Permissions): FunctionBody {
   const reader = new ByteReader(wasm.body);
   const instructions: Instruction[] = [];
   const frames: Frame[] = [{ opener: -1, kind: "function", branched: false, thenReachable: false }];
@@ -71,7 +81,7 @@ export function decodeFunction(module: Module, wasm: WasmFunction): FunctionBody
   };
 
   while (frames.length > 0) {
-    const instruction = readInstruction(module, wasm, reader);
+    const instruction = readInstruction(module, wasm, reader, permissions);
     const { name } = instruction;
     if (!reachable && dropped > 0) {
       if (name === "block" || name === "loop" || name === "if") dropped++;
@@ -144,16 +154,36 @@ export function decodeFunction(module: Module, wasm: WasmFunction): FunctionBody
 
 const EMPTY: readonly number[] = [];
 
-function readInstruction(module: Module, wasm: WasmFunction, reader: ByteReader): Instruction {
+function readInstruction(
+  module: Module,
+  wasm: WasmFunction,
+  reader: ByteReader,
+  permissions: Permissions,
+): Instruction {
   const start = wasm.bodyOffset + reader.offset;
   let code = reader.u8();
   if (code >= 0xfc && code <= 0xfe) code = (code << 8) | reader.u32();
   const operator = operatorOf(code);
-  if (operator === null) {
-    throw new WasmError(`wasm: function ${wasm.name}, offset 0x${start.toString(16)}: ${describeUnknown(code)}`);
+  const refuse = (why: string): never => {
+    throw new WasmError(`wasm: function ${wasm.name}, offset 0x${start.toString(16)}: ${why}`);
+  };
+  if (operator === null) return refuse(describeUnknown(code));
+  if (permissions.floats === "refuse" && isFloat(operator)) refuse(`${operator.name}: floating point is not compiled`);
+  if (permissions.memoryGrow === "refuse" && operator.name === "memory.grow") {
+    refuse("memory.grow: linear memory is fixed; something allocates (a new, an array literal, a string)");
   }
   const instruction: Instruction = {
-    ...{ operator, name: operator.name, index: 0, value: 0n, offset: 0, target: -1, targets: EMPTY, type: null },
+    ...{
+      operator,
+      name: operator.name,
+      place: start,
+      index: 0,
+      value: 0n,
+      offset: 0,
+      target: -1,
+      targets: EMPTY,
+      type: null,
+    },
     ...{ partner: -1, elseAt: -1, branched: false, reachable: true },
   };
   switch (operator.immediate) {
@@ -172,10 +202,10 @@ function readInstruction(module: Module, wasm: WasmFunction, reader: ByteReader)
     case "indirect":
       instruction.index = reader.u32();
       instruction.type = module.types[instruction.index] ?? reader.fail("unknown type of an indirect call");
-      if (reader.u32() !== 0) reader.fail("a second table");
+      if (reader.u32() !== 0) refuse("a second table");
       break;
     case "memory":
-      if ((reader.u32() & 0x40) !== 0) reader.fail("a second memory");
+      if ((reader.u32() & 0x40) !== 0) refuse("a second memory");
       instruction.offset = reader.u32();
       break;
     case "i32":
@@ -184,16 +214,21 @@ function readInstruction(module: Module, wasm: WasmFunction, reader: ByteReader)
     case "i64":
       instruction.value = BigInt.asUintN(64, reader.s64());
       break;
+    case "f32":
+      instruction.value = BigInt(new DataView(reader.take(4).slice().buffer).getUint32(0, true));
+      break;
+    case "f64":
+      instruction.value = new DataView(reader.take(8).slice().buffer).getBigUint64(0, true);
+      break;
     case "zero":
-      reader.u8();
+      if (reader.u8() !== 0) refuse("a second memory");
       break;
     case "zeros":
-      reader.u8();
-      reader.u8();
+      if (reader.u8() + reader.u8() !== 0) refuse("a second memory");
       break;
     case "data":
       instruction.index = reader.u32();
-      reader.u8();
+      if (reader.u8() !== 0) refuse("a second memory");
       break;
     case "types":
       reader.vector(() => reader.valueType());

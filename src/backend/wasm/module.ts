@@ -4,8 +4,8 @@ import type { Type } from "./opcodes.js";
 
 export type { Type } from "./opcodes.js";
 
-/** Value types as they appear in signatures and locals; what is not an integer is refused by check.ts, by name. */
-export type ValueType = Type | "f32" | "f64" | "v128" | "funcref" | "externref";
+/** Value types as they appear in signatures and locals; check.ts refuses by name what is not compiled. */
+export type ValueType = Type | "v128" | "funcref" | "externref";
 
 export interface FunctionType {
   readonly params: readonly ValueType[];

@@ -3,14 +3,14 @@
 //
 // One row per operator. `0xfc08` is the prefix 0xfc followed by 8. Immediates: `block` a block type, `label` a depth,
 // `labels` a br_table vector, `function`, `indirect` (type, table), `local`, `global`, `memory` (alignment, offset),
-// `i32`, `i64`, `zero` one reserved byte, `zeros` two, `data` (segment, reserved byte), `segment`. A `?` instead of
+// `i32`, `i64`, `f32`, `f64`, `zero` one reserved byte, `zeros` two, `data` (segment, reserved byte), `segment`. A `?` instead of
 // types says that they depend on the immediate or on the operands.
 
-export type Type = "i32" | "i64";
+export type Type = "i32" | "i64" | "f32" | "f64";
 
 export type ImmediateKind =
   | ("none" | "block" | "label" | "labels" | "function" | "indirect" | "local" | "global")
-  | ("memory" | "i32" | "i64" | "zero" | "zeros" | "data" | "segment" | "types");
+  | ("memory" | "i32" | "i64" | "f32" | "f64" | "zero" | "zeros" | "data" | "segment" | "types");
 
 export interface Operator {
   readonly code: number;
@@ -47,6 +47,8 @@ const TABLE = `
 0x24    global.set                  global    ?
 0x28    i32.load                    memory    i32 -> i32
 0x29    i64.load                    memory    i32 -> i64
+0x2a    f32.load                    memory    i32 -> f32
+0x2b    f64.load                    memory    i32 -> f64
 0x2c    i32.load8_s                 memory    i32 -> i32
 0x2d    i32.load8_u                 memory    i32 -> i32
 0x2e    i32.load16_s                memory    i32 -> i32
@@ -59,14 +61,19 @@ const TABLE = `
 0x35    i64.load32_u                memory    i32 -> i64
 0x36    i32.store                   memory    i32 i32 ->
 0x37    i64.store                   memory    i32 i64 ->
+0x38    f32.store                   memory    i32 f32 ->
+0x39    f64.store                   memory    i32 f64 ->
 0x3a    i32.store8                  memory    i32 i32 ->
 0x3b    i32.store16                 memory    i32 i32 ->
 0x3c    i64.store8                  memory    i32 i64 ->
 0x3d    i64.store16                 memory    i32 i64 ->
 0x3e    i64.store32                 memory    i32 i64 ->
 0x3f    memory.size                 zero      -> i32
+0x40    memory.grow                 zero      i32 -> i32
 0x41    i32.const                   i32       -> i32
 0x42    i64.const                   i64       -> i64
+0x43    f32.const                   f32       -> f32
+0x44    f64.const                   f64       -> f64
 0x45    i32.eqz                     none      i32 -> i32
 0x46    i32.eq                      none      i32 i32 -> i32
 0x47    i32.ne                      none      i32 i32 -> i32
@@ -89,6 +96,18 @@ const TABLE = `
 0x58    i64.le_u                    none      i64 i64 -> i32
 0x59    i64.ge_s                    none      i64 i64 -> i32
 0x5a    i64.ge_u                    none      i64 i64 -> i32
+0x5b    f32.eq                      none      f32 f32 -> i32
+0x5c    f32.ne                      none      f32 f32 -> i32
+0x5d    f32.lt                      none      f32 f32 -> i32
+0x5e    f32.gt                      none      f32 f32 -> i32
+0x5f    f32.le                      none      f32 f32 -> i32
+0x60    f32.ge                      none      f32 f32 -> i32
+0x61    f64.eq                      none      f64 f64 -> i32
+0x62    f64.ne                      none      f64 f64 -> i32
+0x63    f64.lt                      none      f64 f64 -> i32
+0x64    f64.gt                      none      f64 f64 -> i32
+0x65    f64.le                      none      f64 f64 -> i32
+0x66    f64.ge                      none      f64 f64 -> i32
 0x67    i32.clz                     none      i32 -> i32
 0x68    i32.ctz                     none      i32 -> i32
 0x69    i32.popcnt                  none      i32 -> i32
@@ -125,14 +144,72 @@ const TABLE = `
 0x88    i64.shr_u                   none      i64 i64 -> i64
 0x89    i64.rotl                    none      i64 i64 -> i64
 0x8a    i64.rotr                    none      i64 i64 -> i64
+0x8b    f32.abs                     none      f32 -> f32
+0x8c    f32.neg                     none      f32 -> f32
+0x8d    f32.ceil                    none      f32 -> f32
+0x8e    f32.floor                   none      f32 -> f32
+0x8f    f32.trunc                   none      f32 -> f32
+0x90    f32.nearest                 none      f32 -> f32
+0x91    f32.sqrt                    none      f32 -> f32
+0x92    f32.add                     none      f32 f32 -> f32
+0x93    f32.sub                     none      f32 f32 -> f32
+0x94    f32.mul                     none      f32 f32 -> f32
+0x95    f32.div                     none      f32 f32 -> f32
+0x96    f32.min                     none      f32 f32 -> f32
+0x97    f32.max                     none      f32 f32 -> f32
+0x98    f32.copysign                none      f32 f32 -> f32
+0x99    f64.abs                     none      f64 -> f64
+0x9a    f64.neg                     none      f64 -> f64
+0x9b    f64.ceil                    none      f64 -> f64
+0x9c    f64.floor                   none      f64 -> f64
+0x9d    f64.trunc                   none      f64 -> f64
+0x9e    f64.nearest                 none      f64 -> f64
+0x9f    f64.sqrt                    none      f64 -> f64
+0xa0    f64.add                     none      f64 f64 -> f64
+0xa1    f64.sub                     none      f64 f64 -> f64
+0xa2    f64.mul                     none      f64 f64 -> f64
+0xa3    f64.div                     none      f64 f64 -> f64
+0xa4    f64.min                     none      f64 f64 -> f64
+0xa5    f64.max                     none      f64 f64 -> f64
+0xa6    f64.copysign                none      f64 f64 -> f64
 0xa7    i32.wrap_i64                none      i64 -> i32
+0xa8    i32.trunc_f32_s             none      f32 -> i32
+0xa9    i32.trunc_f32_u             none      f32 -> i32
+0xaa    i32.trunc_f64_s             none      f64 -> i32
+0xab    i32.trunc_f64_u             none      f64 -> i32
 0xac    i64.extend_i32_s            none      i32 -> i64
 0xad    i64.extend_i32_u            none      i32 -> i64
+0xae    i64.trunc_f32_s             none      f32 -> i64
+0xaf    i64.trunc_f32_u             none      f32 -> i64
+0xb0    i64.trunc_f64_s             none      f64 -> i64
+0xb1    i64.trunc_f64_u             none      f64 -> i64
+0xb2    f32.convert_i32_s           none      i32 -> f32
+0xb3    f32.convert_i32_u           none      i32 -> f32
+0xb4    f32.convert_i64_s           none      i64 -> f32
+0xb5    f32.convert_i64_u           none      i64 -> f32
+0xb6    f32.demote_f64              none      f64 -> f32
+0xb7    f64.convert_i32_s           none      i32 -> f64
+0xb8    f64.convert_i32_u           none      i32 -> f64
+0xb9    f64.convert_i64_s           none      i64 -> f64
+0xba    f64.convert_i64_u           none      i64 -> f64
+0xbb    f64.promote_f32             none      f32 -> f64
+0xbc    i32.reinterpret_f32         none      f32 -> i32
+0xbd    i64.reinterpret_f64         none      f64 -> i64
+0xbe    f32.reinterpret_i32         none      i32 -> f32
+0xbf    f64.reinterpret_i64         none      i64 -> f64
 0xc0    i32.extend8_s               none      i32 -> i32
 0xc1    i32.extend16_s              none      i32 -> i32
 0xc2    i64.extend8_s               none      i64 -> i64
 0xc3    i64.extend16_s              none      i64 -> i64
 0xc4    i64.extend32_s              none      i64 -> i64
+0xfc00  i32.trunc_sat_f32_s         none      f32 -> i32
+0xfc01  i32.trunc_sat_f32_u         none      f32 -> i32
+0xfc02  i32.trunc_sat_f64_s         none      f64 -> i32
+0xfc03  i32.trunc_sat_f64_u         none      f64 -> i32
+0xfc04  i64.trunc_sat_f32_s         none      f32 -> i64
+0xfc05  i64.trunc_sat_f32_u         none      f32 -> i64
+0xfc06  i64.trunc_sat_f64_s         none      f64 -> i64
+0xfc07  i64.trunc_sat_f64_u         none      f64 -> i64
 0xfc08  memory.init                 data      i32 i32 i32 ->
 0xfc09  data.drop                   segment   ->
 0xfc0a  memory.copy                 zeros     i32 i32 i32 ->
@@ -226,8 +303,6 @@ export const operatorOf = (code: number): Operator | null => byCode.get(code) ??
 /** What an operator outside the table is, for the message that refuses it. */
 export function describeUnknown(code: number): string {
   const shown = `opcode 0x${code.toString(16)}`;
-  if (code === 0x40)
-    return "memory.grow: linear memory is fixed; something allocates (a new, an array literal, a string)";
   if (code >> 8 === 0xfd) return `${shown}: SIMD is not compiled`;
   if ([0x06, 0x07, 0x08, 0x09, 0x0a, 0x18, 0x19, 0x1f].includes(code)) return `${shown}: exceptions are not compiled`;
   if (code === 0x12 || code === 0x13) return `${shown}: tail calls are not compiled`;
@@ -235,13 +310,8 @@ export function describeUnknown(code: number): string {
   if (code >= 0xd0 && code <= 0xd6) return `${shown}: references are not compiled`;
   if (code >= 0xfe00 && code <= 0xfe02) return `${shown}: atomic wait and notify: use the futex system call`;
   if (code === 0xfe03) return shown;
-  const isFloat =
-    [0x2a, 0x2b, 0x38, 0x39, 0x43, 0x44].includes(code) ||
-    (code >= 0x5b && code <= 0x66) ||
-    (code >= 0x8b && code <= 0xa6) ||
-    (code >= 0xa8 && code <= 0xab) ||
-    (code >= 0xae && code <= 0xbf) ||
-    (code >= 0xfc00 && code <= 0xfc07);
-  if (isFloat) return `${shown}: floating point is not compiled`;
   return `${shown} is unknown`;
 }
+
+/** Whether the operator takes, gives or names a floating-point value. */
+export const isFloat = ({ name }: Operator): boolean => /^f(32|64)|_f(32|64)/.test(name);

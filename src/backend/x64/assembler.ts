@@ -13,7 +13,7 @@
 // value must be what the processor's sign extension of 32 bits gives.
 
 import { Label, Memory, OperandError, rip } from "./operands.js";
-import { Register, type Size } from "./registers.js";
+import { Register, register, type Size } from "./registers.js";
 import { SectionWriter } from "./sections.js";
 
 export * from "./registers.js";
@@ -541,6 +541,68 @@ export class Assembler extends SectionWriter {
     if (this.lockPending) throw new OperandError("lock twice");
     this.lockPending = true;
     return this;
+  }
+
+  // ---- scalar floating point: SSE2, xmm0 to xmm7 by number ----
+
+  /** Numbers of the vector registers that were written so far, as a bit set. */
+  usedVectors = 0;
+
+  /** Bits of a general register to the low lane; the rest of the 128 bits becomes zero. */
+  movToVector(to: number, from: Register): void {
+    this.vector(0x0f6e, 0x66, from.size, to, from);
+  }
+  movFromVector(to: Register, from: number): void {
+    this.modrm({ opcode: 0x0f7e, size: to.size, prefix: OPERAND_SIZE_PREFIX }, from, to);
+  }
+  addFloat(size: 32 | 64, to: number, from: number): void {
+    this.scalar(0x0f58, size, to, from);
+  }
+  mulFloat(size: 32 | 64, to: number, from: number): void {
+    this.scalar(0x0f59, size, to, from);
+  }
+  subFloat(size: 32 | 64, to: number, from: number): void {
+    this.scalar(0x0f5c, size, to, from);
+  }
+  minFloat(size: 32 | 64, to: number, from: number): void {
+    this.scalar(0x0f5d, size, to, from);
+  }
+  divFloat(size: 32 | 64, to: number, from: number): void {
+    this.scalar(0x0f5e, size, to, from);
+  }
+  maxFloat(size: 32 | 64, to: number, from: number): void {
+    this.scalar(0x0f5f, size, to, from);
+  }
+  sqrtFloat(size: 32 | 64, to: number, from: number): void {
+    this.scalar(0x0f51, size, to, from);
+  }
+  /** cvtss2sd, cvtsd2ss: from `size` to the other width. */
+  convertFloat(size: 32 | 64, to: number, from: number): void {
+    this.scalar(0x0f5a, size, to, from);
+  }
+  /** cvtsi2ss, cvtsi2sd: a signed integer to a float of `size`. */
+  convertInteger(size: 32 | 64, to: number, from: Register): void {
+    this.vector(0x0f2a, size === 32 ? REP : REPNE, from.size, to, from);
+  }
+  /** cvttsd2si: 0x8000... where the result does not fit. */
+  truncateDouble(to: Register, from: number): void {
+    this.modrm({ opcode: 0x0f2c, size: to.size, prefix: REPNE }, to, register(from, 32));
+  }
+  /** ucomiss, ucomisd: ZF, PF and CF as unordered, greater, less or equal. */
+  compareFloat(size: 32 | 64, left: number, right: number): void {
+    const encoding = { opcode: 0x0f2e, size: 32 as const };
+    const prefixed = size === 64 ? { ...encoding, prefix: OPERAND_SIZE_PREFIX } : encoding;
+    this.modrm(prefixed, left, register(right, 32));
+  }
+
+  private scalar(opcode: number, size: 32 | 64, to: number, from: number): void {
+    this.vector(opcode, size === 32 ? REP : REPNE, 32, to, register(from, 32));
+  }
+
+  private vector(opcode: number, prefix: number, size: Size, to: number, from: Register): void {
+    if (to > 7) throw new OperandError(`xmm${to} is not used`);
+    this.usedVectors |= 1 << to;
+    this.modrm({ opcode, size, prefix }, to, from);
   }
 
   // ---- encoding ----

@@ -3,15 +3,34 @@
 //
 // Each exported function F has an entry `engine.F` for machine code that was written by hand: System V AMD64, integer
 // arguments in rdi, rsi, rdx, rcx, r8, r9 (the upper half of an i32 may be anything), result in rax; rbx, rbp and
-// r12-r15 are preserved, DF must be 0, the stack may have any alignment, vector and x87 state is not touched.
+// r12-r15 are preserved, DF must be 0, the stack may have any alignment; a float is its bits, in a general register. Vector and
+// x87 state is not touched, but for the registers that `Compiled.vectors` names.
 
 import { checkModule, foldStart } from "../wasm/check.js";
+import type { FunctionBody, Permissions } from "../wasm/function-body.js";
 import { sameType, type DataSegment, type FunctionType, type Module } from "../wasm/module.js";
+import { isFloat } from "../wasm/opcodes.js";
 import { WasmError } from "../wasm/reader.js";
 import { Assembler, r15, r8, r9, rcx, rdi, rdx, register, rip, rsi } from "./assembler.js";
-import { compileFunction, type ModuleContext } from "./function.js";
+import { emitFloatRoutines } from "./floats.js";
+import { compileFunction, type ModuleContext, type TrapSite } from "./function.js";
 import { intrinsic, knownImport } from "./intrinsics.js";
 import { emitRoutines } from "./routines.js";
+
+export interface CompileOptions extends Permissions {
+  /** Accesses outside of linear memory are undefined, or trap. Accesses through `peek` and `poke` are never checked. */
+  readonly bounds: "trust" | "check";
+}
+
+/** The engine is ours, and touches no vector register. */
+export const ENGINE_OPTIONS: CompileOptions = { floats: "refuse", memoryGrow: "refuse", bounds: "trust" };
+
+export interface Compiled extends CompiledMemory {
+  /** Numbers of the xmm registers that the code changes; it needs MXCSR as at a program's start (floats.ts). */
+  readonly vectors: readonly number[];
+  /** Where the code traps, by ascending offset in text. */
+  readonly traps: readonly { readonly at: number; readonly site: TrapSite }[];
+}
 
 /** What goes into the launcher's data: `memory` is the symbol of linear memory's byte 0. */
 export interface CompiledMemory {
@@ -26,13 +45,13 @@ const PAGE_SIZE = 65536;
 const MEMORY_MAX = 0x7fffffff;
 
 /** @throws WasmError when the module contains what the backend refuses (../wasm/check.ts) */
-export function compileModule(a: Assembler, wasm: Module): CompiledMemory {
-  const module = foldStart(wasm);
-  const bodies = checkModule(module, knownImport);
+export function compileModule(a: Assembler, wasm: Module, options = ENGINE_OPTIONS): Compiled {
+  const module = foldStart(wasm, options);
+  const bodies = checkModule(module, knownImport, options);
   const imports = module.importedFunctions.length;
   const symbols = module.functions.map(({ name }) => (a.symbols.has(name) ? `wasm:${name}` : name));
   const signatures = uniqueTypes(module.types);
-  const { displacements, globals } = placeGlobals(module);
+  const { displacements, globals, passive } = placeGlobals(module);
   const tableSize = module.tables[0]?.initial ?? 0;
   const size = (module.memories[0]?.initial ?? 0) * PAGE_SIZE;
   if (size > MEMORY_MAX) throw new WasmError(`wasm: ${size} bytes of linear memory; 2 GiB is the most`);
@@ -57,9 +76,19 @@ export function compileModule(a: Assembler, wasm: Module): CompiledMemory {
     },
     memoryPages: size / PAGE_SIZE,
     tableSize,
+    checksBounds: options.bounds === "check",
+    passiveSegment: (index) => {
+      const displacement = passive.get(index);
+      return displacement === undefined ? null : { symbol: `engine data ${index}`, displacement };
+    },
+    addTrap: (site) => traps.push(site),
   };
+  const traps: TrapSite[] = [];
+  const vectorsBefore = a.usedVectors;
+  a.usedVectors = 0;
 
   emitRoutines(a);
+  if (options.floats === "scalar" && bodies.some(usesFloats)) emitFloatRoutines(a);
   for (const [i, body] of bodies.entries()) {
     a.align(16);
     a.global(symbols[i] as string);
@@ -69,7 +98,26 @@ export function compileModule(a: Assembler, wasm: Module): CompiledMemory {
     if (kind === "function") emitEntry(a, name, context.symbolOf(index), module.functions[index - imports]?.type);
   }
   if (tableSize > 0) emitTable(a, module, context);
-  return { size, segments: module.data.filter(({ mode }) => mode === "active"), globals };
+  for (const [index, { bytes }] of module.data.entries()) {
+    const segment = context.passiveSegment(index);
+    if (segment !== null) emitSegment(a, segment.symbol, bytes);
+  }
+  const vectors = [0, 1, 2, 3, 4, 5, 6, 7].filter((number) => ((a.usedVectors >> number) & 1) !== 0);
+  a.usedVectors |= vectorsBefore;
+  return {
+    ...{ size, segments: module.data.filter(({ mode }) => mode === "active"), globals, vectors },
+    traps: traps.map((site) => ({ at: site.label.offset, site })).sort((left, right) => left.at - right.at),
+  };
+}
+
+const usesFloats = ({ instructions }: FunctionBody): boolean => instructions.some(({ operator }) => isFloat(operator));
+
+function emitSegment(a: Assembler, symbol: string, bytes: Uint8Array): void {
+  a.section("rodata");
+  a.global(symbol);
+  a.bytes(bytes);
+  a.endGlobal();
+  a.section("text");
 }
 
 function uniqueTypes(types: readonly FunctionType[]): FunctionType[] {
@@ -78,17 +126,29 @@ function uniqueTypes(types: readonly FunctionType[]): FunctionType[] {
   return unique;
 }
 
-/** Mutable globals lie in front of linear memory, eight bytes each, so that `disp8(%r15)` reaches the first sixteen. */
-function placeGlobals(module: Module): { displacements: (number | undefined)[]; globals: Uint8Array } {
+/**
+ * Mutable globals lie in front of linear memory, eight bytes each, so that `disp8(%r15)` reaches the first sixteen; then
+ * the sizes of passive segments.
+ */
+function placeGlobals(module: Module): {
+  displacements: (number | undefined)[];
+  globals: Uint8Array;
+  passive: Map<number, number>;
+} {
   let count = 0;
   const displacements = module.globals.map(({ mutable }) => (mutable ? -8 * ++count : undefined));
+  const passive = new Map<number, number>();
+  for (const [index, { mode }] of module.data.entries()) if (mode === "passive") passive.set(index, -8 * ++count);
   const globals = new Uint8Array(8 * count);
   const view = new DataView(globals.buffer);
+  for (const [index, displacement] of passive) {
+    view.setBigUint64(globals.length + displacement, BigInt(module.data[index]?.bytes.length ?? 0), true);
+  }
   for (const [index, displacement] of displacements.entries()) {
     if (displacement === undefined) continue;
     view.setBigUint64(globals.length + displacement, module.globals[index]?.initial as bigint, true);
   }
-  return { displacements, globals };
+  return { displacements, globals, passive };
 }
 
 /** More parameters than registers, or several results, have no entry: only compiled code calls such functions. */

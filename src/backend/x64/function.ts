@@ -50,6 +50,35 @@ export interface ModuleContext {
   intrinsicCalls(index: number): boolean;
   readonly memoryPages: number;
   readonly tableSize: number;
+  /** Whether accesses to linear memory are compared with its size. */
+  readonly checksBounds: boolean;
+  /** A passive segment, or null for one that is gone when the module starts. */
+  passiveSegment(index: number): PassiveSegment | null;
+  /** Gets each place where compiled code traps. */
+  addTrap(site: TrapSite): void;
+}
+
+export interface PassiveSegment {
+  /** Symbol of its bytes. */
+  readonly symbol: string;
+  /** Displacement from the memory base of its size, which data.drop makes zero. */
+  readonly displacement: number;
+}
+
+export const TRAP_KINDS = [
+  ...(["unreachable", "out of bounds", "division by zero", "division by zero, or its overflow"] as const),
+  ...(["conversion out of range", "table index out of bounds", "indirect call of another type"] as const),
+] as const;
+export type TrapKind = (typeof TRAP_KINDS)[number];
+
+/** An instruction that faults (`ud2`: SIGILL; `div`, `idiv`: SIGFPE), and what it means. */
+export interface TrapSite {
+  /** In text; its offset is right once the function is done. */
+  readonly label: Label;
+  readonly function: string;
+  /** Offset of the wasm instruction in the module. */
+  readonly offset: number;
+  readonly kind: TrapKind;
 }
 
 interface Frame {
@@ -96,7 +125,10 @@ export function compileFunction(assembler: Assembler, context: ModuleContext, bo
   for (;;) {
     const compiler = new FunctionCompiler(assembler, context, split, allocation, exactSums, operandSlots);
     compiler.run();
-    if (compiler.usedSlots === operandSlots) return assembler.relax(start);
+    if (compiler.usedSlots === operandSlots) {
+      for (const site of compiler.trapSites) context.addTrap(site);
+      return assembler.relax(start);
+    }
     operandSlots = compiler.usedSlots;
     assembler.rewind(start);
   }
@@ -107,7 +139,7 @@ function isCall(context: ModuleContext, { name, index }: Instruction): boolean {
   if (name === "call") {
     return index >= context.module.importedFunctions.length || context.intrinsicCalls(index);
   }
-  return name === "call_indirect" || name === "memory.copy" || name === "memory.fill";
+  return name === "call_indirect" || name === "memory.copy" || name === "memory.fill" || name === "memory.init";
 }
 
 export class FunctionCompiler extends OperandStack {
@@ -121,7 +153,9 @@ export class FunctionCompiler extends OperandStack {
   private readonly frameSize: number;
   private readonly returnLabel: Label;
   private returnUses = 0;
-  private trapLabel: Label | null = null;
+  readonly trapSites: TrapSite[] = [];
+  /** Traps whose `ud2` is behind the function's code. */
+  private readonly farTraps: Label[] = [];
 
   constructor(
     assembler: Assembler,
@@ -153,8 +187,8 @@ export class FunctionCompiler extends OperandStack {
       ...{ merge: rax.number, decision: null },
     });
     for (this.at = 0; this.at < this.instructions.length; this.at++) this.step(this.instruction);
-    if (this.trapLabel !== null) {
-      this.a.bind(this.trapLabel);
+    for (const label of this.farTraps) {
+      this.a.bind(label);
       this.a.ud2();
     }
   }
@@ -241,7 +275,8 @@ export class FunctionCompiler extends OperandStack {
 
   /** Branches on the condition where it decides a larger one. What is left of that is then the other operand alone. */
   private decideEarly(condition: Condition): boolean {
-    const found = this.shortCircuits.get(this.at) ?? findShortCircuit(this.instructions, this.at);
+    const found =
+      this.shortCircuits.get(this.at) ?? findShortCircuit(this.instructions, this.at, this.context.checksBounds);
     if (found === null) return false;
     const branch = this.instructions[found.branch] as Instruction;
     if (branch.name === "br_if" && this.valuesOf(branch) > 0) return false;
@@ -334,7 +369,7 @@ export class FunctionCompiler extends OperandStack {
       case "nop":
         break;
       case "unreachable":
-        a.ud2();
+        this.trapHere("unreachable");
         this.unwind();
         break;
       case "block":
@@ -723,7 +758,7 @@ export class FunctionCompiler extends OperandStack {
     const type = instruction.type as FunctionType;
     const index = this.pop();
     if (context.tableSize === 0) {
-      a.ud2();
+      this.trapHere("table index out of bounds");
       this.release(index);
       this.stack.splice(this.stack.length - type.params.length);
       this.flushForCall();
@@ -734,13 +769,13 @@ export class FunctionCompiler extends OperandStack {
     // r11 and r10 are no argument registers: the target can be there while the arguments are placed.
     const selector = this.toRegister(index);
     a.cmp(selector, context.tableSize);
-    a.jcc("ae", this.trap());
+    a.jcc("ae", this.trap("table index out of bounds"));
     const entry = this.allocate();
     const target = this.allocate();
     a.lea(entry, rip("engine table"));
     const wide = register(selector.number, 64);
     a.cmp(mem({ base: entry, index: wide, scale: 8, disp: 4, size: 32 }), context.signature(type));
-    a.jcc("ne", this.trap());
+    a.jcc("ne", this.trap("indirect call of another type"));
     a.movsxd(target, mem({ base: entry, index: wide, scale: 8 }));
     a.add(target, entry);
     this.free(entry);
@@ -759,9 +794,30 @@ export class FunctionCompiler extends OperandStack {
     this.call(type, place);
   }
 
-  trap(): Label {
-    this.trapLabel ??= this.a.label();
-    return this.trapLabel;
+  // ---- traps ----
+
+  /** Where to jump to trap: a place of its own, so that the address says what happened where. */
+  trap(kind: TrapKind): Label {
+    const label = this.a.label();
+    this.farTraps.push(label);
+    this.addSite(label, kind);
+    return label;
+  }
+
+  trapHere(kind: TrapKind): void {
+    this.faults(kind);
+    this.a.ud2();
+  }
+
+  /** The next machine instruction may fault, and means this. */
+  faults(kind: TrapKind): void {
+    const label = this.a.label();
+    this.a.bind(label);
+    this.addSite(label, kind);
+  }
+
+  private addSite(label: Label, kind: TrapKind): void {
+    this.trapSites.push({ label, kind, function: this.body.wasm.name, offset: this.instruction.place });
   }
 }
 

@@ -23,11 +23,11 @@ const type = (signature: string): FunctionType => {
 
 const peek = (size: Size): Intrinsic => {
   const result: Type = size === 64 ? "i64" : "i32";
-  return { type: type(`i64 -> ${result}`), compile: (c) => load(c, result, size, false, absolute) };
+  return { type: type(`i64 -> ${result}`), compile: (c) => load(c, result, size, false, absolute, null) };
 };
 const poke = (size: Size): Intrinsic => ({
   type: type(`i64 ${size === 64 ? "i64" : "i32"} ->`),
-  compile: (c) => store(c, size, absolute),
+  compile: (c) => store(c, size, absolute, null),
 });
 
 const process = new Map<string, Intrinsic>(
@@ -70,7 +70,7 @@ const process = new Map<string, Intrinsic>(
       compile: (c) => {
         const desired = c.settle(c.pop());
         const expected = c.settle(c.pop());
-        compareExchange(c, "i32", 32, c.pop(), absolute, expected, desired);
+        compareExchange(c, "i32", 32, c.pop(), absolute, expected, desired, null);
       },
     },
     memoryBase: {

@@ -1,16 +1,16 @@
 // Loads, stores, atomics and bulk operations on linear memory.
 //
 // A wasm address is an i32, zero-extended in its register, and the constant offset goes into disp32: one operand
-// `offset(%r15,%rax)`. There is no bounds check: an engine that computes a wrong address is a bug of ours, and the
-// addresses that a program chooses never come here (they go through peek, poke and copies). A constant offset that
-// does not fit in 31 bits lies outside of every memory that the linker accepts, so it traps.
+// `offset(%r15,%rax)`. The engine has no bounds check: if it computes a wrong address, that is a bug of ours, and the
+// addresses that a program chooses never come here (they go through peek, poke and copies). With `bounds: "check"`, for
+// hooks, each access is compared with memory's size, which is constant: one `cmp` and one `ja`, to a trap of its own. A
+// constant offset that does not fit in 31 bits lies outside of every memory that the linker accepts, so it traps.
 //
 // Plain accesses need no order of their own on AMD64. Atomic ones: a load is a load, a store is xchg, the rest is
 // `lock`. Alignment is not checked: AMD64 keeps unaligned locked operations atomic.
 
 import type { Instruction } from "../wasm/function-body.js";
 import type { Type } from "../wasm/opcodes.js";
-import { WasmError } from "../wasm/reader.js";
 import {
   Memory,
   Register,
@@ -19,7 +19,9 @@ import {
   rax,
   rcx,
   rdi,
+  rdx,
   register,
+  rip,
   rsi,
   type Condition,
   type Scale,
@@ -34,27 +36,34 @@ export function compileMemoryOperator(c: FunctionCompiler, instruction: Instruct
   switch (name) {
     case "memory.size":
       return c.pushConstant("i32", BigInt(c.context.memoryPages));
+    case "memory.grow":
+      c.release(c.pop());
+      return c.pushConstant("i32", 0xffffffffn);
     case "memory.copy":
-      return callRoutine(c, "engineMemoryCopy", [rdi, rsi, rcx], null);
+      return callRoutine(c, "engineMemoryCopy", [rdi, rsi, rcx], null, () => {
+        checkRange(c, rdi, rcx);
+        checkRange(c, rsi, rcx);
+      });
     case "memory.fill":
-      return callRoutine(c, "engineMemoryFill", [rdi, rax, rcx], null);
+      return callRoutine(c, "engineMemoryFill", [rdi, rax, rcx], null, () => checkRange(c, rdi, rcx));
     case "memory.init":
-      throw new WasmError(
-        `wasm: function ${c.body.wasm.name}: memory.init is not compiled: use an active data segment`,
-      );
-    case "data.drop":
+      return initialise(c, instruction.index);
+    case "data.drop": {
+      const segment = c.context.passiveSegment(instruction.index);
+      if (segment !== null) c.a.mov(mem({ base: r15, disp: segment.displacement, size: 64 }), 0);
       return;
+    }
     case "atomic.fence":
       return c.a.mfence();
     default:
   }
-  const match = /^(i32|i64)\.(?:(atomic)\.)?(load|store|rmw)(8|16|32)?(?:\.(\w+?))?(?:_([su]))?$/.exec(name);
+  const match = /^(i32|i64|f32|f64)\.(?:(atomic)\.)?(load|store|rmw)(8|16|32)?(?:\.(\w+?))?(?:_([su]))?$/.exec(name);
   if (match === null) throw new Error(`operator ${name} has no compiler`);
   const type = match[1] as Type;
   const isAtomic = match[2] !== undefined;
   const size = (match[4] === undefined ? sizeOfType(type) : Number(match[4])) as Size;
-  if (match[3] === "load") return load(c, type, size, match[6] === "s", linear(instruction.offset));
-  if (match[3] === "store" && !isAtomic) return store(c, size, linear(instruction.offset));
+  if (match[3] === "load") return load(c, type, size, match[6] === "s", linear(instruction.offset), instruction.offset);
+  if (match[3] === "store" && !isAtomic) return store(c, size, linear(instruction.offset), instruction.offset);
   if (match[3] === "store") return exchange(c, size, instruction.offset, null);
   switch (match[5]) {
     case "add":
@@ -69,7 +78,16 @@ export function compileMemoryOperator(c: FunctionCompiler, instruction: Instruct
     case "cmpxchg": {
       const desired = c.settle(c.pop());
       const expected = c.settle(c.pop());
-      return compareExchange(c, type, size, c.settle(c.pop()), linear(instruction.offset), expected, desired);
+      return compareExchange(
+        c,
+        type,
+        size,
+        c.settle(c.pop()),
+        linear(instruction.offset),
+        expected,
+        desired,
+        instruction.offset,
+      );
     }
     default:
       throw new Error(`operator ${name} has no compiler`);
@@ -96,8 +114,59 @@ export const linear =
 export const absolute: Addressing = (address, size) =>
   typeof address === "bigint" ? null : mem({ base: register(address.number, 64), size });
 
-/** The memory operand for an address operand; give its register back with `c.done`. */
-function placeOf(c: FunctionCompiler, addressing: Addressing, address: Operand, size: Size): [Memory, Register | null] {
+/** Compares an address in linear memory with the last one at which an access of this size fits. */
+function checkAddress(c: FunctionCompiler, address: Register, offset: number, size: Size): void {
+  const last = c.context.memoryPages * 65536 - offset - size / 8;
+  if (last < 0) c.a.jmp(c.trap("out of bounds"));
+  else {
+    c.a.cmp(register(address.number, 32), last);
+    c.a.jcc("a", c.trap("out of bounds"));
+  }
+}
+
+/** Compares the end of a range, both in zero-extended registers, with memory's size. Changes rdx. */
+function checkRange(c: FunctionCompiler, start: Register, size: Register): void {
+  if (!c.context.checksBounds) return;
+  c.a.lea(rdx, mem({ base: start, index: size }));
+  c.a.cmp(rdx, c.context.memoryPages * 65536);
+  c.a.jcc("a", c.trap("out of bounds"));
+}
+
+/** memory.init: the segment's bytes are in rodata, its size is a variable. */
+function initialise(c: FunctionCompiler, index: number): void {
+  const segment = c.context.passiveSegment(index);
+  callRoutine(c, segment === null ? "engineMemoryFill" : "engineCopyIn", [rdi, rsi, rcx], null, () => {
+    checkRange(c, rdi, rcx);
+    if (segment === null) {
+      // A segment that is gone has no bytes: only none of them can be copied, from its start.
+      c.a.or(rsi, rcx);
+      c.a.jcc("ne", c.trap("out of bounds"));
+      return;
+    }
+    c.a.lea(rdx, mem({ base: rsi, index: rcx }));
+    c.a.cmp(rdx, mem({ base: r15, disp: segment.displacement }));
+    c.a.jcc("a", c.trap("out of bounds"));
+    c.a.lea(rdx, rip(segment.symbol));
+    c.a.add(rsi, rdx);
+  });
+}
+
+/**
+ * The memory operand for an address operand, checked where that is wanted; give its register back with `c.done`.
+ * @param offset the constant offset that `addressing` adds, or null for an address in the process
+ */
+function placeOf(
+  c: FunctionCompiler,
+  addressing: Addressing,
+  address: Operand,
+  size: Size,
+  offset: number | null,
+): [Memory, Register | null] {
+  if (c.context.checksBounds && offset !== null) {
+    const of = c.toRegister(address);
+    checkAddress(c, of, offset, size);
+    return [addressing(of, size) ?? mem({ base: r15, size }), of];
+  }
   if (address.kind === "constant") {
     const place = addressing(address.value, size);
     if (place !== null) return [place, null];
@@ -109,20 +178,23 @@ function placeOf(c: FunctionCompiler, addressing: Addressing, address: Operand, 
   const of = c.toRegister(address);
   const place = addressing(of, size);
   if (place !== null) return [place, of];
-  c.a.ud2();
+  c.trapHere("out of bounds");
   return [mem({ base: r15, size }), of];
 }
 
-export function load(c: FunctionCompiler, type: Type, size: Size, signed: boolean, addressing: Addressing): void {
+/** @param offset as placeOf takes it */
+export function load(
+  ...[c, type, size, signed, addressing, offset]: [FunctionCompiler, Type, Size, boolean, Addressing, number | null]
+): void {
   const { a } = c;
   const address = c.pop();
   const consumer = consumerOf(c, type, size, signed);
   if (consumer !== null) {
-    const [place] = placeOf(c, addressing, address, size);
+    const [place] = placeOf(c, addressing, address, size, offset);
     return consumer(place);
   }
   const hint = c.destinationHint();
-  const [place, of] = placeOf(c, addressing, address, size);
+  const [place, of] = placeOf(c, addressing, address, size, offset);
   if (of !== null) c.done(of);
   const ahead = hint < 0 ? c.homeAhead() : null;
   const into = register((ahead ?? c.destination(hint, null)).number, sizeOfType(type));
@@ -145,6 +217,7 @@ const CONDITIONS: Record<string, Condition> = {
  */
 function consumerOf(c: FunctionCompiler, type: Type, size: Size, signed: boolean): ((place: Memory) => void) | null {
   const { a, next } = c;
+  if (type === "f32" || type === "f64") return null;
   const isWhole = size === sizeOfType(type);
   const compareWith = (value: bigint, condition: Condition, taken: number) => (place: Memory) => {
     c.at += taken;
@@ -184,10 +257,10 @@ const describe = ({ base, index, scale, disp }: Memory) => ({
   ...{ scale, disp },
 });
 
-export function store(c: FunctionCompiler, size: Size, addressing: Addressing): void {
+export function store(c: FunctionCompiler, size: Size, addressing: Addressing, offset: number | null): void {
   const value = c.pop();
   const address = c.pop();
-  const [place, of] = placeOf(c, addressing, address, size);
+  const [place, of] = placeOf(c, addressing, address, size, offset);
   const source = storable(c, value, size);
   c.a.mov(place, source);
   if (source instanceof Register) c.done(source);
@@ -222,7 +295,7 @@ function ownedCopy(c: FunctionCompiler, operand: Operand, address: Register | nu
 function exchange(c: FunctionCompiler, size: Size, offset: number, type: Type | null): void {
   const value = c.pop();
   const address = c.pop();
-  const [place, of] = placeOf(c, linear(offset), address, size);
+  const [place, of] = placeOf(c, linear(offset), address, size, offset);
   const into = ownedCopy(c, value, of);
   c.a.xchg(place, register(into.number, size));
   if (of !== null) c.done(of);
@@ -233,7 +306,7 @@ function exchange(c: FunctionCompiler, size: Size, offset: number, type: Type | 
 function fetchAdd(c: FunctionCompiler, type: Type, size: Size, offset: number, subtract: boolean): void {
   const value = c.pop();
   const address = c.pop();
-  const [place, of] = placeOf(c, linear(offset), address, size);
+  const [place, of] = placeOf(c, linear(offset), address, size, offset);
   const into = ownedCopy(c, value, of);
   if (subtract) c.a.neg(register(into.number, sizeOfType(type)));
   c.a.lock().xadd(place, register(into.number, size));
@@ -252,7 +325,7 @@ function fetchLogic(
   const value = c.settle(c.pop());
   const address = c.settle(c.pop());
   if (c.next.name === "drop") {
-    const [place, of] = placeOf(c, linear(offset), address, size);
+    const [place, of] = placeOf(c, linear(offset), address, size, offset);
     const source = register(c.toRegister(value).number, size);
     a.lock()[operation](place, source);
     c.done(source);
@@ -265,6 +338,7 @@ function fetchLogic(
   const source = c.toRegister(value, clear | (address.kind === "register" ? 1 << address.register : 0));
   const index = c.toRegister(address, clear);
   c.acquire(rax);
+  if (c.context.checksBounds) checkAddress(c, index, offset, size);
   const place = linear(offset)(index, size) ?? mem({ base: r15, size });
   const desired = c.allocate();
   const again = a.label();
@@ -281,8 +355,8 @@ function fetchLogic(
 }
 
 export function compareExchange(
-  ...[c, type, size, address, addressing, expected, desired]: [
-    ...[FunctionCompiler, Type, Size, Operand, Addressing, Operand, Operand],
+  ...[c, type, size, address, addressing, expected, desired, offset]: [
+    ...[FunctionCompiler, Type, Size, Operand, Addressing, Operand, Operand, number | null],
   ]
 ): void {
   const clear = 1 << rax.number;
@@ -294,6 +368,7 @@ export function compareExchange(
     c.load(rax, expected);
     c.release(expected);
   }
+  if (c.context.checksBounds && offset !== null) checkAddress(c, index, offset, size);
   const place = addressing(index, size) ?? mem({ base: r15, size });
   // Only the low bits of the expected value count: the proposal wraps it to the width of the access.
   c.a.lock().cmpxchg(place, register(source.number, size));
@@ -304,12 +379,18 @@ export function compareExchange(
 
 // ---- routines ----
 
-/** Calls a hand-written routine (routines.ts) with the operands on top of the stack in the registers it wants. */
-export function callRoutine(c: FunctionCompiler, symbol: string, into: readonly Register[], result: Type | null): void {
+/**
+ * Calls a hand-written routine (routines.ts) with the operands on top of the stack in the registers it wants.
+ * @param check emits code between the arguments and the call
+ */
+export function callRoutine(
+  ...[c, symbol, into, result, check]: [FunctionCompiler, string, readonly Register[], Type | null, (() => void)?]
+): void {
   const given = c.stack.splice(c.stack.length - into.length);
   c.flushForCall();
   c.loadArguments(given, into);
   for (const operand of given) c.release(operand);
+  check?.();
   c.a.call(symbol);
   if (result === null) return;
   c.acquire(rax);

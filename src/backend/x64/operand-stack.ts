@@ -23,7 +23,7 @@ import {
 import { callerSavedHomes, isCalleeSaved, operandRegisters } from "./convention.js";
 import type { Operand } from "./operand.js";
 
-export const sizeOfType = (type: ValueType): 32 | 64 => (type === "i64" ? 64 : 32);
+export const sizeOfType = (type: ValueType): 32 | 64 => (type === "i64" || type === "f64" ? 64 : 32);
 
 /** A move between registers, by number. */
 export interface Move {

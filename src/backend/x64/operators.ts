@@ -5,7 +5,7 @@
 // to test for.
 
 import type { Instruction } from "../wasm/function-body.js";
-import type { Type } from "../wasm/opcodes.js";
+import { isFloat, type Type } from "../wasm/opcodes.js";
 import {
   Register,
   cl,
@@ -21,6 +21,7 @@ import {
   type Place,
   type Scale,
 } from "./assembler.js";
+import { compileFloatOperator } from "./floats.js";
 import type { FunctionCompiler } from "./function.js";
 import { sizeOfType } from "./operand-stack.js";
 import { compileMemoryOperator } from "./memory.js";
@@ -58,9 +59,10 @@ export function compileOperator(c: FunctionCompiler, instruction: Instruction): 
     default:
   }
   const [prefix, operation = ""] = name.split(".") as [string, string?];
-  if (name.includes(".atomic") || name.includes("load") || name.includes("store") || !/^i(32|64)$/.test(prefix)) {
+  if (name.includes(".atomic") || name.includes("load") || name.includes("store") || !/^[if](32|64)$/.test(prefix)) {
     return compileMemoryOperator(c, instruction);
   }
+  if (isFloat(instruction.operator)) return compileFloatOperator(c, instruction);
   const type = prefix as Type;
   const condition = CONDITIONS[operation];
   if (condition !== undefined) return compare(c, condition);
@@ -355,6 +357,7 @@ function divide(c: FunctionCompiler, type: Type, operation: string): void {
   }
   if (operation.endsWith("_u")) {
     a.xor(register(rdx.number, 32), register(rdx.number, 32));
+    c.faults("division by zero");
     a.div(divisor);
   } else if (operation === "rem_s" && right.kind !== "constant") {
     // The smallest number divided by -1 faults, but its remainder is 0, as any number's is.
@@ -367,6 +370,7 @@ function divide(c: FunctionCompiler, type: Type, operation: string): void {
     a.bind(divide);
     if (type === "i64") a.cqo();
     else a.cdq();
+    c.faults("division by zero");
     a.idiv(divisor);
     a.bind(end);
   } else if (operation === "rem_s" && right.kind === "constant" && isMinusOne(type, right.value)) {
@@ -374,6 +378,7 @@ function divide(c: FunctionCompiler, type: Type, operation: string): void {
   } else {
     if (type === "i64") a.cqo();
     else a.cdq();
+    c.faults("division by zero, or its overflow");
     a.idiv(divisor);
   }
   c.done(divisor);

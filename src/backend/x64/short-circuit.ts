@@ -19,16 +19,21 @@ export interface ShortCircuit {
 const REACH = 32;
 const COMPARISON = /^i(32|64)\.(eqz|eq|ne|lt_s|lt_u|gt_s|gt_u|le_s|le_u|ge_s|ge_u)$/;
 
-/** How many operands an instruction takes and gives, or null when it does more than compute. */
-function arity({ name, operator }: Instruction): [number, number] | null {
+/** How many operands an instruction takes and gives, or null when it does more than compute: also when it may trap. */
+function arity({ name, operator }: Instruction, loadsTrap: boolean): [number, number] | null {
   if (name === "nop") return [0, 0];
   if (name === "local.get" || name === "global.get") return [0, 1];
-  if (!operator.typed || operator.result === null || /div|rem|atomic|memory/.test(name)) return null;
+  if (!operator.typed || operator.result === null || /div|rem|atomic|memory|trunc_f/.test(name)) return null;
+  if (loadsTrap && name.includes("load")) return null;
   return [operator.operands.length, 1];
 }
 
 /** @param at the comparison, whose result is an operand */
-export function findShortCircuit(instructions: readonly Instruction[], at: number): ShortCircuit | null {
+export function findShortCircuit(
+  instructions: readonly Instruction[],
+  at: number,
+  loadsTrap: boolean,
+): ShortCircuit | null {
   let depth = 1;
   let combiner = -1;
   let kind = "";
@@ -44,7 +49,7 @@ export function findShortCircuit(instructions: readonly Instruction[], at: numbe
       inverted = !inverted;
       continue;
     }
-    const counts = arity(instruction);
+    const counts = arity(instruction, loadsTrap);
     if (counts === null) return null;
     const [taken, given] = counts;
     if (depth - taken >= 1) {

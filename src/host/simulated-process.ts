@@ -132,6 +132,19 @@ export class SimulatedProcess {
     if (contents) this.overwrite(start, contents);
   }
 
+  /** Maps a file's bytes from `start` on, not copied, whatever is there. */
+  mapFile(start: bigint, protection: number, contents: Uint8Array): void {
+    const end = pageOf(start + BigInt(contents.length) + PAGE - 1n);
+    this.mapRegion({ first: pageOf(start), end, protection, backing: { contents, shared: false }, page: 0 });
+  }
+
+  /** How many pages of [start, end) have been written. */
+  countWritten(start: bigint, end: bigint): number {
+    let count = 0;
+    for (const page of this.written.keys()) if (page >= pageOf(start) && page < pageOf(end + PAGE - 1n)) count++;
+    return count;
+  }
+
   /** A descriptor of a file with these bytes. */
   openFile(contents: Uint8Array): number {
     const descriptor = 3 + this.files.size;
@@ -270,8 +283,11 @@ export class SimulatedProcess {
   private writablePage(region: Region, page: number): Uint8Array | undefined {
     const own = this.written.get(page);
     if (own !== undefined) return own;
-    const copy = this.pageBytes(region, page)?.slice();
-    if (copy !== undefined) this.written.set(page, copy);
+    const bytes = this.pageBytes(region, page);
+    if (bytes === undefined) return undefined;
+    // Not slice(): that of a Buffer shares its memory.
+    const copy = new Uint8Array(bytes);
+    this.written.set(page, copy);
     this.peekedAt = NaN;
     return copy;
   }

@@ -34,6 +34,11 @@ export interface ElfFile {
   readonly segments: readonly Segment[];
   readonly sections: readonly Section[];
   readonly hasSymbolTable: boolean;
+  /** The path of PT_INTERP, as the file has it. */
+  readonly interpreter: string | null;
+  /** Names of the libraries that it needs, and where it says they may be (DT_RPATH, DT_RUNPATH). */
+  readonly needed: readonly string[];
+  readonly libraryPath: readonly string[];
 }
 
 const ET_EXEC = 2;
@@ -46,6 +51,10 @@ const PF_X = 1;
 const SHT_SYMTAB = 2;
 const SHT_NOBITS = 8;
 const SHF_EXECINSTR = 4n;
+const DT_NEEDED = 1n;
+const DT_STRTAB = 5n;
+const DT_RPATH = 15n;
+const DT_RUNPATH = 29n;
 const DT_FLAGS_1 = 0x6ffffffbn;
 const DF_1_PIE = 0x08000000n;
 const FILE_HEADER_SIZE = 64;
@@ -135,7 +144,7 @@ function checkIdentification(path: string, bytes: Buffer): void {
 
 interface ProgramHeaders {
   readonly segments: Segment[];
-  readonly hasInterpreter: boolean;
+  readonly interpreter: string | null;
   /** File offset and size of PT_DYNAMIC. */
   readonly dynamic: readonly [number, number] | null;
 }
@@ -150,12 +159,12 @@ function readProgramHeaders(path: string, bytes: Buffer): ProgramHeaders {
     throw new ElfError(`${path}: truncated: ${bytes.length} bytes, program headers at 0x${start.toString(16)}`);
   }
   const segments: Segment[] = [];
-  let hasInterpreter = false;
+  let interpreter: string | null = null;
   let dynamic: [number, number] | null = null;
   for (let at = Number(start); at < Number(end); at += PROGRAM_HEADER_SIZE) {
     const type = bytes.readUInt32LE(at);
     const [offset, fileSize] = [bytes.readBigUInt64LE(at + 8), bytes.readBigUInt64LE(at + 32)];
-    if (type === PT_INTERP) hasInterpreter = true;
+    if (type === PT_INTERP) interpreter = stringAt(bytes, Number(offset));
     if (type !== PT_LOAD && type !== PT_DYNAMIC) continue;
     if (offset + fileSize > BigInt(bytes.length)) {
       if (type === PT_DYNAMIC) continue;
@@ -174,7 +183,7 @@ function readProgramHeaders(path: string, bytes: Buffer): ProgramHeaders {
     }
   }
   if (segments.length === 0) throw new ElfError(`${path}: no loadable segment: nothing of it is ever mapped`);
-  return { segments, hasInterpreter, dynamic };
+  return { segments, interpreter, dynamic };
 }
 
 /** A zero-terminated string; "" outside of the file. */
@@ -212,30 +221,53 @@ function readSections(bytes: Buffer): Section[] {
   return sections;
 }
 
-function isPie(bytes: Buffer, [start, size]: readonly [number, number]): boolean {
+/** Entries of PT_DYNAMIC: tag and value. */
+function readDynamic(bytes: Buffer, place: readonly [number, number] | null): [bigint, bigint][] {
+  const entries: [bigint, bigint][] = [];
+  if (place === null) return entries;
+  const [start, size] = place;
   for (let at = start; at + 16 <= start + size; at += 16) {
-    if (bytes.readBigUInt64LE(at) === DT_FLAGS_1) return (bytes.readBigUInt64LE(at + 8) & DF_1_PIE) !== 0n;
+    entries.push([bytes.readBigUInt64LE(at), bytes.readBigUInt64LE(at + 8)]);
   }
-  return false;
+  return entries;
 }
 
-function kindOf(bytes: Buffer, { hasInterpreter, dynamic }: ProgramHeaders): Kind {
+function kindOf(bytes: Buffer, interpreter: string | null, dynamic: readonly [bigint, bigint][]): Kind {
   const isDynamic = bytes.readUInt16LE(16) === ET_DYN;
-  if (!isDynamic) return hasInterpreter ? "executable" : "static executable";
-  if (dynamic !== null && isPie(bytes, dynamic)) {
-    return hasInterpreter ? "position-independent executable" : "static executable";
-  }
-  return "shared library";
+  if (!isDynamic) return interpreter !== null ? "executable" : "static executable";
+  const flags = dynamic.find(([tag]) => tag === DT_FLAGS_1)?.[1] ?? 0n;
+  if ((flags & DF_1_PIE) === 0n) return "shared library";
+  return interpreter !== null ? "position-independent executable" : "static executable";
+}
+
+/** The strings of some entries of PT_DYNAMIC; none where the table lies outside of the file. */
+function dynamicStrings(bytes: Buffer, { segments }: ProgramHeaders, dynamic: readonly [bigint, bigint][]) {
+  const table = dynamic.find(([tag]) => tag === DT_STRTAB)?.[1];
+  const segment = segments.find(
+    ({ address, fileSize }) => table !== undefined && table >= address && table < address + BigInt(fileSize),
+  );
+  return (...tags: bigint[]): string[] => {
+    if (table === undefined || segment === undefined) return [];
+    const start = BigInt(segment.offset) + table - segment.address;
+    return dynamic
+      .filter(([tag, value]) => tags.includes(tag) && start + value < BigInt(bytes.length))
+      .map(([, value]) => stringAt(bytes, Number(start + value)));
+  };
 }
 
 function parse(path: string, bytes: Buffer, kind?: Kind): ElfFile {
   checkIdentification(path, bytes);
   const headers = readProgramHeaders(path, bytes);
   const sections = readSections(bytes);
+  const dynamic = readDynamic(bytes, headers.dynamic);
+  const strings = dynamicStrings(bytes, headers, dynamic);
   return {
     path,
     bytes,
-    kind: kind ?? kindOf(bytes, headers),
+    kind: kind ?? kindOf(bytes, headers.interpreter, dynamic),
+    interpreter: headers.interpreter,
+    needed: strings(DT_NEEDED),
+    libraryPath: strings(DT_RPATH, DT_RUNPATH).flatMap((path) => path.split(":")),
     segments: headers.segments,
     sections,
     hasSymbolTable: sections.some(({ type }) => type === SHT_SYMTAB),

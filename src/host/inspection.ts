@@ -10,7 +10,7 @@
 
 import { readFileSync } from "node:fs";
 import { getSystemErrorName } from "node:util";
-import { type ElfFile, ElfError, VDSO_NAME } from "./elf-file.js";
+import { type ElfFile, ElfError } from "./elf-file.js";
 import { productsOf } from "./products.js";
 import { ExitGroup, Fault, PAGE_SIZE, PROT_EXEC, PROT_READ, SimulatedProcess } from "./simulated-process.js";
 import { demangle, loadDemangler, Symbols } from "./symbols.js";
@@ -135,7 +135,7 @@ const VDSO_ADDRESS = 0x7ffff7fc1000n;
 function reasonOf(evidence: number, hits: number, skips: number): string {
   switch (evidence) {
     case 2:
-      return `only ${hits + skips} of the decodings in front of it come through`;
+      return `${hits + skips === 0 ? "no decoding" : `only ${hits + skips} decodings`} from in front of it come through`;
     case 3:
       return `${hits} of ${hits + skips} decodings in front of it come to it, the others step over it`;
     case 4:
@@ -411,6 +411,38 @@ export class Inspection {
     return Array.from({ length: this.engine.outpostCount() }, (_, i) => BigInt.asUintN(64, this.engine.outpostAt(i)));
   }
 
+  /**
+   * Candidates that a person means: by address (`0x1234`, or as objdump prints it), by function (all of its sites), or by
+   * function and offset (`read+0x12`).
+   * @throws ElfError when there is none
+   */
+  find(text: string): Candidate[] {
+    const { path } = this.file;
+    const [, name = text, plus] = /^(.+)\+(0x[0-9a-f]+|[0-9]+)$/i.exec(text) ?? [];
+    const owner = /^0x/i.test(text) ? null : this.symbols.functionNamed(name);
+    if (owner !== null && plus === undefined) {
+      const inside = this.candidates.filter(
+        ({ address, verdict }) => verdict !== "interior" && address >= owner.start && address < owner.end,
+      );
+      if (inside.length === 0) throw new ElfError(`${path}: ${name} has no system call instruction`);
+      return inside;
+    }
+    const isAddress = /^(0x)?[0-9a-f]{1,16}$/i.test(text);
+    if (owner === null && !isAddress) {
+      const hint = this.file.hasSymbolTable ? "" : "; its symbol table is stripped, only exported functions have names";
+      throw new ElfError(`${path}: no function ${name}${hint}`);
+    }
+    const address = owner === null ? BigInt(`0x${text.replace(/^0x/i, "")}`) : owner.start + BigInt(plus ?? 0);
+    const found = this.candidates.filter((candidate) => candidate.address === address);
+    if (found.length > 0) return found;
+    const distance = (candidate: Candidate): bigint =>
+      candidate.address > address ? candidate.address - address : address - candidate.address;
+    const near = this.candidates.filter(({ verdict }) => verdict !== "interior");
+    const first = near.reduce<Candidate | null>((best, c) => (best && distance(best) <= distance(c) ? best : c), null);
+    const hint = first === null ? "; the file has none" : `; the nearest is at 0x${first.address.toString(16)}`;
+    throw new ElfError(`${path}: no system call at 0x${address.toString(16)}${hint}`);
+  }
+
   private compareWithEngine(): void {
     const { engine, summary } = this;
     const ours = [...FATES.map((tactic) => summary.tactics[tactic]), summary.unpatched, summary.doubtful];
@@ -470,5 +502,3 @@ function larger(a: bigint, b: bigint): bigint {
 function smaller(a: bigint, b: bigint): bigint {
   return a < b ? a : b;
 }
-
-export { VDSO_NAME };

@@ -66,13 +66,18 @@ interface Column {
   readonly align?: "left" | "right";
 }
 
-/** A table without lines. The last column is cut, or wrapped, to what `width` leaves; colour does not count. */
+/** The end of a path says more than its start. */
+function cutFront(path: string, room: number): string {
+  return path.length <= room ? path : `…${path.slice(path.length - room + 1)}`;
+}
+
+/** A table without lines. The last column is fitted to what `width` leaves; colour does not count. */
 function formatTable(
   columns: readonly Column[],
   rows: readonly (readonly string[])[],
   width: number | undefined,
   style: Style,
-  wrap = false,
+  fit: "cut the end" | "cut the front" | "wrap" = "cut the end",
 ): string {
   const visible = (text: string): number => stripVTControlCharacters(text).length;
   const widths = columns.map(({ head }, i) => Math.max(head.length, ...rows.map((row) => visible(row[i] ?? ""))) + 2);
@@ -87,9 +92,10 @@ function formatTable(
     colAligns: columns.map(({ align }) => align ?? "left"),
     chars: { ...Object.fromEntries(none.split(" ").map((name) => [name, ""])), left: "  ", middle: "" },
     style: { "padding-left": 0, "padding-right": 2, head: [], border: [] },
-    wordWrap: wrap,
+    wordWrap: fit === "wrap",
   });
-  table.push(...rows.map((row) => [...row]));
+  const fitted = (cell: string): string => (fit === "cut the front" ? cutFront(cell, widths[last]! - 2) : cell);
+  table.push(...rows.map((row) => [...row.slice(0, -1), fitted(row[last]!)]));
   return trimLines(table.toString());
 }
 
@@ -139,7 +145,7 @@ export function formatProblems(
     const [address, offset, fate] = siteRow(inspection, site, style) as [string, string, string];
     return [address, offset, fate, `${placeOf(inspection, site)}: ${why(site)}`];
   });
-  return formatTable([...SITE_COLUMNS.slice(0, 3), { head: "FUNCTION, REASON" }], rows, width, style, true);
+  return formatTable([...SITE_COLUMNS.slice(0, 3), { head: "FUNCTION, REASON" }], rows, width, style, "wrap");
 }
 
 /** `text` broken at spaces, each line but the first indented. */
@@ -236,16 +242,9 @@ export function formatOverview(inspections: readonly Inspection[], width: number
     summary.addedMappings,
   ]);
   const total = numbers[0]!.map((_, i) => numbers.reduce((sum, row) => sum + row[i]!, 0));
-  const room =
-    width === undefined ? Infinity : width - 4 - columns.slice(0, -1).reduce((n, { head }) => n + head.length + 2, 0);
-  const rows = numbers.map((row, i) => [...row.map(String), cutFront(inspections[i]!.file.path, room)]);
-  rows.push([...total.map((value) => style.bold(String(value))), style.bold("all")]);
-  return formatTable(columns, rows, width, style);
-}
-
-/** The end of a path says more than its start. */
-function cutFront(path: string, room: number): string {
-  return path.length <= room ? path : `…${path.slice(path.length - Math.max(room, 12) + 1)}`;
+  const rows = numbers.map((row, i) => [...row.map(String), inspections[i]!.file.path]);
+  rows.push([...total.map((value) => style.bold(String(value))), "all"]);
+  return formatTable(columns, rows, width, style, "cut the front");
 }
 
 const BYTES_SHOWN = 8;

@@ -33,7 +33,7 @@ const ORDERS = ["address", "function", "tactic"] as const;
 
 interface Options {
   readonly json?: true;
-  readonly site: readonly string[];
+  readonly site?: readonly string[];
   readonly libraries?: true;
   readonly all?: true;
   readonly problems?: true;
@@ -43,17 +43,19 @@ interface Options {
 }
 
 const EXAMPLES = `
-FILE is a path, the name of a program in PATH, of a library (libc.so.6), or [vdso]. Nothing of it is run or changed.
+FILE is a path, the name of a program in PATH or of a library (libc.so.6), or
+[vdso]. Nothing of it is run or changed.
 
 Examples:
-  flicker inspect libc.so.6                    its system calls and how each is patched
-  flicker inspect --libraries bash             a program with all libraries that it loads
-  flicker inspect --site read libc.so.6        the code of read() before and after
-  flicker inspect --site 0x10e1b2 libc.so.6    the same by address, as objdump prints it
-  flicker inspect --problems --all /usr/bin/*  what would be left to traps or alone
-  flicker inspect --json FILE | jq .tactics    for scripts: one object a line for each FILE
+  flicker inspect libc.so.6                 how its system calls are patched
+  flicker inspect --libraries bash          a program and what it loads
+  flicker inspect --site read libc.so.6     read() before and after
+  flicker inspect --site 0xf82ad libc.so.6  by address, as objdump prints it
+  flicker inspect --problems /usr/bin/*     what is left to traps, or alone
+  flicker inspect --json libc.so.6          for scripts: a line for each FILE
 
-What tactics and members mean, and how a live run differs: docs/inspect.md.
+What tactics and members mean, how a live run differs: docs/inspect.md.
+
 Exit status: 0, or 125 when a FILE cannot be inspected.`;
 
 function parseFates(text: string): string[] {
@@ -74,12 +76,7 @@ export function addInspect(program: Command): void {
     .usage("[OPTIONS] FILE...")
     .description("show which system calls a file has, and how each would be patched")
     .option("--json", "print one JSON object for each FILE, one a line")
-    .option(
-      "--site <PLACE>",
-      "show the code around a site: an address, a function, or function+offset; may be repeated",
-      append,
-      [],
-    )
+    .option("--site <PLACE>", "show the code around a site, given by address, function or function+offset", append)
     .option("--libraries", "inspect the libraries that FILE loads, too")
     .option("--problems", "list only what is not patched by a jump")
     .option("--tactic <LIST>", `list only these, of ${FATES.join(",")}`, parseFates)
@@ -93,7 +90,7 @@ export function addInspect(program: Command): void {
     });
 }
 
-function append(value: string, values: readonly string[]): string[] {
+function append(value: string, values: readonly string[] = []): string[] {
   return [...values, value];
 }
 
@@ -251,13 +248,13 @@ async function inspectAll(names: readonly string[], options: Options): Promise<v
   const style = createStyle();
   const files = await openAll(names, options.libraries !== undefined);
   const width = process.stdout.isTTY ? process.stdout.columns : undefined;
-  const isOverview = files.length > 1 && options.json === undefined && options.site.length === 0;
+  const isOverview = files.length > 1 && options.json === undefined && options.site === undefined;
   const inspections: Inspection[] = [];
   let separator = "";
   for (const file of files) {
     const inspection = await inspectFile(file);
     if (inspection === null) continue;
-    const sites = options.site.length > 0 ? await viewSites(inspection, options.site) : null;
+    const sites = options.site === undefined ? null : await viewSites(inspection, options.site);
     if (options.json !== undefined) {
       const listed = select(inspection, options).slice(0, limitOf(options));
       process.stdout.write(jsonOf(inspection, listed, sites) + "\n");

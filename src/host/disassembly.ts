@@ -40,7 +40,7 @@ export interface SiteView {
 }
 
 /** Code shown on each side of a patch, and how far in front of that decoding starts where no function is known. */
-const CONTEXT = 24n;
+const CONTEXT = 16n;
 const RUN_UP = 96n;
 const INSTRUCTION_MAX = 15;
 /** Of a site's trampoline: what follows is data (src/engine/thread/trampoline.ts). */

@@ -3,7 +3,7 @@
 import { stripVTControlCharacters } from "node:util";
 import Table from "cli-table3";
 import type { Drawing, Line, SiteView } from "../host/disassembly.js";
-import { type Candidate, type Inspection, type Tactic, TACTICS } from "../host/inspection.js";
+import { type Candidate, type Inspection, type Summary, type Tactic, TACTICS } from "../host/inspection.js";
 
 /** Functions that colour a text, or give it back as it is. */
 export interface Style {
@@ -223,8 +223,14 @@ export function formatSummary(
   return lines.join("\n") + "\n";
 }
 
+/** What the overview needs of an inspection. */
+export interface Overview {
+  readonly path: string;
+  readonly summary: Summary;
+}
+
 /** One line for each of several files, and their sum. */
-export function formatOverview(inspections: readonly Inspection[], width: number | undefined, style: Style): string {
+export function formatOverview(inspections: readonly Overview[], width: number | undefined, style: Style): string {
   const shown = TACTICS.filter((tactic) => inspections.some(({ summary }) => summary.tactics[tactic] > 0));
   const columns: Column[] = [
     { head: "SITES", align: "right" },
@@ -242,7 +248,7 @@ export function formatOverview(inspections: readonly Inspection[], width: number
     summary.addedMappings,
   ]);
   const total = numbers[0]!.map((_, i) => numbers.reduce((sum, row) => sum + row[i]!, 0));
-  const rows = numbers.map((row, i) => [...row.map(String), inspections[i]!.file.path]);
+  const rows = numbers.map((row, i) => [...row.map(String), inspections[i]!.path]);
   rows.push([...total.map((value) => style.bold(String(value))), "all"]);
   return formatTable(columns, rows, width, style, "cut the front");
 }

@@ -17,6 +17,7 @@ import {
   formatSites,
   formatSummary,
   isProblem,
+  type Overview,
   type Style,
 } from "./inspect-report.js";
 import { warn } from "./message.js";
@@ -112,17 +113,20 @@ async function attempt<T>(step: () => T | Promise<T>): Promise<T | null> {
   }
 }
 
-async function openAll(names: readonly string[], withLibraries: boolean): Promise<ElfFile[]> {
-  const files = new Map<string, ElfFile>();
+/** The files that are named, each once, as they are wanted: there may be a thousand. */
+async function* openAll(names: readonly string[], withLibraries: boolean): AsyncGenerator<ElfFile> {
+  const seen = new Set<string>();
+  const missing = (library: string, neededBy: string): void => warn(`${library}, which ${neededBy} needs: not found`);
   for (const name of names) {
     const file = await attempt(() => findFile(name));
     if (file === null) continue;
-    files.set(file.path, file);
-    if (!withLibraries) continue;
-    const missing = (library: string, neededBy: string): void => warn(`${library}, which ${neededBy} needs: not found`);
-    for (const library of (await attempt(() => findLibraries(file, missing))) ?? []) files.set(library.path, library);
+    const libraries = withLibraries ? await attempt(() => findLibraries(file, missing)) : [];
+    for (const each of [file, ...(libraries ?? [])]) {
+      if (seen.has(each.path)) continue;
+      seen.add(each.path);
+      yield each;
+    }
   }
-  return [...files.values()];
 }
 
 /** A line on the terminal that says how far a long search is. Gives what takes it away again. */
@@ -246,12 +250,11 @@ function printFile(inspection: Inspection, options: Options, style: Style): void
 
 async function inspectAll(names: readonly string[], options: Options): Promise<void> {
   const style = createStyle();
-  const files = await openAll(names, options.libraries !== undefined);
   const width = process.stdout.isTTY ? process.stdout.columns : undefined;
-  const isOverview = files.length > 1 && options.json === undefined && options.site === undefined;
-  const inspections: Inspection[] = [];
+  const isOverview = names.length > 1 || options.libraries !== undefined;
+  const overview: Overview[] = [];
   let separator = "";
-  for (const file of files) {
+  for await (const file of openAll(names, options.libraries !== undefined)) {
     const inspection = await inspectFile(file);
     if (inspection === null) continue;
     const sites = options.site === undefined ? null : await viewSites(inspection, options.site);
@@ -263,16 +266,13 @@ async function inspectAll(names: readonly string[], options: Options): Promise<v
         process.stdout.write(separator + formatSite(inspection, candidate, view, width, style));
         separator = "\n";
       }
-    } else if (isOverview) {
-      inspections.push(inspection);
-    } else printFile(inspection, options, style);
+    } else {
+      overview.push({ path: file.path, summary: inspection.summary });
+      if (isOverview && options.all === undefined && !select(inspection, options).some(isProblem)) continue;
+      process.stdout.write(separator);
+      printFile(inspection, options, style);
+      separator = "\n";
+    }
   }
-  if (inspections.length === 0) return;
-  for (const inspection of inspections) {
-    const wantsDetail = options.all !== undefined || select(inspection, options).some(isProblem);
-    if (!wantsDetail) continue;
-    printFile(inspection, options, style);
-    process.stdout.write("\n");
-  }
-  process.stdout.write(formatOverview(inspections, width, style));
+  if (isOverview && overview.length > 0) process.stdout.write(separator + formatOverview(overview, width, style));
 }

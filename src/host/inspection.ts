@@ -135,7 +135,7 @@ const VDSO_ADDRESS = 0x7ffff7fc1000n;
 function reasonOf(evidence: number, hits: number, skips: number): string {
   switch (evidence) {
     case 2:
-      return `${hits + skips === 0 ? "no decoding" : `only ${hits + skips} decodings`} from in front of it come through`;
+      return `${hits + skips === 0 ? "none" : `only ${hits + skips}`} of the decodings in front of it come through`;
     case 3:
       return `${hits} of ${hits + skips} decodings in front of it come to it, the others step over it`;
     case 4:

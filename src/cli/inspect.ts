@@ -3,7 +3,6 @@
 
 import { readFileSync } from "node:fs";
 import { type Command, InvalidArgumentError, Option } from "commander";
-import pc from "picocolors";
 import type { SiteView } from "../host/disassembly.js";
 import { type ElfFile, ElfError } from "../host/elf-file.js";
 import { findFile, findLibraries } from "../host/find-file.js";
@@ -20,9 +19,10 @@ import {
   type Overview,
   type Style,
 } from "./inspect-report.js";
+import { outputColours } from "./colour.js";
+import { STATUS_FAILED } from "./exit-status.js";
 import { warn } from "./message.js";
 
-const STATUS_FAILED = 125;
 /** Rows that fit a terminal beside the summary. */
 const ROWS_ON_TERMINAL = 20;
 /** A search that is shorter than this many bytes is over before anybody wonders. */
@@ -96,8 +96,7 @@ function append(value: string, values: readonly string[] = []): string[] {
 }
 
 function createStyle(): Style {
-  const colours = pc.createColors(process.stdout.isTTY && !process.env["NO_COLOR"] && process.env["TERM"] !== "dumb");
-  const { bold, dim, green, yellow, red } = colours;
+  const { bold, dim, green, yellow, red } = outputColours;
   return { bold, dim, good: green, warning: yellow, bad: red };
 }
 

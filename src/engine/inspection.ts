@@ -3,21 +3,27 @@
 // the launcher calls it.
 
 import { createDispatchTable } from "./kernel/dispatch-table";
-import { ET_EXEC, FileHeader } from "./load/elf";
-import { Image, interpreterSegment, mapImage, readHeaders } from "./load/map";
+import { ET_EXEC, FileHeader, PT_INTERP, programHeader } from "./load/elf";
+import { Image, mapImage, readHeaders, refusal } from "./load/map";
 import { patchVdso, weighCandidate } from "./patch/executable";
+import { beginMapping } from "./patch/mapping";
 import { outpostAt, outpostCount } from "./patch/outpost";
 import { Record, findSite, findTrampoline, findVictim } from "./patch/record";
 import { countSlots } from "./patch/territory";
 import { trapTrampolineOf } from "./patch/traps";
 import { Address } from "./process";
-import { hits, skips } from "./scan/evidence";
+import { doubt, doubtHits, doubtSkips } from "./scan/evidence";
 import { codeRangeCount, codeRangeEnd, codeRangeStart } from "./scan/sections";
 import { fateCount, interiorCount } from "./stats/counters";
 
 const header = memory.data(64, 8);
 const headers = memory.data(65536, 8);
 const image = changetype<Image>(memory.data(128, 8));
+
+function hasInterpreter(): bool {
+  for (let i: u32 = 0; i < image.headerCount; i++) if (programHeader(headers, i).type == PT_INTERP) return true;
+  return false;
+}
 
 /**
  * Maps and patches a file, a program or a library.
@@ -30,8 +36,13 @@ export function inspectFile(descriptor: i32): i64 {
   image.headers = headers;
   const result = readHeaders(image);
   if (result != 0) return result;
-  const isProgram = changetype<FileHeader>(header).type == ET_EXEC || interpreterSegment(image) >= 0;
-  return mapImage(image, isProgram);
+  const isProgram = changetype<FileHeader>(header).type == ET_EXEC || hasInterpreter();
+  return mapImage(image, isProgram, hasInterpreter(), 0);
+}
+
+/** Why a file was not mapped: an AssemblyScript string, maybe empty. */
+export function inspectionRefusal(): usize {
+  return changetype<usize>(refusal);
 }
 
 /** Patches a vDSO that is mapped at an address. */
@@ -46,13 +57,16 @@ export function inspectedBias(): u64 {
   return image.bias;
 }
 
-/** What decoding made of the candidate at `at`, as it was before it was patched: EVIDENCE_*, then hits and skips. */
-export { weighCandidate };
-export function voteHits(): u32 {
-  return hits;
+/** A second look at candidates, in a mapping of the same code where nothing is patched: EVIDENCE_*, then DOUBT_* and votes. */
+export { beginMapping, weighCandidate };
+export function doubtOf(): u32 {
+  return doubt;
 }
-export function voteSkips(): u32 {
-  return skips;
+export function votesFor(): u32 {
+  return doubtHits;
+}
+export function votesAgainst(): u32 {
+  return doubtSkips;
 }
 
 /** Records of patches (patch/record.ts): engine pointers or 0. */

@@ -75,9 +75,12 @@ interface Engine {
   inspectFile(descriptor: number): bigint;
   inspectVdso(address: bigint): void;
   inspectedBias(): bigint;
+  inspectionRefusal(): number;
+  beginMapping(start: bigint, end: bigint, descriptor: number, offset: bigint): void;
   weighCandidate(start: bigint, end: bigint, at: bigint): number;
-  voteHits(): number;
-  voteSkips(): number;
+  doubtOf(): number;
+  votesFor(): number;
+  votesAgainst(): number;
   findSite(site: bigint): number;
   findVictim(address: bigint): number;
   findTrampoline(address: bigint): number;
@@ -129,23 +132,26 @@ const PATCH_SPREAD = 160n;
 const PAGE = BigInt(PAGE_SIZE);
 /** Where the file's bytes are once more in the simulated process, as they were. Its multiple of pages keeps alignment. */
 const PRISTINE = 0x200000000000n;
+/** src/engine/patch/mapping.ts */
+const NO_FILE = -1;
 const VDSO_ADDRESS = 0x7ffff7fc1000n;
 
-/** Why decoding did not settle what a candidate is: EVIDENCE_* of scan/evidence.ts. */
-function reasonOf(evidence: number, hits: number, skips: number): string {
-  switch (evidence) {
+/** Why decoding did not settle what a candidate is: DOUBT_* of scan/evidence.ts. */
+function reasonOf(doubt: number, votesFor: number, votesAgainst: number): string {
+  const votes = votesFor + votesAgainst;
+  switch (doubt) {
+    case 1:
+      return `${votes === 0 ? "none" : `only ${votes}`} of the decodings in front of it come through`;
     case 2:
-      return `${hits + skips === 0 ? "none" : `only ${hits + skips}`} of the decodings in front of it come through`;
+      return `${votesFor} of ${votes} decodings in front of it come to it, the others step over it`;
     case 3:
-      return `${hits} of ${hits + skips} decodings in front of it come to it, the others step over it`;
+      return `no call number is set, and only ${votesFor} of ${votes} plausible decodings come to it`;
     case 4:
-      return `no call number is set, and only ${hits} of ${hits + skips} plausible decodings come to it`;
-    case 5:
       return "no call number is set, and no plausible code leads to it from far";
-    case 6:
+    case 5:
       return "no call number is set, and what follows is no plausible code";
   }
-  throw new Error(`the engine has no evidence ${evidence}`);
+  throw new Error(`the engine has no doubt ${doubt}`);
 }
 
 let compiled: Promise<WebAssembly.Module> | undefined;
@@ -177,11 +183,20 @@ async function instantiate(root: string, process: SimulatedProcess): Promise<Eng
   return engine;
 }
 
+/** An AssemblyScript string: its size in bytes is in front of it. */
+function stringOf({ memory }: Engine, pointer: number): string {
+  if (pointer === 0) return "";
+  const size = new DataView(memory.buffer).getUint32(pointer - 4, true);
+  return Buffer.from(memory.buffer, pointer, size).toString("utf16le");
+}
+
 /** A piece of an executable mapping that the engine searched: [start, end) in the process. */
 interface Range {
   readonly start: bigint;
   readonly end: bigint;
   readonly offset: number;
+  /** The mapping by the file's addresses, and where in the file it starts. */
+  readonly mapping: { readonly start: bigint; readonly end: bigint; readonly offset: bigint };
 }
 
 export class Inspection {
@@ -196,6 +211,7 @@ export class Inspection {
     readonly file: ElfFile,
     readonly process: SimulatedProcess,
     private readonly engine: Engine,
+    private readonly descriptor: number,
   ) {
     this.bias = BigInt.asUintN(64, engine.inspectedBias());
     this.symbols = new Symbols(file);
@@ -219,17 +235,19 @@ export class Inspection {
     const engine = await instantiate(root, process);
     if (file.sections.length > 0) await loadDemangler();
     if (onProgress) reportProgress(file, process, engine, onProgress);
+    const descriptor = file.kind === "vDSO" ? NO_FILE : process.openFile(file.bytes);
     try {
       if (file.kind === "vDSO") {
         process.map(VDSO_ADDRESS, file.bytes.length, PROT_READ | PROT_EXEC, file.bytes);
         engine.inspectVdso(VDSO_ADDRESS);
       } else {
-        const result = Number(engine.inspectFile(process.openFile(file.bytes)));
+        const result = Number(engine.inspectFile(descriptor));
         if (result !== 0) {
-          throw new ElfError(`${file.path}: the kernel would not map it (${getSystemErrorName(result)})`);
+          const why = stringOf(engine, engine.inspectionRefusal()) || getSystemErrorName(result);
+          throw new ElfError(`${file.path}: cannot be mapped: ${why}`);
         }
       }
-      return new Inspection(file, process, engine);
+      return new Inspection(file, process, engine, descriptor);
     } catch (error) {
       if (error instanceof Fault) {
         throw new ElfError(`${file.path}: damaged: its headers lead the loader astray (${error.message})`);
@@ -251,7 +269,7 @@ export class Inspection {
         const high = smaller(BigInt.asUintN(64, engine.codeRangeEnd(i)), offset + (end - start));
         if (low >= high) continue;
         const at = bias + start + (low - offset);
-        ranges.push({ start: at, end: at + (high - low), offset: Number(low) });
+        ranges.push({ start: at, end: at + (high - low), offset: Number(low), mapping: { start, end, offset } });
       }
     }
     return ranges;
@@ -262,6 +280,9 @@ export class Inspection {
     const found: Candidate[] = [];
     const start = PRISTINE + BigInt(range.offset);
     const end = start + (range.end - range.start);
+    const { mapping } = range;
+    const pristine = PRISTINE + mapping.offset;
+    engine.beginMapping(pristine, pristine + (mapping.end - mapping.start), this.descriptor, mapping.offset);
     const fileEnd = range.offset + Number(range.end - range.start);
     const next = (from: number): number => file.bytes.indexOf("\x0f\x05", from, "latin1");
     for (let offset = next(range.offset); offset >= 0 && offset + 2 <= fileEnd; offset = next(offset + 1)) {
@@ -285,7 +306,7 @@ export class Inspection {
       function: inside === null ? null : demangle(inside.symbol),
       functionOffset: inside === null ? null : Number(address - inside.start),
       tactic: isSite ? this.tacticOf(at) : null,
-      reason: isSite || isInterior ? null : reasonOf(evidence, engine.voteHits(), engine.voteSkips()),
+      reason: isSite || isInterior ? null : reasonOf(engine.doubtOf(), engine.votesFor(), engine.votesAgainst()),
     };
   }
 

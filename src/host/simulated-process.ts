@@ -6,7 +6,7 @@
 // The engine's linear memory is part of the address space, read-write, at `memoryBase`, as in the launcher. Loads and
 // stores that the real process would answer with SIGSEGV or SIGBUS throw `Fault`. Only the system calls that the engine's
 // address-space code makes are here, with the kernel's argument checks that matter to it; any other number throws.
-// `getrandom` gives zeros and the clock stands still: two runs are the same.
+// The process is one without randomisation (ADDR_NO_RANDOMIZE) and its clock stands still: two runs are the same.
 //
 // `failAt(n, errno)` makes the n-th of the coming mmap, munmap, mprotect and mremap calls fail.
 
@@ -26,11 +26,13 @@ const SYS_MPROTECT = 10;
 const SYS_MUNMAP = 11;
 const SYS_PREAD64 = 17;
 const SYS_MREMAP = 25;
+const SYS_PERSONALITY = 135;
 const SYS_GETTID = 186;
 const SYS_CLOCK_GETTIME = 228;
 const SYS_EXIT_GROUP = 231;
 const SYS_GETRANDOM = 318;
 
+const ADDR_NO_RANDOMIZE = 0x40000n;
 const MAP_SHARED = 1n;
 const MAP_FIXED = 0x10n;
 const MAP_ANONYMOUS = 0x20n;
@@ -535,6 +537,8 @@ export class SimulatedProcess {
         return this.fstat(values[0]!, values[1]!);
       case SYS_PREAD64:
         return this.pread(values[0]!, values[1]!, values[2]!, values[3]!);
+      case SYS_PERSONALITY:
+        return ADDR_NO_RANDOMIZE;
       case SYS_GETRANDOM:
         this.overwrite(values[0]!, new Uint8Array(Number(values[1])));
         return values[1]!;

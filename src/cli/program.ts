@@ -12,6 +12,7 @@ import { messageColours, outputColours } from "./colour.js";
 import { addCompletion } from "./completion.js";
 import { addDoctor } from "./doctor.js";
 import { EXIT_STATUS_HELP, STATUS_FAILED } from "./exit-status.js";
+import { addInspect } from "./inspect.js";
 import { formatMessage, warn } from "./message.js";
 import { addPath } from "./path.js";
 import { addRun } from "./run.js";
@@ -20,6 +21,7 @@ const EXAMPLES = `
 Examples:
   flicker ls -la                    run ls with its system calls patched
   flicker run --stats -- make       also say what was patched in each process
+  flicker inspect libc.so.6         show its system calls and how each is patched
   flicker doctor                    check whether programs can run here
   flicker help run                  the options of run, and more examples
 `;
@@ -72,7 +74,7 @@ export function createProgram(): Command {
     .addHelpText("after", EXAMPLES + EXIT_STATUS_HELP)
     // Copied to each command that is added after it.
     .exitOverride();
-  for (const add of [addRun, addDoctor, addCompletion, addPath, addHelp]) add(program);
+  for (const add of [addRun, addInspect, addDoctor, addCompletion, addPath, addHelp]) add(program);
   for (const command of [program, ...program.commands]) {
     const name = command === program ? "flicker" : `flicker ${command.name()}`;
     command.configureOutput({ outputError: (text, write) => write(formatMessage(errorLine(text, name))) });

@@ -9,6 +9,7 @@ import { currentThread, gateFrameOf } from "./thread/block";
 import { onSignal as handleSignal } from "./thread/signal";
 import { SYSCALL_SIZE, siteOfDescriptor } from "./thread/trampoline";
 
+export * from "./inspection";
 export { prepare, start } from "./load/start";
 export { onDeferredAtExit, onDeferredAtReturn, onDeferredAtSignal } from "./thread/return-frame";
 

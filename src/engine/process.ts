@@ -4,7 +4,7 @@
 // pointer is a `usize` of 32 bits into the engine's linear memory. Only the functions below take an `Address`.
 //
 // In the launcher the backend compiles each call in place (src/backend/x64/intrinsics.ts); in Node they are imports
-// that a simulated process answers (test/support/simulated-process.ts). They are imports of module "process", which is
+// that a simulated process answers (src/host/simulated-process.ts). They are imports of module "process", which is
 // this file's name.
 
 /** An address in the process. The alias is not checked: name the parameter `address`, and an engine pointer `pointer`. */

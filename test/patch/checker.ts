@@ -9,7 +9,7 @@
 // A changed byte that belongs to no changed instruction would be a fault, and so would a site that stayed as it was.
 
 import { Code, ConditionCode, Decoder, DecoderOptions, FlowControl, Instruction, OpKind } from "iced-x86";
-import { PROT_EXEC, PROT_READ, PROT_WRITE, type SimulatedProcess } from "../support/simulated-process.js";
+import { PROT_EXEC, PROT_READ, PROT_WRITE, type SimulatedProcess } from "../../src/host/simulated-process.js";
 
 /** The program's own jumps to jumps count too, and each may be patched. */
 const CHAIN_MAX = 64;

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { PROT_EXEC, PROT_READ, SimulatedProcess } from "../support/simulated-process.js";
+import { PROT_EXEC, PROT_READ, SimulatedProcess } from "../../src/host/simulated-process.js";
 import { checkPatched } from "./checker.js";
 import { type ClusterInput, type PlannedCluster, Planner, SITE } from "./planner-module.js";
 import { Random, randomCode } from "./random-code.js";

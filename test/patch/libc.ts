@@ -2,7 +2,7 @@
 
 import { Code } from "iced-x86";
 import { existsSync, readFileSync } from "node:fs";
-import { PROT_EXEC, PROT_READ, PROT_WRITE, type SimulatedProcess } from "../support/simulated-process.js";
+import { PROT_EXEC, PROT_READ, PROT_WRITE, type SimulatedProcess } from "../../src/host/simulated-process.js";
 import { linearBoundaries } from "./checker.js";
 import type { ClusterInput } from "./planner-module.js";
 

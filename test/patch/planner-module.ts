@@ -2,7 +2,7 @@
 // plan, commit, write the clusters back.
 
 import { compileAssemblyScript } from "../../src/backend/compile-assemblyscript.js";
-import { SimulatedProcess } from "../support/simulated-process.js";
+import { SimulatedProcess } from "../../src/host/simulated-process.js";
 
 interface PlannerExports {
   memory: WebAssembly.Memory;

@@ -3,7 +3,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { PROT_EXEC, PROT_READ, PROT_WRITE, SimulatedProcess } from "../support/simulated-process.js";
+import { PROT_EXEC, PROT_READ, PROT_WRITE, SimulatedProcess } from "../../src/host/simulated-process.js";
 import { checkPatched } from "./checker.js";
 import { type ClusterInput, FATES, type Fate, Planner, SITE, STUB, VICTIM } from "./planner-module.js";
 import { Random, randomCode } from "./random-code.js";

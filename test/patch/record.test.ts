@@ -2,7 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { PROT_EXEC, PROT_READ, SimulatedProcess } from "../support/simulated-process.js";
+import { PROT_EXEC, PROT_READ, SimulatedProcess } from "../../src/host/simulated-process.js";
 import { checkPatched } from "./checker.js";
 import { type ClusterInput, Planner, RELAY, SITE, STUB, VICTIM } from "./planner-module.js";
 import { Random, randomCode } from "./random-code.js";

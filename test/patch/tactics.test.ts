@@ -3,7 +3,7 @@
 import assert from "node:assert/strict";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
-import { PROT_EXEC, PROT_READ } from "../support/simulated-process.js";
+import { PROT_EXEC, PROT_READ } from "../../src/host/simulated-process.js";
 import { checkPatched, linearBoundaries } from "./checker.js";
 import { Planner } from "./planner-module.js";
 

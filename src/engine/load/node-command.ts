@@ -30,6 +30,7 @@ function isNodeCommand(stack: InitialStack): bool {
     equalsText(word, "completion") ||
     equalsText(word, "doctor") ||
     equalsText(word, "help") ||
+    equalsText(word, "inspect") ||
     equalsText(word, "path")
   );
 }

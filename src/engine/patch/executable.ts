@@ -111,12 +111,21 @@ function leaveAlone(site: Address, why: u32): void {
   if (strict && why != WHY_DOUBTFUL) refuse(site, 2, "a system call that cannot be patched", reasonOf(why));
 }
 
+/**
+ * Weighs the candidate at an address of the code in [start, end), a part of the mapping that was begun.
+ * @returns EVIDENCE_*
+ */
+export function weighCandidate(start: Address, end: Address, at: Address): u32 {
+  const offset = copyWindow(start, end, at);
+  const evidence = weigh(windowCode, windowSize, offset);
+  if (!strict && evidence != EVIDENCE_DOUBTFUL) return evidence;
+  return conclude(evidence, windowCode, windowSize, offset, at);
+}
+
 /** Adds the sites in [start, end). */
 function addSites(start: Address, end: Address): void {
   for (let at = nextCandidate(start, end); at < end; at = nextCandidate(at + 1, end)) {
-    const offset = copyWindow(start, end, at);
-    let evidence = weigh(windowCode, windowSize, offset);
-    if (strict || evidence == EVIDENCE_DOUBTFUL) evidence = conclude(evidence, windowCode, windowSize, offset, at);
+    const evidence = weighCandidate(start, end, at);
     if (evidence == EVIDENCE_INTERIOR) countInterior();
     else if (evidence != EVIDENCE_CODE) leaveAlone(at, WHY_DOUBTFUL);
     else if (siteCount == SITES_MAX) leaveAlone(at, WHY_TOO_MANY);

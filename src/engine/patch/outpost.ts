@@ -29,7 +29,10 @@ const MAP_PRIVATE_ANONYMOUS_NOREPLACE: u64 = 0x100022;
 const PROT_READ_WRITE: u64 = 3;
 const PROT_READ_EXECUTE: u64 = 5;
 
-function outpostAt(index: u32): Address {
+export function outpostCount(): u32 {
+  return count;
+}
+export function outpostAt(index: u32): Address {
   return load<u64>(outposts + (index << 3));
 }
 

@@ -119,18 +119,29 @@ function addTrap(site: Address, trampoline: Address): bool {
   return true;
 }
 
-/** If the context is at a trapped site: goes on in its trampoline. */
-export function enterTrap(context: Context): bool {
-  for (let pointer: usize = load<u32>(bucketOf(context.rip)); pointer != 0;) {
+/** Engine pointer of a trapped site, or 0. */
+function findTrap(site: Address): usize {
+  for (let pointer: usize = load<u32>(bucketOf(site)); pointer != 0;) {
     const trap = changetype<Trap>(pointer);
-    if (trap.site == context.rip && trap.gone == 0) {
-      atomic.add<u64>(pointer + offsetof<Trap>("executed"), 1);
-      context.rip = trap.trampoline;
-      return true;
-    }
+    if (trap.site == site && trap.gone == 0) return pointer;
     pointer = trap.next;
   }
-  return false;
+  return 0;
+}
+
+/** The trampoline of a trapped site, or 0. */
+export function trapTrampolineOf(site: Address): Address {
+  const pointer = findTrap(site);
+  return pointer == 0 ? 0 : changetype<Trap>(pointer).trampoline;
+}
+
+/** If the context is at a trapped site: goes on in its trampoline. */
+export function enterTrap(context: Context): bool {
+  const pointer = findTrap(context.rip);
+  if (pointer == 0) return false;
+  atomic.add<u64>(pointer + offsetof<Trap>("executed"), 1);
+  context.rip = changetype<Trap>(pointer).trampoline;
+  return true;
 }
 
 /** Forgets the trapped sites in [start, end): their code is gone. Under the engine lock. */

@@ -55,6 +55,16 @@ export const EVIDENCE_CODE: u32 = 0;
 export const EVIDENCE_INTERIOR: u32 = 1;
 export const EVIDENCE_DOUBTFUL: u32 = 2;
 
+/** Why the last candidate that was doubtful is, and what voted on it: for those who explain it (inspection.ts). */
+export let doubt: u32 = 0;
+export let doubtHits: u32 = 0;
+export let doubtSkips: u32 = 0;
+const DOUBT_FEW: u32 = 1;
+const DOUBT_SPLIT: u32 = 2;
+const DOUBT_IMPLAUSIBLE: u32 = 3;
+const DOUBT_SHORT: u32 = 4;
+const DOUBT_FOLLOWERS: u32 = 5;
+
 const REACH_INVALID: u8 = 0;
 const REACH_HIT: u8 = 1;
 const REACH_SKIP: u8 = 2;
@@ -209,6 +219,13 @@ function isObvious(code: usize, size: u32, offset: u32): bool {
   return skips == 0 && hits >= VOTERS_OBVIOUS && setsNumber(code);
 }
 
+function doubtful(why: u32): u32 {
+  doubt = why;
+  doubtHits = hits;
+  doubtSkips = skips;
+  return EVIDENCE_DOUBTFUL;
+}
+
 /**
  * Weighs one candidate, `0f 05`.
  * @param code copy of the code around it, `size` bytes, @param offset where the candidate is in it
@@ -219,12 +236,14 @@ export function weigh(code: usize, size: u32, offset: u32): u32 {
   vote(code, size, offset, FAR, NEAR, false);
   const few = hits + skips < VOTERS_MIN && span >= FAR;
   if (!few && skips * 4 >= (hits + skips) * 3 && skips != 0) return EVIDENCE_INTERIOR;
-  if (few || hits * 4 < (hits + skips) * 3) return EVIDENCE_DOUBTFUL;
+  if (few) return doubtful(DOUBT_FEW);
+  if (hits * 4 < (hits + skips) * 3) return doubtful(DOUBT_SPLIT);
   if (setsNumber(code)) return EVIDENCE_CODE;
   // Among random bytes, decoding ends soon at something invalid or implausible. In code one path comes from far away.
   vote(code, size, offset, FAR_ALONE, NEAR, true);
-  if (hits * 4 < (hits + skips) * 3 || !comesFromFar()) return EVIDENCE_DOUBTFUL;
-  return followersDecode(code, size, offset + 2) ? EVIDENCE_CODE : EVIDENCE_DOUBTFUL;
+  if (hits * 4 < (hits + skips) * 3) return doubtful(DOUBT_IMPLAUSIBLE);
+  if (!comesFromFar()) return doubtful(DOUBT_SHORT);
+  return followersDecode(code, size, offset + 2) ? EVIDENCE_CODE : doubtful(DOUBT_FOLLOWERS);
 }
 
 /**

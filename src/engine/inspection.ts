@@ -1,0 +1,102 @@
+// For `flicker inspect` (src/host/inspection.ts): the engine, in Node, maps and patches one file in a simulated process
+// exactly as it would in a real one, and afterwards answers what it did. Nothing here decides anything, and nothing of
+// the launcher calls it.
+
+import { createDispatchTable } from "./kernel/dispatch-table";
+import { ET_EXEC, FileHeader, PT_INTERP, programHeader } from "./load/elf";
+import { Image, mapImage, readHeaders, refusal } from "./load/map";
+import { patchVdso, weighCandidate } from "./patch/executable";
+import { beginMapping } from "./patch/mapping";
+import { outpostAt, outpostCount } from "./patch/outpost";
+import { Record, findSite, findTrampoline, findVictim } from "./patch/record";
+import { countSlots } from "./patch/territory";
+import { trapTrampolineOf } from "./patch/traps";
+import { Address } from "./process";
+import { doubt, doubtHits, doubtSkips } from "./scan/evidence";
+import { codeRangeCount, codeRangeEnd, codeRangeStart } from "./scan/sections";
+import { fateCount, interiorCount } from "./stats/counters";
+
+const header = memory.data(64, 8);
+const headers = memory.data(65536, 8);
+const image = changetype<Image>(memory.data(128, 8));
+
+function hasInterpreter(): bool {
+  for (let i: u32 = 0; i < image.headerCount; i++) if (programHeader(headers, i).type == PT_INTERP) return true;
+  return false;
+}
+
+/**
+ * Maps and patches a file, a program or a library.
+ * @returns 0, or -errno as execve would
+ */
+export function inspectFile(descriptor: i32): i64 {
+  createDispatchTable();
+  image.descriptor = descriptor;
+  image.header = header;
+  image.headers = headers;
+  const result = readHeaders(image);
+  if (result != 0) return result;
+  const isProgram = changetype<FileHeader>(header).type == ET_EXEC || hasInterpreter();
+  return mapImage(image, isProgram, hasInterpreter(), 0);
+}
+
+/** Why a file was not mapped: an AssemblyScript string, maybe empty. */
+export function inspectionRefusal(): usize {
+  return changetype<usize>(refusal);
+}
+
+/** Patches a vDSO that is mapped at an address. */
+export function inspectVdso(address: Address): void {
+  createDispatchTable();
+  image.bias = address;
+  patchVdso(address);
+}
+
+/** What is added to the file's addresses. */
+export function inspectedBias(): u64 {
+  return image.bias;
+}
+
+/** A second look at candidates, in a mapping of the same code where nothing is patched: EVIDENCE_*, then DOUBT_* and votes. */
+export { beginMapping, weighCandidate };
+export function doubtOf(): u32 {
+  return doubt;
+}
+export function votesFor(): u32 {
+  return doubtHits;
+}
+export function votesAgainst(): u32 {
+  return doubtSkips;
+}
+
+/** Records of patches (patch/record.ts): engine pointers or 0. */
+export { findSite, findVictim, findTrampoline };
+export function recordAddress(pointer: usize): Address {
+  return changetype<Record>(pointer).address;
+}
+export function recordOriginal(pointer: usize): Address {
+  return changetype<Record>(pointer).original;
+}
+export function recordSize(pointer: usize): u32 {
+  return changetype<Record>(pointer).size;
+}
+export function recordKind(pointer: usize): u32 {
+  return changetype<Record>(pointer).kind;
+}
+export function recordTactic(pointer: usize): u32 {
+  return changetype<Record>(pointer).tactic;
+}
+/** Bytes of the original instruction. */
+export function recordLength(pointer: usize): u32 {
+  return changetype<Record>(pointer).length;
+}
+/** Bytes of code from the record's original on that were written or that its jump depends on. */
+export function recordLocked(pointer: usize): u32 {
+  return changetype<Record>(pointer).locked;
+}
+
+export { trapTrampolineOf, codeRangeCount, codeRangeStart, codeRangeEnd, countSlots, outpostCount, outpostAt };
+export { fateCount };
+export function interiorSites(): u32 {
+  return interiorCount;
+}

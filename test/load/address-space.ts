@@ -5,7 +5,7 @@
 // memory for writable mappings of more than WRITABLE_MAX, and throws when anything is done to a `neighbour`, which stands
 // for the engine's memory, the stack and whatever else is there.
 
-import { ExitGroup, Fault, PROT_EXEC, PROT_READ, PROT_WRITE } from "../support/simulated-process.js";
+import { ExitGroup, Fault, PROT_EXEC, PROT_READ, PROT_WRITE } from "../../src/host/simulated-process.js";
 
 export const TASK_SIZE = 0x7ffffffff000;
 const PAGE = 4096;

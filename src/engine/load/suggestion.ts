@@ -6,7 +6,7 @@
 /** The options of `run`, each with a space behind it; test/cli/launcher-command.test.ts compares them with src/cli/run.ts. */
 const OPTIONS = "--stats --stats-file --no-follow-exec --count-calls --only-traps --strict --help ";
 /** The commands, likewise; the same test compares them with src/cli/program.ts. */
-const COMMANDS = "run doctor completion path help ";
+const COMMANDS = "run inspect doctor completion path help ";
 
 const DISTANCE_MAX: u32 = 3;
 const LENGTH_MAX: usize = 63;

@@ -58,8 +58,37 @@ const TRAPPED = 2;
 const CANARY = 0x1234_0000;
 const SIGNALS = { SIGILL: 4, SIGFPE: 8, SIGSEGV: 11, SIGBUS: 7, SIGTRAP: 5 };
 
-function emitDriver(a: Assembler, calls: readonly Call[], memorySize: number): void {
+/** Bytes that are in linear memory before the first call. */
+export interface Input {
+  readonly pointer: number;
+  readonly bytes: Uint8Array;
+}
+
+/** read(0, rsi, rdx) until rdx bytes are there. */
+function emitReadAll(a: Assembler): void {
+  const again = a.label();
+  const done = a.label();
+  a.bind(again);
+  a.test(rdx, rdx);
+  a.jcc("e", done);
+  a.mov(edi, 0);
+  a.mov(eax, 0);
+  a.syscall();
+  a.test(rax, rax);
+  a.jcc("le", done);
+  a.add(rsi, rax);
+  a.sub(rdx, rax);
+  a.jmp(again);
+  a.bind(done);
+}
+
+function emitDriver(a: Assembler, calls: readonly Call[], memorySize: number, input: Input | null): void {
   a.global("_start");
+  if (input !== null) {
+    a.lea(rsi, rip("memory", input.pointer));
+    a.mov(edx, input.bytes.length);
+    emitReadAll(a);
+  }
   for (const signal of Object.values(SIGNALS)) {
     // struct kernel_sigaction: handler, flags (SA_NODEFER | SA_RESTORER), restorer, mask.
     a.push(0);
@@ -184,15 +213,20 @@ function emitWriteAll(a: Assembler): void {
 /** Everything that the backend can be asked for. */
 export const HOOK_OPTIONS: CompileOptions = { floats: "scalar", memoryGrow: "fail", bounds: "check" };
 
-export function runNative(wasm: Uint8Array, calls: readonly Call[], options = ENGINE_OPTIONS): Run {
+export function runNative(
+  wasm: Uint8Array,
+  calls: readonly Call[],
+  options = ENGINE_OPTIONS,
+  input: Input | null = null,
+): Run {
   const module = readModule(wasm);
   const memorySize = (module.memories[0]?.initial ?? 0) * 65536;
-  const launcher = buildLauncher(wasm, (a) => emitDriver(a, calls, memorySize), options);
+  const launcher = buildLauncher(wasm, (a) => emitDriver(a, calls, memorySize, input), options);
   const folder = mkdtempSync(join(tmpdir(), "flicker-native-"));
   try {
     const file = join(folder, "launcher");
     writeFileSync(file, launcher, { mode: 0o755 });
-    const { stdout, status, signal } = spawnSync(file, [], { maxBuffer: 1 << 28 });
+    const { stdout, status, signal } = spawnSync(file, [], { maxBuffer: 1 << 28, input: input?.bytes });
     const expected = calls.length * RECORD_SIZE + memorySize;
     assert.equal(signal, null, `the launcher died of ${signal}`);
     assert.equal(status, 0);

@@ -1,9 +1,10 @@
 // Random valid modules of integer wasm, made as a stack machine makes them: an instruction takes what lies on the operand
 // stack where the types fit and gets fresh operands where they do not, so that values wait on the stack across blocks,
-// calls and branches. Loops and calls burn fuel, a global; when none is left the code traps, in both worlds alike.
+// calls and branches. With `floats` there are f32 and f64 too, accesses may lie outside of memory, and a NaN is made the
+// canonical one right where it is made, since its payload may be anything. Loops and calls burn fuel, a global; when none is left the code traps, in both worlds alike.
 
-import { operators, type Operator, type Type } from "../../src/backend/wasm/opcodes.js";
-import { ModuleEncoder, blockType, opcode, signed, unsigned, type Signature } from "./wasm-encoder.js";
+import { isFloat, operators, type Operator, type Type } from "../../src/backend/wasm/opcodes.js";
+import { ModuleEncoder, blockType, constant, opcode, signed, unsigned, type Signature } from "./wasm-encoder.js";
 import type { Call } from "./native-run.js";
 
 /** xorshift128, seeded. */
@@ -35,7 +36,9 @@ export class Random {
     return items[this.below(items.length)] as T;
   }
 
+  /** The bits of a value. */
   value(type: Type): bigint {
+    if (type === "f32" || type === "f64") return this.float(type);
     const kind = this.below(4);
     if (kind === 0) return BigInt(this.below(40)) - 8n;
     if (kind === 1) return this.pick([0n, 1n, -1n, 0x7fffffffn, -0x80000000n, 255n, 65535n, 128n, 31n, 32n, 63n]);
@@ -43,9 +46,21 @@ export class Random {
       return this.pick([1n << 63n, (1n << 63n) - 1n, 1n << 32n, 0xffffffffn, 1n << 31n]);
     return (BigInt(this.u32()) << 32n) | BigInt(this.u32());
   }
+
+  /** A number, small or of any size, never a NaN. */
+  private float(type: "f32" | "f64"): bigint {
+    const special = [0, -0, 0.5, -1, 1.5, 2.5, 1e10, -3e38, 5e-324, Infinity, -Infinity, 2147483648, 1e19];
+    const number = this.chance(30) ? this.pick(special) : (this.below(2000) - 1000) / this.pick([1, 2, 7, 1e-6]);
+    const view = new DataView(new ArrayBuffer(8));
+    if (type === "f32") view.setFloat32(0, number, true);
+    else view.setFloat64(0, number, true);
+    return type === "f32" ? BigInt(view.getUint32(0, true)) : view.getBigUint64(0, true);
+  }
 }
 
 const FUEL = 0;
+const INTEGERS: readonly Type[] = ["i32", "i64"];
+const ALL: readonly Type[] = ["i32", "i64", "f32", "f64"];
 const FUEL_START = 400;
 const ADDRESS_MASK = 0xfff8;
 const MEMORY_PAGES = 2;
@@ -54,6 +69,7 @@ const computing = operators.filter(
   ({ typed, immediate, operands }) => typed && immediate === "none" && operands.length > 0,
 );
 const accesses = operators.filter(({ immediate }) => immediate === "memory");
+const isInteger = (operator: Operator): boolean => !isFloat(operator);
 
 interface Frame {
   readonly labelTypes: readonly Type[];
@@ -65,6 +81,9 @@ class FunctionGenerator {
   private readonly stack: Type[] = [];
   private readonly frames: Frame[] = [];
   private budget: number;
+  private readonly kinds: readonly Type[];
+  private readonly computing: readonly Operator[];
+  private readonly accesses: readonly Operator[];
 
   constructor(
     private readonly random: Random,
@@ -73,8 +92,12 @@ class FunctionGenerator {
     private readonly locals: readonly Type[],
     private readonly callees: readonly Signature[],
     size: number,
+    private readonly floats: boolean,
   ) {
     this.budget = size;
+    this.kinds = floats ? ALL : INTEGERS;
+    this.computing = floats ? computing : computing.filter(isInteger);
+    this.accesses = floats ? accesses : accesses.filter(isInteger);
   }
 
   generate(): number[] {
@@ -114,10 +137,7 @@ class FunctionGenerator {
     const globals = this.module.globals.flatMap((global, index) => (global.type === type && index > 0 ? [index] : []));
     if (candidates.length > 0 && random.chance(65)) this.emit("local.get", ...unsigned(random.pick(candidates)));
     else if (globals.length > 0 && random.chance(20)) this.emit("global.get", ...unsigned(random.pick(globals)));
-    else {
-      const value = BigInt.asIntN(type === "i32" ? 32 : 64, random.value(type));
-      this.emit(`${type}.const`, ...signed(value));
-    }
+    else this.code.push(...constant(type, random.value(type)));
     this.stack.push(type);
   }
 
@@ -152,10 +172,10 @@ class FunctionGenerator {
     this.budget--;
     const { random, stack } = this;
     const kind = random.below(100);
-    if (kind < 8) this.leaf(random.pick(["i32", "i64"] as const));
-    else if (kind < 40) this.operator(random.pick(computing));
+    if (kind < 8) this.leaf(random.pick(this.kinds));
+    else if (kind < 40) this.operator(random.pick(this.computing));
     else if (kind < 55) this.localOperation();
-    else if (kind < 64) this.access(random.pick(accesses));
+    else if (kind < 64) this.access(random.pick(this.accesses));
     else if (kind < 67) this.bulk();
     else if (kind < 70) this.globalSet();
     else if (kind < 74) this.select();
@@ -170,15 +190,18 @@ class FunctionGenerator {
 
   private operator({ name, operands, result }: Operator): void {
     // Division traps too often to be as frequent as the others.
-    if (/div|rem/.test(name) && this.random.chance(50)) return;
+    const traps = /^i.*(div|rem)|trunc_f/.test(name);
+    if (traps && this.random.chance(50)) return;
     this.need(operands);
-    if (/div|rem/.test(name) && this.random.chance(80)) {
+    if (/^i.*(div|rem)/.test(name) && this.random.chance(80)) {
       const type = operands[0] as Type;
       this.emit(`${type}.const`, 7);
       this.emit(`${type}.or`);
     }
     this.emit(name);
     if (result !== null) this.stack.push(result);
+    if (result === "f32" || result === "f64")
+      this.emit("call", ...unsigned(canonicalIndex(this.callees.length, result)));
   }
 
   private localOperation(): void {
@@ -193,8 +216,11 @@ class FunctionGenerator {
 
   private access({ name, operands, result }: Operator): void {
     this.need(["i32"]);
-    this.emit("i32.const", ...signed(ADDRESS_MASK));
-    this.emit("i32.and");
+    // Atomic accesses must be aligned.
+    if (!this.floats || name.includes("atomic") || this.random.chance(97)) {
+      this.emit("i32.const", ...signed(ADDRESS_MASK));
+      this.emit("i32.and");
+    }
     this.stack.push("i32");
     for (const type of operands.slice(1)) this.leaf(type);
     this.stack.length -= operands.length;
@@ -232,14 +258,14 @@ class FunctionGenerator {
   }
 
   private select(): void {
-    const type = this.random.pick(["i32", "i64"] as const);
+    const type = this.random.pick(this.kinds);
     this.need([type, type, "i32"]);
     this.emit("select");
     this.stack.push(type);
   }
 
   private types(most: number): Type[] {
-    return Array.from({ length: this.random.below(most + 1) }, () => this.random.pick(["i32", "i64"] as const));
+    return Array.from({ length: this.random.below(most + 1) }, () => this.random.pick(this.kinds));
   }
 
   private construct(): void {
@@ -334,17 +360,31 @@ export interface RandomModule {
   readonly calls: readonly Call[];
 }
 
-export function randomModule(seed: number, functionCount = 12): RandomModule {
+/** Index of the function that makes a NaN the canonical one: behind the functions and their harnesses. */
+const canonicalIndex = (functionCount: number, type: "f32" | "f64"): number =>
+  2 * functionCount + (type === "f32" ? 0 : 1);
+
+function canonical(type: "f32" | "f64"): ModuleEncoder["functions"][number] {
+  const nan = type === "f32" ? 0x7fc00000n : 0x7ff8000000000000n;
+  const code = [
+    ...[...opcode("local.get"), 0, ...constant(type, nan), ...opcode("local.get"), 0, ...opcode("local.get"), 0],
+    ...[...opcode(`${type}.eq`), ...opcode("select"), ...opcode("end")],
+  ];
+  return { type: { params: [type], results: [type] }, locals: [], code };
+}
+
+export function randomModule(seed: number, floats = false, functionCount = 12): RandomModule {
+  const kinds = floats ? ALL : INTEGERS;
   const random = new Random(seed);
   const module = new ModuleEncoder();
   module.pages = MEMORY_PAGES;
   module.globals.push({ type: "i32", mutable: true, value: 0n });
-  for (const type of ["i32", "i64", "i32", "i64"] as const) {
+  for (const type of floats ? ALL : [...INTEGERS, ...INTEGERS]) {
     module.globals.push({ type, mutable: true, value: random.value(type) });
     module.globals.push({ type, mutable: false, value: random.value(type) });
   }
   const randomTypes = (most: number): Type[] =>
-    Array.from({ length: random.below(most + 1) }, () => random.pick(["i32", "i64"] as const));
+    Array.from({ length: random.below(most + 1) }, () => random.pick(kinds));
   const signatures = Array.from({ length: functionCount }, () => ({
     params: randomTypes(random.chance(30) ? 10 : 4),
     results: randomTypes(random.chance(25) ? 4 : 1),
@@ -355,7 +395,7 @@ export function randomModule(seed: number, functionCount = 12): RandomModule {
   for (const type of signatures) {
     const locals = randomTypes(random.chance(30) ? 25 : 6);
     const size = random.chance(20) ? 150 : 40;
-    const code = new FunctionGenerator(random, module, type, locals, signatures, size).generate();
+    const code = new FunctionGenerator(random, module, type, locals, signatures, size, floats).generate();
     module.functions.push({ type, locals, code });
   }
   const calls: Call[] = [];
@@ -369,6 +409,7 @@ export function randomModule(seed: number, functionCount = 12): RandomModule {
       calls.push({ name: `run${index}`, args });
     }
   }
+  if (floats) module.functions.push(canonical("f32"), canonical("f64"));
   return { bytes: module.bytes, calls };
 }
 
@@ -380,13 +421,20 @@ function harness(index: number, type: Signature): ModuleEncoder["functions"][num
   emit("global.set", FUEL);
   let next = 0;
   for (const param of type.params) {
-    emit("local.get", param === "i32" ? (next++ % 2) * 2 : 1 + (next++ % 2) * 2);
+    const isNarrow = param === "i32" || param === "f32";
+    emit("local.get", isNarrow ? (next++ % 2) * 2 : 1 + (next++ % 2) * 2);
+    if (param === "f32" || param === "f64") {
+      emit(param === "f32" ? "f32.convert_i32_s" : "f64.convert_i64_s");
+      continue;
+    }
     emit(`${param}.const`, ...signed(next));
     emit(`${param}.add`);
   }
   emit("call", ...unsigned(index));
   for (const result of [...type.results].reverse()) {
-    if (result === "i32") emit("i64.extend_i32_u");
+    if (result === "f32") emit("i32.reinterpret_f32");
+    if (result === "f64") emit("i64.reinterpret_f64");
+    if (result === "i32" || result === "f32") emit("i64.extend_i32_u");
     emit("local.get", 4);
     emit("i64.const", 7);
     emit("i64.rotl");

@@ -2,16 +2,21 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
-import { compareRuns } from "./native-run.js";
+import { HOOK_OPTIONS, compareRuns } from "./native-run.js";
 import { randomModule } from "./random-module.js";
 
 const seed = Number(process.env["FLICKER_SEED"] ?? 1);
 const rounds = Number(process.env["FLICKER_ROUNDS"] ?? (process.env["FLICKER_SEED"] === undefined ? 40 : 1));
 
-test("random modules compute natively what they compute in V8", () => {
-  for (let round = seed; round < seed + rounds; round++) {
-    const { bytes, calls } = randomModule(round);
-    assert.ok(WebAssembly.validate(bytes as BufferSource), `seed ${round} makes an invalid module`);
-    compareRuns(bytes, calls, `seed ${round}:`);
-  }
-});
+for (const [what, floats] of [
+  ["random modules of integers", false],
+  ["random modules with floats and bounds", true],
+] as const) {
+  test(`${what} compute natively what they compute in V8`, () => {
+    for (let round = seed; round < seed + rounds; round++) {
+      const { bytes, calls } = randomModule(round, floats);
+      assert.ok(WebAssembly.validate(bytes as BufferSource), `seed ${round} makes an invalid module`);
+      compareRuns(bytes, calls, `seed ${round}:`, floats ? HOOK_OPTIONS : undefined);
+    }
+  });
+}

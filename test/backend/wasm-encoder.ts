@@ -43,6 +43,14 @@ export interface Signature {
   readonly results: readonly Type[];
 }
 
+/** A constant of the given bits, with its opcode. */
+export function constant(type: Type, bits: bigint): number[] {
+  if (type === "i32" || type === "i64")
+    return [...opcode(`${type}.const`), ...signed(BigInt.asIntN(type === "i32" ? 32 : 64, bits))];
+  const bytes = Array.from({ length: type === "f32" ? 4 : 8 }, (_, i) => Number((bits >> BigInt(8 * i)) & 0xffn));
+  return [...opcode(`${type}.const`), ...bytes];
+}
+
 export interface FunctionDescription {
   readonly type: Signature;
   readonly locals: readonly Type[];
@@ -81,8 +89,7 @@ export class ModuleEncoder {
     const valueTypes = (types: readonly Type[]): number[] => vector(types.map((type) => [VALUE_TYPES[type]]));
     const types = this.types.map(({ params, results }) => [0x60, ...valueTypes(params), ...valueTypes(results)]);
     const globals = this.globals.map(({ type, mutable, value }) => [
-      ...[VALUE_TYPES[type], mutable ? 1 : 0, ...opcode(`${type}.const`)],
-      ...[...signed(BigInt.asIntN(type === "i32" ? 32 : 64, value)), 0x0b],
+      ...[VALUE_TYPES[type], mutable ? 1 : 0, ...constant(type, value), 0x0b],
     ]);
     const element = [0, 0x41, 0, 0x0b, ...vector(this.table.map(unsigned))];
     const data = this.data.map(({ offset, bytes }) => {

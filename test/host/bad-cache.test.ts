@@ -68,8 +68,8 @@ test("two first runs at once: each gets a whole launcher, and one entry stays", 
       });
       let output = "";
       child.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
-      const status = await new Promise((resolve) => child.on("close", resolve));
-      return `${status} ${output}`;
+      const status = await new Promise<number | null>((resolve) => child.on("close", resolve));
+      return `${String(status)} ${output}`;
     }),
   );
   assert.deepEqual(outputs, ["0 whole\n", "0 whole\n"]);

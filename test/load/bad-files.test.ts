@@ -206,7 +206,7 @@ addElf("a PT_PHDR that lies", RUNS, (file) => {
   file.segments!.unshift({ type: PT_PHDR, vaddr: 0xdead000n, offset: 64n, filesz: 0x100n });
 });
 addElf("a page at address 0", null, (file) => file.segments!.push({ flags: PF_R, vaddr: 0n, filesz: 0x800n }));
-addElf("a stack that may be executed", RUNS, (file) => (file.segments!.at(-1)!.flags = PF_R | PF_W | PF_X));
+addElf("a stack that may be executed", RUNS, (file) => (file.segments!.at(-1).flags = PF_R | PF_W | PF_X));
 addElf("no PT_GNU_STACK", RUNS, (file) => (file.segments = file.segments!.filter((s) => s.type !== PT_GNU_STACK)));
 
 // ---- The entry point

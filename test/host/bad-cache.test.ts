@@ -69,7 +69,7 @@ test("two first runs at once: each gets a whole launcher, and one entry stays", 
       let output = "";
       child.stdout.setEncoding("utf8").on("data", (text: string) => (output += text));
       const status = await new Promise<number | null>((resolve) => child.on("close", resolve));
-      return `${String(status)} ${output}`;
+      return `${status} ${output}`;
     }),
   );
   assert.deepEqual(outputs, ["0 whole\n", "0 whole\n"]);

@@ -82,7 +82,9 @@ class Viewer {
   /** The file's bytes for an address of the process; fewer at the segment's end. */
   private original(at: bigint, size: number): Uint8Array {
     const offset = this.candidate.offset + Number(at - this.site);
-    return this.inspection.file.bytes.subarray(Math.max(0, offset), Math.max(0, offset) + size);
+    const start = Math.max(0, offset);
+    // No Buffer: it has a JSON of its own.
+    return Uint8Array.from(this.inspection.file.bytes.subarray(start, start + size));
   }
 
   private patched(at: bigint, size: number): Uint8Array {

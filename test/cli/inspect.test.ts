@@ -11,7 +11,8 @@ import { packageRoot } from "../../src/host/package-root.js";
 const folder = mkdtempSync(join(tmpdir(), "flicker-inspect-"));
 after(() => rmSync(folder, { recursive: true, force: true }));
 
-const main = ["--import", "tsx", join(packageRoot, "src/cli/main.ts")];
+/** As installed: the disassembler and the demangler are loaded by plain Node there. */
+const main = [join(packageRoot, "dist/src/cli/main.js")];
 
 function inspect(args: readonly string[], env: NodeJS.ProcessEnv = { ...process.env, NO_COLOR: "1" }) {
   return spawnSync(process.execPath, [...main, "inspect", ...args], { encoding: "utf8", env, cwd: packageRoot });

@@ -82,7 +82,9 @@ class Viewer {
   /** The file's bytes for an address of the process; fewer at the segment's end. */
   private original(at: bigint, size: number): Uint8Array {
     const offset = this.candidate.offset + Number(at - this.site);
-    return this.inspection.file.bytes.subarray(Math.max(0, offset), Math.max(0, offset) + size);
+    const start = Math.max(0, offset);
+    // No Buffer: it has a JSON of its own.
+    return Uint8Array.from(this.inspection.file.bytes.subarray(start, start + size));
   }
 
   private patched(at: bigint, size: number): Uint8Array {
@@ -126,24 +128,27 @@ class Viewer {
     return out;
   }
 
-  /** Old instructions that overlap [low, high), decoded so that one of them starts at the site. */
-  private oldInstructions(low: bigint, high: bigint): Decoded[] {
-    const owner = this.inspection.symbols.functionAt(this.candidate.address);
-    const segment = this.inspection.file.segments.find(
-      ({ address, fileSize }) =>
-        this.candidate.address >= address && this.candidate.address < address + BigInt(fileSize),
-    );
-    const first = (segment?.address ?? this.candidate.address) + this.inspection.bias;
+  /** Old instructions that overlap [low, high), decoded so that the site and what is evicted for it are among the starts. */
+  private oldInstructions(low: bigint, high: bigint, anchors: readonly bigint[]): Decoded[] {
+    const { symbols, file, bias } = this.inspection;
+    const { address } = this.candidate;
+    const owner = symbols.functionAt(address);
+    const segment = file.segments.find((s) => address >= s.address && address < s.address + BigInt(s.fileSize));
+    const first = (segment?.address ?? address) + bias;
+    const start = low < this.site ? low : this.site;
+    const end = [high, ...anchors.map((anchor) => anchor + 1n)].reduce((most, at) => (at > most ? at : most));
     const starts: bigint[] = [];
-    if (owner !== null && owner.start >= (segment?.address ?? 0n)) starts.push(owner.start + this.inspection.bias);
-    for (let at = low - RUN_UP; at <= low; at++) starts.push(at < first ? first : at);
-    const lists = starts.map((start) => (): Decoded[] => this.decodeFrom(start, high));
-    for (const list of [...lists, () => this.decodeFrom(this.site, high)]) {
-      const decoded = list();
-      if (!decoded.some(({ at }) => at === this.site)) continue;
-      return decoded.filter(({ at, length }) => at + BigInt(length) > low);
+    if (owner !== null && owner.start + bias >= first) starts.push(owner.start + bias);
+    for (let at = start - RUN_UP; at <= start; at++) starts.push(at < first ? first : at);
+    let found = this.decodeFrom(this.site, end);
+    for (const from of starts) {
+      const decoded = this.decodeFrom(from, end);
+      const has = new Set(decoded.map(({ at }) => at));
+      if (!has.has(this.site)) continue;
+      found = decoded;
+      if (anchors.every((anchor) => has.has(anchor))) break;
     }
-    throw new Error("decoding from the site does not come to the site");
+    return found.filter(({ at, length }) => at + BigInt(length) > low && at < high);
   }
 
   /** The patches that lead the site to its trampoline: the site's own, and of what was evicted for it. */
@@ -279,7 +284,7 @@ class Viewer {
     const before: Line[] = [];
     const after: Line[] = [];
     for (const { start, end } of this.pieces(patches)) {
-      for (const old of this.oldInstructions(start, end)) {
+      for (const old of this.oldInstructions(start, end, [...marks.keys()])) {
         const mark = marks.get(old.at) ?? null;
         const bytes = this.original(old.at, old.length);
         const line = this.line(old, bytes, mark);

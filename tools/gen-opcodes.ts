@@ -83,7 +83,10 @@ export const ATTRIBUTES = {
   DISTINCT_GATHER: [21, "destination, index and mask are different registers"],
   DISTINCT_TILES: [22, "reg, rm and vvvv are different"],
   DISTINCT_DESTINATION: [23, "reg differs from vvvv and rm"],
-  APX: [24, "a legacy instruction in EVEX: vvvv, b, aaa are APX's NDD, ND, NF; VVVV: b may be ND, ROUNDING: it may be ZU"],
+  APX: [
+    24,
+    "a legacy instruction in EVEX: vvvv, b, aaa are APX's NDD, ND, NF; VVVV: b may be ND, ROUNDING: it may be ZU",
+  ],
   RM_GENERAL: [25, "rm is a general register: B4 extends it"],
   APX_VEX: [26, "a VEX instruction in EVEX"],
   APX_SCC: [27, "V'aaa is APX's source condition"],
@@ -139,10 +142,7 @@ function formsOf(row: Row): Form[] {
   set("REG_LOW", has("low"));
   if (!legacy) {
     const vsib = names.some((name) => name.startsWith("vm"));
-    set(
-      "VVVV",
-      names.some((name) => VVVV_OPERAND.test(name)) || has("nd") || has("nd!"),
-    );
+    set("VVVV", names.some((name) => VVVV_OPERAND.test(name)) || has("nd") || has("nd!"));
     set("MASK", has("k") || has("kz") || has("k!"));
     set("ZEROING", has("kz"));
     set("BROADCAST", has("bc2") || has("bc4") || has("bc8"));

@@ -29,21 +29,22 @@ function run({ rounds }: { rounds: number | null }): Report {
     variant("--only-traps", flicker("--only-traps"), CALLS_SIGNALLED),
   ];
   const notes = [
-    `${count} interleaved rounds of ${CALLS} calls of system call 1000 (ENOSYS), timed by the program itself`,
+    `${count} interleaved rounds of ${CALLS} calls of system call 1000 (ENOSYS); the program times 1000 batches and prints their median`,
     `${CALLS_SIGNALLED} calls a round where each is a signal, ${CALLS_TRACED} with strace`,
     "counted: through gate and engine, an atomic counter, then the kernel (--count-calls)",
     "not in Debian, so not here: E9Patch, Frida, DynamoRIO, zpoline (`call *%rax` is its mechanism)",
   ];
-  const peers: readonly [name: string, source: string, calls: number][] = [
+  const peers: readonly [name: string, source: string, calls: number, kind?: string][] = [
     ["call *%rax, page 0", "page-zero-call", CALLS],
     ["Syscall User Dispatch", "dispatched-call", CALLS_SIGNALLED],
     ["seccomp RET_TRAP", "filtered-call", CALLS_SIGNALLED],
-    ["ud2 trap", "trapped-call", CALLS_SIGNALLED],
+    ["int3 trap", "trapped-call", CALLS_SIGNALLED, "int3"],
+    ["ud2 trap", "trapped-call", CALLS_SIGNALLED, "ud2"],
   ];
-  for (const [name, source, calls] of peers) {
-    const peer = buildTarget(source, ["-mno-red-zone"]);
-    const refusal = refusalOf([peer, "1"]);
-    if (refusal === null) variants.push(variant(name, [peer], calls));
+  for (const [name, source, calls, kind] of peers) {
+    const peer = [buildTarget(source, ["-mno-red-zone"]), ...(kind === undefined ? [] : [kind])];
+    const refusal = refusalOf([...peer, "1"]);
+    if (refusal === null) variants.push(variant(name, peer, calls));
     else notes.push(`${name}: not permitted here (${refusal})`);
   }
   if (isInstalled("strace")) {

@@ -5,7 +5,7 @@ import { test } from "node:test";
 import { readFileSync } from "node:fs";
 import { compileAssemblyScript } from "../../src/backend/compile-assemblyscript.js";
 import { knownImport } from "../../src/backend/x64/intrinsics.js";
-import { SimulatedProcess } from "../support/simulated-process.js";
+import { SimulatedProcess } from "../../src/host/simulated-process.js";
 import { runNative, runV8, type Call } from "./native-run.js";
 
 const KERNELS = [

@@ -225,7 +225,7 @@ function consumerOf(c: FunctionCompiler, type: Type, size: Size, signed: boolean
     c.done(place);
     c.pushCondition(condition);
   };
-  if (isWhole && new RegExp(`^${type}\.(add|sub|and|or|xor|mul|eq|ne|[lg][te]_[su])$`).test(next.name)) {
+  if (isWhole && new RegExp(`^${type}[.](add|sub|and|or|xor|mul|eq|ne|[lg][te]_[su])$`).test(next.name)) {
     const left = c.stack[c.stack.length - 1] as Operand;
     if (left.kind !== "register" && left.kind !== "local") return null;
     return (place) => c.push({ kind: "memory", type, place });

@@ -25,7 +25,6 @@ import {
   rsp,
   type Condition,
   type Label,
-  type Place,
 } from "./assembler.js";
 import { findSums } from "./bounds.js";
 import { argumentRegisters } from "./convention.js";
@@ -364,7 +363,6 @@ export class FunctionCompiler extends OperandStack {
   // ---- control flow ----
 
   private step(instruction: Instruction): void {
-    const { a } = this;
     switch (instruction.name) {
       case "nop":
         break;

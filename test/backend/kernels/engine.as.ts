@@ -97,7 +97,7 @@ export function searchCode(rounds: u32): u32 {
   return check;
 }
 
-function emitNothing(pointer: usize, record: usize, resume: Address): u32 {
+function emitNothing(_pointer: usize, _record: usize, _resume: Address): u32 {
   return 0;
 }
 

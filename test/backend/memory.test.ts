@@ -61,12 +61,13 @@ test("copies and fills", () => {
   const functions = [
     `(func (export "copy") (param i32 i32 i32) (memory.copy (local.get 0) (local.get 1) (local.get 2)))`,
     `(func (export "fill") (param i32 i32 i32) (memory.fill (local.get 0) (local.get 1) (local.get 2)))`,
+    `(func (export "fence") (i32.store (i32.const 60000) (i32.const 5)) (atomic.fence) (i32.store8 (i32.const 60001) (i32.const 6)))`,
     `(func (export "mixed") (param i32 i32 i32) (result i32) (local i32)
       (local.set 3 (i32.add (local.get 0) (local.get 1)))
       (memory.copy (local.get 0) (local.get 1) (local.get 2))
       (i32.add (local.get 3) (i32.load8_u (local.get 0))))`,
   ];
-  const calls: Call[] = [];
+  const calls: Call[] = [{ name: "fence", args: [] }];
   for (let size = 0; size < 300; size += size < 40 ? 1 : 29) {
     for (const distance of [-300, -64, -33, -9, -8, -7, -1, 0, 1, 3, 8, 9, 31, 40, 127, 500]) {
       calls.push(

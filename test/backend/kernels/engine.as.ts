@@ -54,7 +54,8 @@ export function decodeFields(size: u32): u64 {
     const length = decode(code + offset, size - offset, instruction);
     offset += length == 0 ? 1 : length;
     if (length != 0)
-      for (let i: u32 = 0; i < INSTRUCTION_SIZE; i++) check = (check ^ load<u8>(instruction + i)) * 0x100000001b3;
+      for (let i: u32 = 0; i < (INSTRUCTION_SIZE as u32); i++)
+        check = (check ^ load<u8>(instruction + i)) * 0x100000001b3;
   }
   return check;
 }

@@ -7,7 +7,7 @@ packages="
   bash bsdutils coreutils findutils gawk grep procps psmisc sed util-linux
   binutils gcc g++ libc6-dev make musl musl-dev musl-tools busybox-static golang-go
   git tar gzip xz-utils python3 perl sqlite3
-  nginx-light curl strace gdb stress tmux
+  nginx-light curl strace gdb linux-perf stress tmux
   bash-completion
   redis-server redis-tools openssh-client openssl zstd bzip2 ffmpeg imagemagick
   ruby php-cli lua5.4 luajit sbcl jq emacs-nox vim ed m4 flex bison

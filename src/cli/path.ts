@@ -1,8 +1,10 @@
-// `flicker path`: for scripts and benchmarks that want to execute the launcher without bin/flicker in front.
+// `flicker path`: for scripts and benchmarks that want to execute the launcher without bin/flicker in front, and for gdb,
+// which is given a script of Flicker's.
 
 import type { Command } from "commander";
 import { findLauncher } from "../host/launcher.js";
 import { packageRoot } from "../host/package-root.js";
+import { productsOf } from "../host/products.js";
 import { warn } from "./message.js";
 
 const EXAMPLES = `
@@ -15,9 +17,10 @@ export function addPath(program: Command): void {
     .command("path")
     .description("print the path of the native launcher, which takes the same arguments as flicker")
     .usage("[OPTIONS]")
+    .option("--gdb", "print the path of the script for gdb instead: gdb -ix $(flicker path --gdb) -p PID")
     .helpOption("-h, --help", "print this help")
     .addHelpText("after", EXAMPLES)
-    .action(async () => {
-      console.log(await findLauncher(packageRoot, warn));
+    .action(async ({ gdb }: { gdb?: true }) => {
+      console.log(gdb ? productsOf(packageRoot).debuggerScript : await findLauncher(packageRoot, warn));
     });
 }

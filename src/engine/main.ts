@@ -7,9 +7,10 @@ import { countCalls } from "./options";
 import { countCall } from "./stats/counters";
 import { currentThread, gateFrameOf } from "./thread/block";
 import { onSignal as handleSignal } from "./thread/signal";
-import { SYSCALL_SIZE, siteOfDescriptor } from "./thread/trampoline";
+import { SYSCALL_SIZE } from "./thread/trampoline";
 
 export * from "./inspection";
+export { gdbJitDescriptor } from "./debug/gdb-jit";
 export { prepare, start } from "./load/start";
 export { onDeferredAtExit, onDeferredAtReturn, onDeferredAtSignal } from "./thread/return-frame";
 
@@ -17,8 +18,8 @@ export { onDeferredAtExit, onDeferredAtReturn, onDeferredAtSignal } from "./thre
 export function onSyscall(): u32 {
   const thread = currentThread();
   const frame = gateFrameOf(thread);
-  thread.site = siteOfDescriptor(frame.target);
-  thread.after = thread.site + SYSCALL_SIZE;
+  // The gate has set `after`.
+  thread.site = thread.after - SYSCALL_SIZE;
   // A mask of ppoll and kin is in force during that one call only.
   thread.temporaryMaskSet = 0;
   if (countCalls) countCall();

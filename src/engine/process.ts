@@ -54,3 +54,6 @@ export declare function cpuid(leaf: u32, subleaf: u32, pointer: usize): void;
 export declare function pause(): void;
 /** `mfence`. */
 export declare function fence(): void;
+
+/** Calls a `ret` that a debugger has a breakpoint at when it wants to know of new trampolines (debug/gdb-jit.ts). */
+export declare function debuggerEvent(at: Address): void;

@@ -4,6 +4,7 @@
 //   dist/engine.wasm       the engine for Node (tests, later `flicker inspect`)
 //   dist/launcher          the executable that runs programs
 //   dist/launcher.sha256   its content's hash
+//   dist/flicker-gdb.py    what gdb has to know of programs under Flicker (docs/debugging.md)
 //   dist/launcher.inputs   the hash of everything it was made from, written last
 
 import { createHash } from "node:crypto";
@@ -15,6 +16,7 @@ import { isIntact } from "./cache.js";
 const LAUNCHER_INPUTS = [
   "src/abi",
   "src/backend",
+  "src/debugger",
   "src/engine",
   "src/host/build.ts",
   "node_modules/assemblyscript/package.json",
@@ -26,11 +28,18 @@ export interface Products {
   readonly hash: string;
   readonly inputs: string;
   readonly wasm: string;
+  readonly debuggerScript: string;
 }
 
 export function productsOf(root: string): Products {
   const launcher = join(root, "dist/launcher");
-  return { launcher, hash: `${launcher}.sha256`, inputs: `${launcher}.inputs`, wasm: join(root, "dist/engine.wasm") };
+  return {
+    launcher,
+    hash: `${launcher}.sha256`,
+    inputs: `${launcher}.inputs`,
+    wasm: join(root, "dist/engine.wasm"),
+    debuggerScript: join(root, "dist/flicker-gdb.py"),
+  };
 }
 
 /** Files at or under `path`, always in the same order; none where it is missing. */
@@ -55,5 +64,5 @@ export function hashInputs(root: string, inputs: readonly string[] = LAUNCHER_IN
 /** Whether the products were made from inputs with this hash, and are as they were made. */
 export function isUpToDate(products: Products, inputs: string): boolean {
   if (!existsSync(products.inputs) || readFileSync(products.inputs, "utf8").trim() !== inputs) return false;
-  return existsSync(products.wasm) && isIntact(products.launcher, products.hash);
+  return existsSync(products.wasm) && existsSync(products.debuggerScript) && isIntact(products.launcher, products.hash);
 }

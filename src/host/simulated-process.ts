@@ -588,6 +588,7 @@ export class SimulatedProcess {
       cpuid: () => {
         throw new Error("the simulated process has no cpuid");
       },
+      debuggerEvent: () => {},
       pause: () => {},
       fence: () => {},
     };

@@ -57,7 +57,7 @@ test("output that cannot be written: one line, status 125", () => {
 
 test("what the launcher suggests are the commands, and the options of run's help", () => {
   const source = readFileSync(join(packageRoot, "src/engine/load/suggestion.ts"), "utf8");
-  const suggested = /OPTIONS = "(.*) ";/.exec(source)?.[1]?.split(" ").sort();
+  const suggested = /OPTIONS =\s+"(.*) ";/.exec(source)?.[1]?.split(" ").sort();
   const { commands } = createProgram();
   const names = /COMMANDS = "(.*) ";/.exec(source)?.[1]?.split(" ").sort();
   assert.deepEqual(names, commands.map((command) => command.name()).sort());

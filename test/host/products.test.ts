@@ -25,7 +25,8 @@ function compiler() {
   const calls: string[] = [];
   const compile = (root: string) => {
     calls.push(root);
-    return Promise.resolve({ wasm: Buffer.from("wasm"), launcher: Buffer.from(`launcher ${calls.length}`) });
+    const launcher = Buffer.from(`launcher ${calls.length}`);
+    return Promise.resolve({ wasm: Buffer.from("wasm"), launcher, debuggerScript: "script" });
   };
   return { calls, compile };
 }
@@ -56,6 +57,7 @@ test("a build writes launcher, hash and wasm, and is skipped while nothing chang
   assert.equal(readFileSync(products.launcher, "utf8"), "launcher 1");
   assert.equal(readFileSync(products.hash, "utf8").trim(), sha256("launcher 1"));
   assert.equal(readFileSync(products.wasm, "utf8"), "wasm");
+  assert.equal(readFileSync(products.debuggerScript, "utf8"), "script");
   assert.equal(statSync(products.launcher).mode & 0o777, 0o755);
 
   assert.deepEqual(await buildProducts(root, compile), { launcher: products.launcher, size: 10, isNew: false });
@@ -72,6 +74,7 @@ test("a changed source, a damaged or missing product builds again", async () => 
     () => rmSync(products.launcher),
     () => rmSync(products.hash),
     () => rmSync(products.wasm),
+    () => rmSync(products.debuggerScript),
     () => rmSync(products.inputs),
   ];
   await buildProducts(root, compile);

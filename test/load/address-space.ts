@@ -376,6 +376,7 @@ export class AddressSpace {
       cpuid: () => {
         throw new Error("the loader asks for cpuid");
       },
+      debuggerEvent: () => {},
       pause: () => {},
       fence: () => {},
     };

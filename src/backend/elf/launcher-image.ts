@@ -6,7 +6,7 @@
 //   text                                          r-x
 //   globals, page-aligned `memory`, data          rw-   zeros behind the data are bss: not in the file
 //   data further up in linear memory              rw-   a segment of its own for each island in a sea of zeros
-//   .symtab, .strtab, .shstrtab, section headers        not loaded; for gdb, perf and objdump
+//   .debug_frame, .symtab, .strtab, section headers     not loaded; for gdb, perf and objdump
 //
 // Segments start on their own pages, in memory as in the file. AssemblyScript reserves zeroed tables between initialised
 // data: the engine has 17 KB of data spread over 2.2 MB, which islands keep out of the file.
@@ -15,6 +15,7 @@ import { createHash } from "node:crypto";
 import { Label } from "../x64/operands.js";
 import type { AssembledSymbol, Reference, SectionWriter } from "../x64/sections.js";
 import type { CompiledMemory } from "../x64/compile.js";
+import { encodeCallFrames } from "./call-frames.js";
 
 export class LinkError extends Error {}
 
@@ -40,7 +41,6 @@ const SHT_NOBITS = 8;
 const SHF_WRITE = 1;
 const SHF_ALLOC = 2;
 const SHF_EXECINSTR = 4;
-const STT_NOTYPE = 0;
 const STT_OBJECT = 1;
 const STT_FUNC = 2;
 
@@ -149,7 +149,8 @@ export function linkLauncher(assembler: SectionWriter, memory: CompiledMemory): 
   if (memory.globals.length > 0) put(layout.memory - memory.globals.length, memory.globals);
   for (const { offset, bytes } of memory.segments) if (bytes.length > 0) put(layout.memory + offset, bytes);
   writeProgramHeaders(image, layout);
-  writeSymbols(image, layout, symbols);
+  const callFrames = encodeCallFrames(assembler.frames.rows, layout.text, layout.textEnd);
+  writeDebugSections(image, layout, symbols, memory.symbols, callFrames);
   writeHeader(image, entry, layout.programHeaders);
   writeBuildId(image, layout.note);
   return image.bytes;
@@ -277,9 +278,23 @@ interface SectionHeader {
   entrySize?: number;
 }
 
-function writeSymbols(image: Image, layout: Layout, symbols: readonly (AssembledSymbol & { address: number })[]): void {
+/**
+ * `src/engine/patch/plan/commitPlan` of the wasm name section is engine/patch/plan/commitPlan to its reader, and the entry
+ * `engine.onSyscall` is engine/onSyscall: gdb takes names with a dot for Ada's and shows them otherwise.
+ */
+const readableName = (name: string): string => name.replace(/^src\//, "").replace(/^engine\./, "engine/");
+
+function writeDebugSections(
+  image: Image,
+  layout: Layout,
+  all: readonly (AssembledSymbol & { address: number })[],
+  places: CompiledMemory["symbols"],
+  callFrames: Uint8Array,
+): void {
+  // Marks and ends of ranges are no functions: whoever looks an address up would find them in place of the function.
+  const symbols = all.filter(({ kind, size }) => kind === "object" || (kind === "function" && size > 0));
   const names = new StringTable();
-  const table = new DataView(new ArrayBuffer(SYMBOL_SIZE * (symbols.length + 2)));
+  const table = new DataView(new ArrayBuffer(SYMBOL_SIZE * (symbols.length + places.length + 2)));
   const put = (i: number, name: string, type: number, section: number, address: number, size: number): void => {
     table.setUint32(i * SYMBOL_SIZE, names.add(name), true);
     table.setUint8(i * SYMBOL_SIZE + 4, type); // STB_LOCAL
@@ -288,12 +303,16 @@ function writeSymbols(image: Image, layout: Layout, symbols: readonly (Assembled
     table.setBigUint64(i * SYMBOL_SIZE + 16, BigInt(size), true);
   };
   // Section numbers as listed below: 2 rodata, 3 text, 4 the first of the data.
-  const types = { function: STT_FUNC, object: STT_OBJECT, mark: STT_NOTYPE };
   for (const [i, { name, kind, section, address, size }] of symbols.entries()) {
-    put(i + 1, name, types[kind], section === 0 ? 3 : 2, address, size);
+    const type = kind === "function" ? STT_FUNC : STT_OBJECT;
+    put(i + 1, readableName(name), type, section === 0 ? 3 : 2, address, size);
   }
   put(symbols.length + 1, "memory", STT_OBJECT, 4, layout.memory, layout.memoryEnd - layout.memory);
+  for (const [i, { name, offset }] of places.entries()) {
+    put(symbols.length + 2 + i, name, STT_OBJECT, 4, layout.memory + offset, 0);
+  }
 
+  const frames = image.append(callFrames);
   const symtab = image.append(new Uint8Array(table.buffer));
   const strtab = image.append(names.bytes);
   const sectionNames = new StringTable();
@@ -325,9 +344,10 @@ function writeSymbols(image: Image, layout: Layout, symbols: readonly (Assembled
       return { name: ".data", type: SHT_PROGBITS, flags, start: address, fileOffset, size: fileSize, align: PAGE };
     }),
     ...bss,
+    { name: ".debug_frame", type: SHT_PROGBITS, flags: 0, start: frames, size: callFrames.length, align: 8 },
     {
       ...{ name: ".symtab", type: SHT_SYMTAB, flags: 0, start: symtab, size: table.byteLength, align: 8 },
-      ...{ link: 5 + islands.length + bss.length, info: symbols.length + 2, entrySize: SYMBOL_SIZE },
+      ...{ link: 6 + islands.length + bss.length, info: symbols.length + places.length + 2, entrySize: SYMBOL_SIZE },
     },
     { name: ".strtab", type: SHT_STRTAB, flags: 0, start: strtab, size: names.bytes.length, align: 1 },
   ];

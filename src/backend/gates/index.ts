@@ -6,7 +6,8 @@
 // that the frame stays readable: a signal that arrives on the way out takes the program's state from it
 // (src/engine/thread/interrupted.ts, which knows each label here).
 //
-// The engine's entry points give back what is to be done next, in eax: see src/engine/main.ts.
+// The engine's entry points give back what is to be done next, in eax: see src/engine/main.ts. How a debugger unwinds each
+// stretch is in unwinding.ts.
 
 import {
   BLOCK_AFTER,
@@ -32,6 +33,7 @@ import {
   FRAME_RDI,
   FRAME_RDX,
   FRAME_RSI,
+  FRAME_RSP,
   FRAME_TARGET,
 } from "../../abi/thread-block.js";
 import {
@@ -60,7 +62,10 @@ import {
   type Memory,
   type Register,
 } from "../x64/assembler.js";
+import * as unwinding from "./unwinding.js";
 
+/** `0f 05`. */
+const SYSCALL_SIZE = 2;
 const SYS_RT_SIGRETURN = 15;
 const SYS_EXIT = 60;
 
@@ -92,11 +97,16 @@ const RESTORED: readonly (readonly [Register, number])[] = [
   [rcx, FRAME_TARGET],
 ];
 
-/** From the program's stack to the engine's. r11 is lost, as after any `syscall`. */
-function switchStack(a: Assembler): void {
-  a.mov(r11, inBlock(BLOCK_STACK_TOP));
+/** What a debugger goes by from here on, up to the next such line or symbol. */
+const unwindBy = (a: Assembler, rules: readonly number[], isSignal = false): void => {
+  a.frames.stateRules(rules, isSignal);
+};
+
+/** From the program's stack to the engine's, whose top is in r11. */
+function switchStack(a: Assembler, onEngineStack: readonly number[]): void {
   a.mov(mem({ base: r11, disp: -8 }), rsp);
   a.lea(rsp, mem({ base: r11, disp: -8 }));
+  unwindBy(a, onEngineStack);
 }
 
 /** Builds the frame of src/abi/thread-block.ts under the saved rsp, and makes RFLAGS the engine's. */
@@ -123,10 +133,10 @@ export function emitGates(a: Assembler): void {
   const deferredAtReturn = a.label();
   const threadExit = a.label();
   const leave = a.label();
-  const afterClone = a.label();
 
   // ---- start of the process
   a.global("_start");
+  unwindBy(a, unwinding.outermost);
   // The kernel's stack becomes the program's, and is rewritten: the engine must not stand on it.
   a.mov(rdi, rsp);
   a.and(rsp, -16);
@@ -138,13 +148,23 @@ export function emitGates(a: Assembler): void {
   a.mov(rsp, inBlock(BLOCK_SAVED_RCX));
   // The registers of a program that starts are all zero: ELF_PLAT_INIT in arch/x86/include/asm/elf.h.
   for (const [register] of RESTORED) a.mov(register, 0);
+  a.global("enterProgram");
+  unwindBy(a, unwinding.outermost);
   a.jmp(mem64({ segment: "gs", disp: BLOCK_AFTER }));
 
   // ---- a system call that does not just pass through
   a.global("gateSyscall");
-  switchStack(a);
+  unwindBy(a, unwinding.atDescriptor);
+  a.mov(r11, inBlock(BLOCK_STACK_TOP)); // r11 is lost, as after any `syscall`
+  switchStack(a, unwinding.savingFrame);
   a.global("gateSyscallOnEngineStack");
+  unwindBy(a, unwinding.savingFrame);
   saveFrame(a);
+  // Here, not in the engine: a debugger that stops at the engine's first instruction goes on from it.
+  a.movsxd(rax, mem32({ base: rcx }));
+  a.lea(rax, mem({ base: rcx, index: rax, disp: SYSCALL_SIZE }));
+  a.mov(inBlock(BLOCK_AFTER), rax);
+  unwindBy(a, unwinding.inFrame);
   a.call("engine.onSyscall");
   a.bind(leave);
   a.cmp(eax, 1);
@@ -152,14 +172,19 @@ export function emitGates(a: Assembler): void {
   a.jcc("a", threadExit);
   a.cmp(inBlock32(BLOCK_DEFERRED), 0);
   a.global("gateExit");
+  unwindBy(a, unwinding.inFrame);
   a.jcc("ne", deferredAtExit);
   for (const [register, offset] of RESTORED) a.mov(register, inFrame(offset));
   a.lea(rsp, mem({ base: rsp, disp: FRAME_FLAGS }));
+  unwindBy(a, unwinding.restored(FRAME_FLAGS));
   a.popfq();
+  unwindBy(a, unwinding.restored(FRAME_RSP));
   a.pop(rsp);
   a.global("gateExitJump");
+  unwindBy(a, unwinding.leaving);
   a.jmp(rcx);
   a.global("gateExitEnd");
+  unwindBy(a, unwinding.inFrame);
 
   a.bind(deferredAtExit);
   a.call("engine.onDeferredAtExit");
@@ -168,12 +193,16 @@ export function emitGates(a: Assembler): void {
   a.bind(enterReturnFrame);
   a.cmp(inBlock32(BLOCK_DEFERRED), 0);
   a.global("gateReturn");
+  unwindBy(a, unwinding.inFrame);
   a.jcc("ne", deferredAtReturn);
   a.mov(rsp, inBlock(BLOCK_RETURN_FRAME));
+  unwindBy(a, unwinding.inSignal);
   a.lea(rsp, mem({ base: rsp, disp: 8 })); // the handler's `ret` has taken pretcode
+  unwindBy(a, unwinding.atSignalReturn, true);
   a.mov(eax, SYS_RT_SIGRETURN);
   a.syscall();
   a.global("gateReturnEnd");
+  unwindBy(a, unwinding.inFrame);
   a.bind(deferredAtReturn);
   a.call("engine.onDeferredAtReturn");
   a.jmp(enterReturnFrame);
@@ -188,6 +217,7 @@ export function emitGates(a: Assembler): void {
 
   // ---- a call that the kernel answers, with the program's registers and stack pointer
   a.global("gateNative");
+  unwindBy(a, unwinding.outermost);
   a.syscall();
   a.mov(rcx, inBlock(BLOCK_AFTER));
   a.jmp(rcx);
@@ -195,6 +225,7 @@ export function emitGates(a: Assembler): void {
 
   // ---- clone, clone3, fork, vfork: r15 is the child's block, every signal is blocked
   a.global("gateClone");
+  unwindBy(a, unwinding.inClone);
   a.syscall();
   a.mov(rcx, rax);
   const child = a.label();
@@ -204,15 +235,18 @@ export function emitGates(a: Assembler): void {
   a.bind(child);
   a.wrgsbase(r15);
   a.bind(both);
+  a.mov(r11, inBlock(BLOCK_STACK_TOP));
   a.mov(r15, inBlock(BLOCK_SAVED_R15));
-  a.bind(afterClone);
-  switchStack(a);
+  unwindBy(a, unwinding.beforeSwitch);
+  switchStack(a, unwinding.savingFrameAfter);
   saveFrame(a);
+  unwindBy(a, unwinding.inFrame);
   a.call("engine.onCloneReturn");
   a.jmp(leave);
 
   // ---- the kernel's handler for every signal: rdi = signal, rsi = siginfo, rdx = ucontext, on the alternate stack
   a.global("gateSignal");
+  unwindBy(a, unwinding.inSignal);
   const signalReturn = a.label();
   const deferredAtSignal = a.label();
   a.mov(rbx, rsp);
@@ -223,13 +257,17 @@ export function emitGates(a: Assembler): void {
   a.bind(signalReturn);
   a.cmp(inBlock32(BLOCK_DEFERRED), 0);
   a.global("gateSignalReturn"); // rbx: the kernel's frame, which holds the program's state from here on
+  unwindBy(a, unwinding.inSignal);
   a.jcc("ne", deferredAtSignal);
   a.bind(intoEngine);
   a.lea(rsp, mem({ base: rbx, disp: 8 }));
+  unwindBy(a, unwinding.atSignalReturn, true);
   a.mov(eax, SYS_RT_SIGRETURN);
   a.syscall();
   a.global("gateSignalRestorer"); // also the end of gateSignalReturn's range
+  unwindBy(a, unwinding.atSignalReturn, true);
   a.ud2();
+  unwindBy(a, unwinding.inSignal);
   a.bind(deferredAtSignal);
   a.mov(rdi, rbx);
   a.call("engine.onDeferredAtSignal");

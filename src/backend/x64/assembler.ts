@@ -13,7 +13,7 @@
 // value must be what the processor's sign extension of 32 bits gives.
 
 import { Label, Memory, OperandError, rip } from "./operands.js";
-import { Register, register, type Size } from "./registers.js";
+import { Register, register, rsp, type Size } from "./registers.js";
 import { SectionWriter } from "./sections.js";
 
 export * from "./registers.js";
@@ -148,18 +148,23 @@ export class Assembler extends SectionWriter {
       if ((from.size ?? 64) !== 64) throw new OperandError(`push takes 64 bits of ${from}`);
       this.modrm({ opcode: 0xff, size: 64, default64: true }, 6, from);
     }
+    this.frames.pushed(from instanceof Register ? from.number : null);
   }
 
   pop(to: Place): void {
     if ((to.size ?? 64) !== 64) throw new OperandError(`pop takes 64 bits, not ${to}`);
+    const start = this.offset;
     if (to instanceof Register) this.opcodeRegister(0x58, to, 32);
     else this.modrm({ opcode: 0x8f, size: 64, default64: true }, 0, to);
+    this.frames.popped(to instanceof Register ? to.number : null, start, this.offset);
   }
 
   // ---- arithmetic ----
 
   add(to: Place, from: Place | Immediate): void {
+    const start = this.offset;
     this.arithmetic("add", 0, to, from);
+    if (to === rsp && isImmediate(from)) this.frames.moved(Number(from), start, this.offset);
   }
   or(to: Place, from: Place | Immediate): void {
     this.arithmetic("or", 1, to, from);
@@ -174,7 +179,9 @@ export class Assembler extends SectionWriter {
     this.arithmetic("and", 4, to, from);
   }
   sub(to: Place, from: Place | Immediate): void {
+    const start = this.offset;
     this.arithmetic("sub", 5, to, from);
+    if (to === rsp && isImmediate(from)) this.frames.moved(-Number(from), start, this.offset);
   }
   xor(to: Place, from: Place | Immediate): void {
     this.arithmetic("xor", 6, to, from);
@@ -421,7 +428,9 @@ export class Assembler extends SectionWriter {
   }
 
   ret(): void {
+    const start = this.offset;
     this.plain(0xc3);
+    this.frames.returned(start);
   }
 
   // ---- the rest, without operands or nearly so ----

@@ -38,6 +38,8 @@ export interface CompiledMemory {
   readonly segments: readonly DataSegment[];
   /** Bytes in front of `memory`: mutable globals, the first one nearest to it. */
   readonly globals: Uint8Array;
+  /** Exported constants: names of places in linear memory, for debuggers. */
+  readonly symbols: readonly { readonly name: string; readonly offset: number }[];
 }
 
 const PAGE_SIZE = 65536;
@@ -104,8 +106,12 @@ export function compileModule(a: Assembler, wasm: Module, options = ENGINE_OPTIO
   }
   const vectors = [0, 1, 2, 3, 4, 5, 6, 7].filter((number) => ((a.usedVectors >> number) & 1) !== 0);
   a.usedVectors |= vectorsBefore;
+  const places = module.exports.flatMap(({ kind, name, index }) => {
+    const global = kind === "global" ? module.globals[index] : undefined;
+    return global !== undefined && !global.mutable ? [{ name, offset: Number(global.initial) }] : [];
+  });
   return {
-    ...{ size, segments: module.data.filter(({ mode }) => mode === "active"), globals, vectors },
+    ...{ size, segments: module.data.filter(({ mode }) => mode === "active"), globals, vectors, symbols: places },
     traps: traps.map((site) => ({ at: site.label.offset, site })).sort((left, right) => left.at - right.at),
   };
 }

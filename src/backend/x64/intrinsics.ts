@@ -111,6 +111,11 @@ const process = new Map<string, Intrinsic>(
       calls: true,
       compile: (c) => callRoutine(c, "engineCpuid", [rdi, rsi, rdx], null),
     },
+    debuggerEvent: {
+      type: type("i64 ->"),
+      calls: true,
+      compile: (c) => callRoutine(c, "engineDebuggerEvent", [rdi], null),
+    },
     pause: { type: type("->"), compile: (c) => c.a.pause() },
     fence: { type: type("->"), compile: (c) => c.a.mfence() },
   }),

@@ -32,6 +32,11 @@ export function emitRoutines(a: Assembler): void {
   a.mark("engineSyscallReturn");
   a.ret();
 
+  // rdi: where a `ret` is that a debugger waits at.
+  a.align(16);
+  a.global("engineDebuggerEvent");
+  a.jmp(rdi);
+
   // rdi leaf, rsi subleaf, rdx pointer to four u32.
   a.align(16);
   a.global("engineCpuid");

@@ -4,6 +4,7 @@
 // Every reference is 32 bits wide and relative, to the place itself or to another symbol: the launcher is
 // position-independent and nobody relocates it.
 
+import { FrameRows, type FrameCheckpoint } from "./frame-rows.js";
 import { Label } from "./operands.js";
 
 export class AssemblyError extends Error {}
@@ -100,6 +101,7 @@ export interface Checkpoint {
   readonly references: number;
   readonly shortJumps: number;
   readonly bound: number;
+  readonly frames: FrameCheckpoint;
 }
 
 /** Most jumps in a row that a jump skips. */
@@ -128,6 +130,12 @@ export class SectionWriter {
   private readonly bound: Label[] = [];
   private open: AssembledSymbol | null = null;
   private shortJumps: { section: number; offset: number; target: Label }[] = [];
+  /** How the frames of text are unwound. */
+  readonly frames = new FrameRows(() => {
+    const label = this.label();
+    this.bind(label);
+    return label;
+  });
 
   /** Bytes that follow go to this section. */
   section(name: SectionName): void {
@@ -160,6 +168,7 @@ export class SectionWriter {
   global(name: string): void {
     this.endGlobal();
     this.open = this.define(name, this.here.index === 0 ? "function" : "object");
+    if (this.here.index === 0) this.frames.enter();
   }
 
   endGlobal(): void {
@@ -254,6 +263,7 @@ export class SectionWriter {
       references: this.references.length,
       shortJumps: this.shortJumps.length,
       bound: this.bound.length,
+      frames: this.frames.checkpoint(),
     };
   }
 
@@ -263,6 +273,7 @@ export class SectionWriter {
     this.references.length = to.references;
     this.shortJumps.length = to.shortJumps;
     this.bound.length = to.bound;
+    this.frames.rewind(to.frames);
   }
 
   /**

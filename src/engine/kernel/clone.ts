@@ -15,6 +15,7 @@ import { GateFrame, ThreadBlock } from "../thread/block";
 import { frameBufferOf } from "../thread/deferred";
 import { lockEngine, resetLockAfterFork, unlockEngine } from "../thread/lock";
 import { kernelMask } from "../thread/signal-frame";
+import { describeFork } from "../debug/describe";
 import { reportFork } from "../stats/report";
 import { tryCopyIn } from "../process";
 import { LEAVE, finish, passToKernel, undo } from "./call";
@@ -109,6 +110,7 @@ function inChild(thread: ThreadBlock): void {
     thread.birthFlags = 0;
     resetLockAfterFork();
     freeOtherBlocks();
+    describeFork();
   }
   if (flags & CLONE_CLEAR_SIGHAND) clearActions(thread, frameBufferOf(thread));
   if (!(flags & CLONE_THREAD)) reportFork(thread, (flags & CLONE_VM) == 0);

@@ -8,8 +8,10 @@ import {
   STATS_TEXT,
   setCountCalls,
   setFollowExec,
+  setGdbJit,
   setOnlyTraps,
   setStrict,
+  setPerfMap,
   setStatsMode,
   statsFile,
   statsMode,
@@ -136,6 +138,10 @@ function readOptions(stack: InitialStack, index: u64): u64 {
     } else if (equalsText(word, "--count-calls")) {
       setCountCalls(true);
       if (statsMode == 0) setStatsMode(STATS_TEXT);
+    } else if (equalsText(word, "--perf-map")) {
+      setPerfMap(true);
+    } else if (equalsText(word, "--gdb-jit")) {
+      setGdbJit(true);
     } else if (equalsText(word, "--only-traps")) {
       setOnlyTraps(true);
     } else if (equalsText(word, "--strict")) {

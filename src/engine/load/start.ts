@@ -35,6 +35,7 @@ import { adoptLauncher } from "../kernel/launcher-file";
 import { kernelMaskNow, setKernelMask } from "../kernel/signal-calls";
 import { handoverDescriptor, handoverMask } from "../options";
 import { avoid } from "../patch/territory";
+import { beginDescribing } from "../debug/describe";
 import { patchVdso } from "../patch/executable";
 import { Address, peek64, peek8, writeGsBase } from "../process";
 import { openReport, reportStart } from "../stats/report";
@@ -397,6 +398,7 @@ export function start(): void {
   readCommandLine(stack, line);
   const thread = adoptThread(line);
   createDispatchTable();
+  beginDescribing(line.handedOver != 0);
   avoid(stack.arguments - STACK_ROOM, stack.auxiliaryEnd);
 
   insertedEnd = insertedStrings;

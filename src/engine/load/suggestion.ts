@@ -4,7 +4,8 @@
 // The distance is Levenshtein's: how many bytes have to be put in, left out or changed.
 
 /** The options of `run`, each with a space behind it; test/cli/launcher-command.test.ts compares them with src/cli/run.ts. */
-const OPTIONS = "--stats --stats-file --no-follow-exec --count-calls --only-traps --strict --help ";
+const OPTIONS =
+  "--stats --stats-file --no-follow-exec --count-calls --perf-map --gdb-jit --only-traps --strict --help ";
 /** The commands, likewise; the same test compares them with src/cli/program.ts. */
 const COMMANDS = "run inspect doctor completion path help ";
 

@@ -46,6 +46,7 @@ import {
 import { Record, forgetRange, restoreCopy } from "./record";
 import { refuse } from "./strict";
 import { SYSCALL_BYTES, TRAP_BYTES, addTraps, forgetTraps } from "./traps";
+import { describeCode, describeCodeInMemory, forgetDescribed } from "../debug/describe";
 import { conclude } from "./verdict";
 import { onlyTraps, strict } from "../options";
 
@@ -340,7 +341,10 @@ export function mapExecutable(address: u64, size: u64, protection: u64, flags: u
   const readable = readableSize(pageCeil(size), descriptor, offset);
   findCodeRanges(descriptor);
   beginMapping(start, start + readable, descriptor, offset);
-  if (readable != 0) patchRange(start, start + readable, closed, offset);
+  if (readable != 0) {
+    patchRange(start, start + readable, closed, offset);
+    describeCode(start, start + readable, descriptor, offset);
+  }
   const opened = syscall3(SYS_MPROTECT, start, pageCeil(size), protection);
   return isError(opened) ? opened : got;
 }
@@ -390,6 +394,7 @@ export function forgetCode(start: Address, end: Address): void {
   if (!takePatched(start, end)) return;
   forgetRange(start, end);
   forgetTraps(start, end);
+  forgetDescribed(start, end);
 }
 
 /** Patches the vDSO, which the kernel has mapped executable: nothing runs in it yet. */
@@ -407,5 +412,6 @@ export function patchVdso(header: Address): void {
     allIsCode();
     beginMapping(start, end, NO_FILE, start - header);
     patchRange(start, end, protectionOf(flags), 0);
+    describeCodeInMemory(start, end, header, "[vdso]");
   }
 }

@@ -15,7 +15,7 @@ import { SYS_MMAP, SYS_MPROTECT, SYS_MREMAP, SYS_MUNMAP } from "../kernel/number
 import { Address, poke16, poke32, poke64, syscall } from "../process";
 
 const OUTPOST_SIZE: u64 = DISPATCH_SIZE + 4096;
-const ISLAND_SIZE: u64 = 6;
+export const ISLAND_SIZE: u64 = 6;
 const OUTPOST_COUNT: u32 = 64;
 const outposts = memory.data(512, 8);
 let count: u32 = 0;
@@ -39,6 +39,14 @@ export function outpostAt(index: u32): Address {
 /** The island of an outpost: where the slow path of a trampoline jumps to. */
 export function islandOf(outpost: Address): Address {
   return outpost + DISPATCH_SIZE;
+}
+
+export function countOutposts(): u32 {
+  return count;
+}
+/** The island of the outpost with this number. */
+export function islandAt(index: u32): Address {
+  return islandOf(outpostAt(index));
 }
 
 /** Whether a thread was interrupted at an island's jump. */

@@ -342,6 +342,17 @@ export function widenToPatches(range: usize): void {
   store<u64>(range, bounds.end, 8);
 }
 
+/** Calls `visit` for each published record that has trampoline memory, in order of slots and pages. */
+export function forEachTrampoline(visit: (record: Record) => void): void {
+  for (let index: u32 = 0; index < countSlots(); index++) {
+    for (let page: u32 = 0; page < SLOT_SIZE >> PAGE_SHIFT; page++) {
+      for (let pointer = firstRecord(slotAt(index), page); pointer != 0; pointer = changetype<Record>(pointer).inPage) {
+        visit(changetype<Record>(pointer));
+      }
+    }
+  }
+}
+
 /** Number of published records of a kind. For reports and tests. */
 export function countRecords(kind: u8): u32 {
   let count: u32 = 0;

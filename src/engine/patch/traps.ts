@@ -91,6 +91,17 @@ export function addTraps(sites: usize, count: u32, outpost: Address): bool {
   return syscall3(SYS_MPROTECT, place, size, PROT_READ_EXECUTE) == 0;
 }
 
+/** Calls `visit` with the site and the trampoline of each trap. */
+export function forEachTrap(visit: (site: Address, trampoline: Address) => void): void {
+  for (let i: usize = 0; i < BUCKETS; i++) {
+    for (let pointer: usize = load<u32>(buckets + i * 4); pointer != 0;) {
+      const trap = changetype<Trap>(pointer);
+      if (trap.site != 0) visit(trap.site, trap.trampoline);
+      pointer = trap.next;
+    }
+  }
+}
+
 /** The trampoline of a trapped site that holds `rip`, or 0. */
 export function findTrapTrampoline(rip: Address): Address {
   for (let i: usize = 0; i < BUCKETS; i++) {

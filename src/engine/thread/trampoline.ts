@@ -17,6 +17,12 @@
 // A call number of which only the low 16 bits are those of a virtualised call reaches the gate too; the engine looks at
 // the whole rax and lets the kernel answer.
 
+import {
+  TRAMPOLINE_AFTER_SAVES,
+  TRAMPOLINE_DESCRIPTOR,
+  TRAMPOLINE_SIZE,
+  TRAMPOLINE_SYSCALL,
+} from "../../abi/syscall-trampoline";
 import { BLOCK_SAVED_R11, BLOCK_SAVED_RCX } from "../../abi/thread-block";
 import { Address, peek32 } from "../process";
 import { ThreadBlock } from "./block";
@@ -25,10 +31,10 @@ import { Context } from "./signal-frame";
 /** `0f 05`. */
 export const SYSCALL_SIZE: u64 = 2;
 
-export const SYSCALL_TRAMPOLINE_SIZE: u32 = 65;
-const AFTER_SAVES: u64 = 18;
-const SYSCALL: u64 = 47;
-const DESCRIPTOR: u64 = 61;
+export const SYSCALL_TRAMPOLINE_SIZE: u32 = TRAMPOLINE_SIZE;
+export const AFTER_SAVES: u64 = TRAMPOLINE_AFTER_SAVES;
+export const SYSCALL: u64 = TRAMPOLINE_SYSCALL;
+const DESCRIPTOR: u64 = TRAMPOLINE_DESCRIPTOR;
 
 function rel32(from: u64, to: u64): u32 {
   const distance = (to - from) as i64;

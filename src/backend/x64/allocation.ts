@@ -26,7 +26,7 @@ export interface Allocation {
   readonly liveAtEntry: readonly boolean[];
   /** local.set and local.tee whose value nobody reads, by instruction. */
   readonly deadWrites: ReadonlySet<number>;
-  /** local.get after which nobody reads the local before it is written again, by instruction. */
+  /** local.get after which nobody reads what is in the local's home before it is written again, by instruction. */
   readonly lastReads: ReadonlySet<number>;
 }
 
@@ -37,7 +37,8 @@ interface Graph {
   readonly copies: readonly number[][];
   readonly liveAtEntry: Uint32Array;
   readonly deadWrites: Set<number>;
-  readonly lastReads: Set<number>;
+  /** By instruction: what is live behind a local.get after which nobody reads the local before it is written again. */
+  readonly lastReads: Map<number, Uint32Array>;
 }
 
 /** Saving a register costs a push and a pop: what weighs less is as well off in its slot. */
@@ -99,8 +100,22 @@ export function allocate(body: FunctionBody, isCall: (instruction: Instruction) 
     ...{ homes, slotCount, saved: calleeSaved.map(({ number }) => number).filter((number) => saved.has(number)) },
     liveAtEntry: homes.map((_, local) => has(graph.liveAtEntry, local)),
     deadWrites: graph.deadWrites,
-    lastReads: graph.lastReads,
+    lastReads: lastReadsOfHomes(body.instructions, graph.lastReads, homes),
   };
+}
+
+/** A local and its copy do not interfere and may share a home: the last read of one is the home's only if the other is dead. */
+function lastReadsOfHomes(
+  instructions: readonly Instruction[],
+  lastReads: ReadonlyMap<number, Uint32Array>,
+  homes: readonly Home[],
+): Set<number> {
+  const last = new Set<number>();
+  for (const [at, live] of lastReads) {
+    const home = homes[(instructions[at] as Instruction).index];
+    if (![...members(live)].some((local) => homes[local] === home)) last.add(at);
+  }
+  return last;
 }
 
 function shareSlots(locals: readonly number[], graph: Graph, homes: Home[], coloured: Uint8Array): number {
@@ -131,7 +146,7 @@ function buildGraph(body: FunctionBody, isCall: (instruction: Instruction) => bo
   const crossesCall = new Uint32Array(words);
   const copies: number[][] = body.localTypes.map(() => []);
   const deadWrites = new Set<number>();
-  const lastReads = new Set<number>();
+  const lastReads = new Map<number, Uint32Array>();
   const depths = loopDepths(instructions);
 
   const interfere = (local: number, live: Uint32Array, except: number): void => {
@@ -150,7 +165,7 @@ function buildGraph(body: FunctionBody, isCall: (instruction: Instruction) => bo
       const { name, index } = instruction;
       const weight = LOOP_WEIGHT ** Math.min(depths[at] as number, LOOP_DEPTH_MAX);
       if (name === "local.get") {
-        if (!has(live, index)) lastReads.add(at);
+        if (!has(live, index)) lastReads.set(at, live.slice());
         add(live, index);
         weights[index] = (weights[index] as number) + weight;
       } else if (name === "local.set" || name === "local.tee") {

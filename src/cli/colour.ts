@@ -4,6 +4,7 @@
 // wins: NO_COLOR with any value; FORCE_COLOR or CLICOLOR_FORCE other than 0 colours without a terminal, FORCE_COLOR=0
 // forbids; CLICOLOR=0 and TERM=dumb forbid. An empty value counts as unset.
 
+import { isatty } from "node:tty";
 import pc from "picocolors";
 
 /** @param isTerminal whether what is written goes to a terminal */
@@ -16,7 +17,8 @@ export function wantsColour(environment: NodeJS.ProcessEnv, isTerminal: boolean)
   return isTerminal;
 }
 
-const coloursOf = (stream: NodeJS.WriteStream) => pc.createColors(wantsColour(process.env, stream.isTTY));
+// Not `stream.isTTY`: that is undefined for a pipe, and picocolors then asks the environment itself.
+const coloursOf = (descriptor: number) => pc.createColors(wantsColour(process.env, isatty(descriptor)));
 
-export const outputColours = coloursOf(process.stdout);
-export const messageColours = coloursOf(process.stderr);
+export const outputColours = coloursOf(1);
+export const messageColours = coloursOf(2);

@@ -322,6 +322,9 @@ export class AddressSpace {
         return this.munmap(a, b);
       case 17:
         return this.pread(a, b, c, d);
+      // personality: no flag is set.
+      case 135:
+        return 0n;
       case 186:
         return 1n;
       case 193:

@@ -6,7 +6,8 @@
 # to enter the program, and again at the program's own entry point, when the shared libraries are there.
 #
 # Unwinding needs no symbols of Flicker's: a trampoline is recognised by its bytes, and its caller is the site that it
-# stands for; likewise the jump from a trampoline to the gate. What is in the gate of native calls goes on at the address
+# stands for; likewise the jump from a trampoline to the gate, and a jump to a trampoline that stands inside an instruction
+# of a neighbour function (tactic T3: the frame is not that function's). What is in the gate of native calls goes on at the address
 # that the thread block holds. The rest of the gates and the engine have DWARF in the launcher. Instructions that made
 # room for a jump (evicted ones) can be anything: only --gdb-jit knows of those.
 #
@@ -342,6 +343,21 @@ def site_of(descriptor):
     return descriptor + struct.unpack("<i", read(descriptor, 4))[0]
 
 
+# What a jump can be padded with (src/engine/patch/jump.ts).
+PREFIXES = bytes((*range(0x40, 0x50), 0x26, 0x2E, 0x36, 0x3E, 0x64, 0x65))
+
+
+def jump_target(pc):
+    """Where a `jmp rel32` leads, or None when there is none."""
+    code = read(pc, 16)
+    if code is None:
+        return None
+    at = len(code) - len(code.lstrip(PREFIXES))
+    if code[at : at + 1] != b"\xe9" or at + 5 > len(code):
+        return None
+    return pc + at + 5 + struct.unpack_from("<i", code, at + 1)[0]
+
+
 class FlickerUnwinder(Unwinder):
     def __init__(self):
         super().__init__("flicker")
@@ -352,15 +368,32 @@ class FlickerUnwinder(Unwinder):
             block = int(pending.read_register("gs_base"))
             after = read(block + BLOCK_AFTER, 8)
             return after and (struct.unpack("<Q", after)[0], State.native)
-        # Trampolines are where no file is.
-        if State.place is None or any(start <= pc < end for start, end in State.place.files):
+        if State.place is None:
             return None
-        if gdb.current_progspace().solib_name(pc) is not None:
-            return None
+        if self.is_in_file(pc):
+            return self.relayed(pc)
         if read(pc, len(ISLAND)) == ISLAND:
             return site_of(int(pending.read_register("rcx"))) + SYSCALL_SIZE, pc
         trampoline = trampoline_at(pc)
         return trampoline and (site_of(trampoline + TRAMPOLINE_DESCRIPTOR) + SYSCALL_SIZE, trampoline)
+
+    def is_in_file(self, pc):
+        """Trampolines are where no file is."""
+        if any(start <= pc < end for start, end in State.place.files):
+            return True
+        return gdb.current_progspace().solib_name(pc) is not None
+
+    def relayed(self, pc):
+        """The same as `caller` for a jump that stands for a site elsewhere: to its trampoline, perhaps over a stub."""
+        target = jump_target(pc)
+        for _ in range(2):
+            if target is None or self.is_in_file(target):
+                return None
+            if trampoline_at(target) == target:
+                site = site_of(target + TRAMPOLINE_DESCRIPTOR)
+                return None if site == pc else (site + SYSCALL_SIZE, pc)
+            target = jump_target(target)
+        return None
 
     def __call__(self, pending):
         pc = int(pending.read_register("rip")) & (1 << 64) - 1

@@ -335,13 +335,13 @@ function placePairInNewSlots(pair: Pair, isStub: bool, memory: u32): bool {
  * together, before a search for each value.
  */
 export function secondHasChance(pair: Pair, memory: u32): bool {
+  // With three bytes given its places are 16 MiB apart.
+  if (memory != NEW && sharedBytes(changetype<Jump>(pair.first), changetype<Jump>(pair.second)) >= 3) return false;
   const second = changetype<Moved>(pair.secondMoved);
   reachOfJump(changetype<Cluster>(pair.cluster), changetype<Jump>(pair.second), secondReach);
   bound(secondReach, second.low, second.high);
   if (lowest(secondReach) > highest(secondReach)) return false;
-  if (memory == NEW) return true;
-  // With three bytes given its places are 16 MiB apart.
-  return sharedBytes(changetype<Jump>(pair.first), changetype<Jump>(pair.second)) < 3 && isNearTerritory(secondReach);
+  return memory == NEW || isNearTerritory(secondReach);
 }
 
 /** Places the trampolines of a pair of jumps, the second of which has a chance, in memory of a kind. */

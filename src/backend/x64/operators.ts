@@ -210,9 +210,10 @@ function scaledSum(c: FunctionCompiler, value: Operand, places: number): boolean
     c.pop();
     c.at++;
     const from = mem({ base: register(number, 64), index: register(c.registerOf(value), 64), scale });
+    // Saving the readers of the home may take registers: the parts keep theirs until then.
+    const hint = c.destinationHint();
     c.release(base);
     c.release(value);
-    const hint = c.destinationHint();
     const into = c.destination(hint, null);
     c.a.lea(register(into.number, 32), from);
     c.result("i32", into, hint);

@@ -157,8 +157,8 @@ function arithmetic(c: FunctionCompiler, type: Type, operation: "add" | "sub" | 
   if (hint < 0 && operation === "add" && c.exactSums.has(c.at) && pushSum(c, left, 1, right, true)) return;
   if (hint >= 0 && commutes && c.registerOf(right) === hint) [left, right] = [right, left];
   if (addressArithmetic(c, type, operation, left, right, hint)) return;
-  const clash = hint >= 0 && c.registerOf(right) === hint && c.registerOf(left) !== hint;
   const source = c.toSource(right);
+  const clash = clashes(c, source, hint, left);
   const into = c.destination(clash ? -1 : hint, left);
   c.load(into, left);
   if (into.number === hint) c.release(left);
@@ -167,6 +167,10 @@ function arithmetic(c: FunctionCompiler, type: Type, operation: "add" | "sub" | 
   c.done(source);
   c.result(type, into, hint);
 }
+
+/** Whether the left operand on its way to the hint would overwrite the right one. */
+const clashes = (c: FunctionCompiler, right: Place | bigint, hint: number, left: Operand): boolean =>
+  right instanceof Register && right.number === hint && c.registerOf(left) !== hint;
 
 /** An operand in memory on the right: the one that the load in front of this operator left. */
 function withMemory(
@@ -321,8 +325,7 @@ function multiply(c: FunctionCompiler, type: Type): void {
     if (from instanceof Register && from.number !== into.number) c.done(from);
     return c.result(type, into, hint);
   }
-  const clash = hint >= 0 && c.registerOf(right) === hint && c.registerOf(left) !== hint;
-  const into = c.destination(clash ? -1 : hint, left);
+  const into = c.destination(clashes(c, source, hint, left) ? -1 : hint, left);
   c.load(into, left);
   if (into.number === hint) c.release(left);
   a.imul(view(into, type), source);

@@ -226,7 +226,8 @@ function scaledSum(c: FunctionCompiler, value: Operand, places: number): boolean
   const addend = c.next;
   const isSum = addend.name === "i32.const" && c.instructionAt(c.at + 2).name === "i32.add";
   if (!isSum || c.registerOf(value) < 0) return false;
-  const isExact = c.exactSums.has(c.at + 2);
+  // A sum that is exact says so of the shift, too, unless nothing is added.
+  const isExact = c.exactSums.has(c.at + 2) && addend.index > 0;
   if (isExact && addend.index > 0x7fffffff) return false;
   c.at += 2;
   pushSum(c, value, scale, { kind: "constant", type: "i32", value: BigInt(addend.index) }, isExact);

@@ -341,13 +341,26 @@ const asOwned = (operand: Operand, of: Register): Operand => ({
 function divide(c: FunctionCompiler, type: Type, operation: string): void {
   const { a } = c;
   const accumulators = (1 << rax.number) | (1 << rdx.number);
-  const right = c.settle(c.pop());
-  const left = c.settle(c.pop());
+  let right = c.settle(c.pop());
+  let left = c.settle(c.pop());
   // The divisor stays clear of rax and rdx; a stack slot will do.
   const read = right.kind === "constant" || right.kind === "flags" ? null : c.toSource(right);
-  const inAccumulator = read instanceof Register && (accumulators & (1 << read.number)) !== 0;
+  const needsRegister = read === null || (read instanceof Register && (accumulators & (1 << read.number)) !== 0);
+  if (needsRegister && left.kind === "register" && (accumulators & (1 << left.register)) === 0) {
+    // The dividend may be in the only register that is left for the divisor.
+    const from = left.register;
+    if (right.kind === "register" && right.register === rax.number) {
+      a.xchg(rax, register(from, 64));
+      right = { ...right, register: from };
+    } else {
+      c.acquire(rax);
+      c.load(rax, left);
+      c.release(left);
+    }
+    left = { ...left, register: rax.number };
+  }
   const leftIn = left.kind === "register" ? 1 << left.register : 0;
-  const divisor = read === null || inAccumulator ? c.toRegister(right, accumulators | leftIn) : (read as Place);
+  const divisor = needsRegister ? c.toRegister(right, accumulators | leftIn) : (read as Place);
   // The dividend moves to rax; whoever else is in rax or rdx moves away.
   if (left.kind === "register" && left.register === rax.number) {
     c.acquire(rdx);

@@ -660,6 +660,8 @@ export class FunctionCompiler extends OperandStack {
 
   private branchIf(frame: Frame): void {
     const condition = this.popDecided();
+    // Computed where control leaves, a sum would be another one where it stays. Only mov and lea: the flags are set.
+    if (frame.decision !== null) this.push(this.settle(this.pop()));
     const top = this.endLoopTop();
     if (frame.kind === "function") this.returnUses++;
     if (!this.needsMoves(frame)) {

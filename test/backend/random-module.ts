@@ -176,7 +176,8 @@ class FunctionGenerator {
     const { random, stack } = this;
     if (random.chance(this.copying)) return this.copy();
     const kind = random.below(100);
-    if (kind < 8) this.leaf(random.pick(this.kinds));
+    if (kind < 5) this.leaf(random.pick(this.kinds));
+    else if (kind < 8) this.address();
     else if (kind < 40) this.operator(random.pick(this.computing));
     else if (kind < 55) this.localOperation();
     else if (kind < 64) this.access(random.pick(this.accesses));
@@ -248,7 +249,8 @@ class FunctionGenerator {
         break;
       case 4:
         this.get(from);
-        this.use(to);
+        if (type === "i32" && random.chance(50)) this.loaded(to);
+        else this.use(to);
         this.set(from);
         break;
       default:
@@ -277,6 +279,55 @@ class FunctionGenerator {
     for (const operand of operands.slice(1)) this.leaf(operand);
     this.stack.length -= operands.length - 1;
     this.compute(name, type);
+  }
+
+  /** `local * 2^n + constant`, with a local that is bounded or not: what compilers make addresses of. Says whether it is. */
+  private sum(local: number): boolean {
+    const { random } = this;
+    this.get(local);
+    const step = (name: string, ...immediates: number[]): void => {
+      this.emit("i32.const", ...immediates);
+      this.emit(name);
+    };
+    const isBounded = random.chance(60);
+    if (isBounded) step("i32.and", ...signed(random.pick([7, 255, 0xfff])));
+    if (random.chance(30)) step("i32.xor", random.below(8));
+    if (random.chance(60)) step("i32.shl", random.below(4));
+    if (random.chance(80)) step("i32.add", ...signed(random.pick([0, 1, 8, 64, -8, 0x1000])));
+    return isBounded;
+  }
+
+  /** A value loaded from there, and often what a constant makes of it. */
+  private loaded(local: number): void {
+    const { random } = this;
+    const isBounded = this.sum(local);
+    // Only with its bounds checked does an access outside of memory trap for certain.
+    if (random.chance(30) || !(isBounded || this.floats)) {
+      this.emit("i32.const", ...signed(ADDRESS_MASK));
+      this.emit("i32.and");
+    }
+    this.emit(random.pick(["i32.load", "i32.load8_u", "i32.load16_s"]), 0, random.below(64));
+    if (random.chance(70)) {
+      this.emit("i32.const", ...signed(random.value("i32") & 0xffn));
+      this.emit(random.pick(["i32.add", "i32.sub", "i32.xor", "i32.and", "i32.shl", "i32.mul", "i32.lt_u"]));
+    }
+  }
+
+  /** A sum of a random local, as a value or as an operand of another sum. */
+  private address(): void {
+    const all = [...this.type.params, ...this.locals];
+    const narrow = all.flatMap((local, index) => (local === "i32" ? [index] : []));
+    if (narrow.length === 0) return;
+    const local = this.random.pick(narrow);
+    const isOperand = this.random.chance(50);
+    if (isOperand) {
+      this.need(["i32"]);
+      this.stack.push("i32");
+    }
+    this.sum(local);
+    if (!isOperand) return;
+    this.emit(this.random.pick(["i32.add", "i32.sub", "i32.mul", "i32.xor"]));
+    this.stack.pop();
   }
 
   /** The operator, and the canonical NaN where its result is a float. */

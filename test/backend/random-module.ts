@@ -1,6 +1,7 @@
 // Random valid modules of integer wasm, made as a stack machine makes them: an instruction takes what lies on the operand
 // stack where the types fit and gets fresh operands where they do not, so that values wait on the stack across blocks,
-// calls and branches. With `floats` there are f32 and f64 too, accesses may lie outside of memory, and a NaN is made the
+// calls and branches. Functions differ in how many locals they have, from none to more than there are registers, and in how
+// often they copy one to another, which is what the allocation of registers works on. With `floats` there are f32 and f64 too, accesses may lie outside of memory, and a NaN is made the
 // canonical one right where it is made, since its payload may be anything. Loops and calls burn fuel, a global; when none is left the code traps, in both worlds alike.
 
 import { isFloat, operators, type Operator, type Type } from "../../src/backend/wasm/opcodes.js";
@@ -93,6 +94,8 @@ class FunctionGenerator {
     private readonly callees: readonly Signature[],
     size: number,
     private readonly floats: boolean,
+    /** Of a hundred steps, how many copy locals. */
+    private readonly copying: number,
   ) {
     this.budget = size;
     this.kinds = floats ? ALL : INTEGERS;
@@ -171,8 +174,10 @@ class FunctionGenerator {
   private one(): void {
     this.budget--;
     const { random, stack } = this;
+    if (random.chance(this.copying)) return this.copy();
     const kind = random.below(100);
-    if (kind < 8) this.leaf(random.pick(this.kinds));
+    if (kind < 5) this.leaf(random.pick(this.kinds));
+    else if (kind < 8) this.address();
     else if (kind < 40) this.operator(random.pick(this.computing));
     else if (kind < 55) this.localOperation();
     else if (kind < 64) this.access(random.pick(this.accesses));
@@ -198,8 +203,136 @@ class FunctionGenerator {
       this.emit(`${type}.const`, 7);
       this.emit(`${type}.or`);
     }
-    this.emit(name);
+    this.compute(name, result);
     if (result !== null) this.stack.push(result);
+  }
+
+  private get(local: number): void {
+    this.emit("local.get", ...unsigned(local));
+    this.stack.push([...this.type.params, ...this.locals][local] as Type);
+  }
+
+  private set(local: number): void {
+    this.emit("local.set", ...unsigned(local));
+    this.stack.pop();
+  }
+
+  /** Makes locals copies of each other, or keeps the old value of one on the stack, and often reads them afterwards. */
+  private copy(): void {
+    const { random } = this;
+    const all = [...this.type.params, ...this.locals];
+    if (all.length === 0) return;
+    const from = random.below(all.length);
+    const type = all[from] as Type;
+    const same = all.flatMap((local, index) => (local === type ? [index] : []));
+    const to = random.pick(same);
+    const third = random.pick(same);
+    switch (random.below(6)) {
+      case 0:
+        this.get(from);
+        this.set(to);
+        break;
+      case 1:
+        this.get(from);
+        this.emit("local.tee", ...unsigned(to));
+        break;
+      case 2:
+        this.get(from);
+        this.emit("local.tee", ...unsigned(to));
+        this.set(third);
+        break;
+      case 3:
+        this.get(from);
+        this.get(to);
+        this.set(from);
+        this.set(to);
+        break;
+      case 4:
+        this.get(from);
+        if (type === "i32" && random.chance(50)) this.loaded(to);
+        else this.use(to);
+        this.set(from);
+        break;
+      default:
+        this.get(from);
+        this.leaf(type);
+        this.set(from);
+        this.get(from);
+        this.set(to);
+    }
+    for (const local of random.pick([[], [from, to], [to, from], [from], [third, from, to]])) {
+      this.use(local);
+      if (random.chance(50)) this.set(random.pick(same));
+    }
+  }
+
+  /** A local as the left operand of an operator that gives its type again. */
+  private use(local: number): void {
+    this.get(local);
+    const type = this.stack[this.stack.length - 1] as Type;
+    const { name, operands } = this.random.pick(
+      this.computing.filter(
+        ({ name, operands, result }) =>
+          result === type && operands.every((operand) => operand === type) && !/^i.*(div|rem)/.test(name),
+      ),
+    );
+    for (const operand of operands.slice(1)) this.leaf(operand);
+    this.stack.length -= operands.length - 1;
+    this.compute(name, type);
+  }
+
+  /** `local * 2^n + constant`, with a local that is bounded or not: what compilers make addresses of. Says whether it is. */
+  private sum(local: number): boolean {
+    const { random } = this;
+    this.get(local);
+    const step = (name: string, ...immediates: number[]): void => {
+      this.emit("i32.const", ...immediates);
+      this.emit(name);
+    };
+    const isBounded = random.chance(60);
+    if (isBounded) step("i32.and", ...signed(random.pick([7, 255, 0xfff])));
+    if (random.chance(30)) step("i32.xor", random.below(8));
+    if (random.chance(60)) step("i32.shl", random.below(4));
+    if (random.chance(80)) step("i32.add", ...signed(random.pick([0, 1, 8, 64, -8, 0x1000])));
+    return isBounded;
+  }
+
+  /** A value loaded from there, and often what a constant makes of it. */
+  private loaded(local: number): void {
+    const { random } = this;
+    const isBounded = this.sum(local);
+    // Only with its bounds checked does an access outside of memory trap for certain.
+    if (random.chance(30) || !(isBounded || this.floats)) {
+      this.emit("i32.const", ...signed(ADDRESS_MASK));
+      this.emit("i32.and");
+    }
+    this.emit(random.pick(["i32.load", "i32.load8_u", "i32.load16_s"]), 0, random.below(64));
+    if (random.chance(70)) {
+      this.emit("i32.const", ...signed(random.value("i32") & 0xffn));
+      this.emit(random.pick(["i32.add", "i32.sub", "i32.xor", "i32.and", "i32.shl", "i32.mul", "i32.lt_u"]));
+    }
+  }
+
+  /** A sum of a random local, as a value or as an operand of another sum. */
+  private address(): void {
+    const all = [...this.type.params, ...this.locals];
+    const narrow = all.flatMap((local, index) => (local === "i32" ? [index] : []));
+    if (narrow.length === 0) return;
+    const local = this.random.pick(narrow);
+    const isOperand = this.random.chance(50);
+    if (isOperand) {
+      this.need(["i32"]);
+      this.stack.push("i32");
+    }
+    this.sum(local);
+    if (!isOperand) return;
+    this.emit(this.random.pick(["i32.add", "i32.sub", "i32.mul", "i32.xor"]));
+    this.stack.pop();
+  }
+
+  /** The operator, and the canonical NaN where its result is a float. */
+  private compute(name: string, result: Type | null): void {
+    this.emit(name);
     if (result === "f32" || result === "f64")
       this.emit("call", ...unsigned(canonicalIndex(this.callees.length, result)));
   }
@@ -237,17 +370,20 @@ class FunctionGenerator {
     this.emit("i32.and");
     this.stack.push("i32");
     this.leaf("i32");
-    const copies = this.random.chance(60);
-    if (copies) {
-      this.emit("i32.const", ...signed(0xffff));
+    const kind = this.random.pick(["copy", "copy", "fill", "init"]);
+    if (kind !== "fill") {
+      this.emit("i32.const", ...signed(kind === "copy" ? 0xffff : 63));
       this.emit("i32.and");
     }
     this.leaf("i32");
-    this.emit("i32.const", ...signed(this.random.pick([7, 63, 511])));
+    this.emit("i32.const", ...signed(this.random.pick(kind === "init" ? [7, 63] : [7, 63, 511])));
     this.emit("i32.and");
     this.stack.length -= 3;
-    if (copies) this.emit("memory.copy", 0, 0);
-    else this.emit("memory.fill", 0);
+    const segment = this.random.below(this.module.data.length);
+    if (kind === "copy") this.emit("memory.copy", 0, 0);
+    else if (kind === "fill") this.emit("memory.fill", 0);
+    else this.emit("memory.init", ...unsigned(segment), 0);
+    if (this.random.chance(3)) this.emit("data.drop", ...unsigned(segment));
   }
 
   private globalSet(): void {
@@ -391,11 +527,16 @@ export function randomModule(seed: number, floats = false, functionCount = 12): 
   }));
   module.table = signatures.map((_, index) => index);
   module.tableSize = functionCount + 2;
-  module.data.push({ offset: 64, bytes: Array.from({ length: 256 }, () => random.below(256)) });
+  const bytes = (length: number): number[] => Array.from({ length }, () => random.below(256));
+  module.data.push({ offset: 64, bytes: bytes(256) });
+  // Passive; the last is often too short for what is copied from it.
+  module.data.push({ offset: null, bytes: bytes(126) }, { offset: null, bytes: bytes(126) });
+  module.data.push({ offset: null, bytes: bytes(40) });
   for (const type of signatures) {
-    const locals = randomTypes(random.chance(30) ? 25 : 6);
+    const locals = randomTypes(random.pick([3, 6, 6, 25, 40]));
     const size = random.chance(20) ? 150 : 40;
-    const code = new FunctionGenerator(random, module, type, locals, signatures, size, floats).generate();
+    const copying = random.pick([0, 10, 40]);
+    const code = new FunctionGenerator(random, module, type, locals, signatures, size, floats, copying).generate();
     module.functions.push({ type, locals, code });
   }
   const calls: Call[] = [];

@@ -63,7 +63,8 @@ export class ModuleEncoder {
   private readonly types: Signature[] = [];
   readonly functions: FunctionDescription[] = [];
   readonly globals: { type: Type; mutable: boolean; value: bigint }[] = [];
-  readonly data: { offset: number; bytes: readonly number[] }[] = [];
+  /** Without an offset: passive, for memory.init. */
+  readonly data: { offset: number | null; bytes: readonly number[] }[] = [];
   table: readonly number[] = [];
   tableSize = 0;
   pages = 1;
@@ -93,7 +94,8 @@ export class ModuleEncoder {
     ]);
     const element = [0, 0x41, 0, 0x0b, ...vector(this.table.map(unsigned))];
     const data = this.data.map(({ offset, bytes }) => {
-      return [0, 0x41, ...signed(offset), 0x0b, ...unsigned(bytes.length), ...bytes];
+      const mode = offset === null ? [1] : [0, 0x41, ...signed(offset), 0x0b];
+      return [...mode, ...unsigned(bytes.length), ...bytes];
     });
     return Uint8Array.from([
       ...[0, 0x61, 0x73, 0x6d, 1, 0, 0, 0],
@@ -104,6 +106,7 @@ export class ModuleEncoder {
       ...section(6, vector(globals)),
       ...section(7, vector(exports)),
       ...section(9, vector(this.table.length > 0 ? [element] : [])),
+      ...section(12, unsigned(data.length)),
       ...section(10, vector(bodies)),
       ...section(11, vector(data)),
     ]);

@@ -660,6 +660,8 @@ export class FunctionCompiler extends OperandStack {
 
   private branchIf(frame: Frame): void {
     const condition = this.popDecided();
+    // Computed where control leaves, a sum would be another one where it stays. Only mov and lea: the flags are set.
+    if (frame.decision !== null) this.push(this.settle(this.pop()));
     const top = this.endLoopTop();
     if (frame.kind === "function") this.returnUses++;
     if (!this.needsMoves(frame)) {
@@ -695,11 +697,12 @@ export class FunctionCompiler extends OperandStack {
     };
     const fallback = labelOf(targets[count] as Frame);
     if (count > 0) {
+      // What these registers held moves to its slot on the way to the default, too.
+      const base = this.allocate();
+      const offset = this.allocate();
       a.cmp(selector, count);
       a.jcc("ae", fallback);
       const table = a.label();
-      const base = this.allocate();
-      const offset = this.allocate();
       a.lea(base, rip(table));
       a.movsxd(offset, mem({ base, index: register(selector.number, 64), scale: 4 }));
       a.add(offset, base);

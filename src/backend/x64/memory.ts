@@ -195,8 +195,9 @@ export function load(
   }
   const hint = c.destinationHint();
   const [place, of] = placeOf(c, addressing, address, size, offset);
-  if (of !== null) c.done(of);
+  // The address keeps its register until whoever reads the home is saved.
   const ahead = hint < 0 ? c.homeAhead() : null;
+  if (of !== null) c.done(of);
   const into = register((ahead ?? c.destination(hint, null)).number, sizeOfType(type));
   if (size === into.size) a.mov(into, place);
   else if (size === 32) {

@@ -360,6 +360,8 @@ export class OperandStack {
       this.pushRegister(type, of);
       return;
     }
+    // The home is its local's again, whoever took it over.
+    this.free(of);
     this.at++;
     if (this.instruction.name === "local.tee")
       this.push({ kind: "local", type, local: this.instruction.index, isLast: false });

@@ -157,8 +157,8 @@ function arithmetic(c: FunctionCompiler, type: Type, operation: "add" | "sub" | 
   if (hint < 0 && operation === "add" && c.exactSums.has(c.at) && pushSum(c, left, 1, right, true)) return;
   if (hint >= 0 && commutes && c.registerOf(right) === hint) [left, right] = [right, left];
   if (addressArithmetic(c, type, operation, left, right, hint)) return;
-  const clash = hint >= 0 && c.registerOf(right) === hint && c.registerOf(left) !== hint;
   const source = c.toSource(right);
+  const clash = clashes(c, source, hint, left);
   const into = c.destination(clash ? -1 : hint, left);
   c.load(into, left);
   if (into.number === hint) c.release(left);
@@ -167,6 +167,10 @@ function arithmetic(c: FunctionCompiler, type: Type, operation: "add" | "sub" | 
   c.done(source);
   c.result(type, into, hint);
 }
+
+/** Whether the left operand on its way to the hint would overwrite the right one. */
+const clashes = (c: FunctionCompiler, right: Place | bigint, hint: number, left: Operand): boolean =>
+  right instanceof Register && right.number === hint && c.registerOf(left) !== hint;
 
 /** An operand in memory on the right: the one that the load in front of this operator left. */
 function withMemory(
@@ -210,9 +214,10 @@ function scaledSum(c: FunctionCompiler, value: Operand, places: number): boolean
     c.pop();
     c.at++;
     const from = mem({ base: register(number, 64), index: register(c.registerOf(value), 64), scale });
+    // Saving the readers of the home may take registers: the parts keep theirs until then.
+    const hint = c.destinationHint();
     c.release(base);
     c.release(value);
-    const hint = c.destinationHint();
     const into = c.destination(hint, null);
     c.a.lea(register(into.number, 32), from);
     c.result("i32", into, hint);
@@ -221,7 +226,8 @@ function scaledSum(c: FunctionCompiler, value: Operand, places: number): boolean
   const addend = c.next;
   const isSum = addend.name === "i32.const" && c.instructionAt(c.at + 2).name === "i32.add";
   if (!isSum || c.registerOf(value) < 0) return false;
-  const isExact = c.exactSums.has(c.at + 2);
+  // A sum that is exact says so of the shift, too, unless nothing is added.
+  const isExact = c.exactSums.has(c.at + 2) && addend.index > 0;
   if (isExact && addend.index > 0x7fffffff) return false;
   c.at += 2;
   pushSum(c, value, scale, { kind: "constant", type: "i32", value: BigInt(addend.index) }, isExact);
@@ -320,8 +326,7 @@ function multiply(c: FunctionCompiler, type: Type): void {
     if (from instanceof Register && from.number !== into.number) c.done(from);
     return c.result(type, into, hint);
   }
-  const clash = hint >= 0 && c.registerOf(right) === hint && c.registerOf(left) !== hint;
-  const into = c.destination(clash ? -1 : hint, left);
+  const into = c.destination(clashes(c, source, hint, left) ? -1 : hint, left);
   c.load(into, left);
   if (into.number === hint) c.release(left);
   a.imul(view(into, type), source);
@@ -336,13 +341,26 @@ const asOwned = (operand: Operand, of: Register): Operand => ({
 function divide(c: FunctionCompiler, type: Type, operation: string): void {
   const { a } = c;
   const accumulators = (1 << rax.number) | (1 << rdx.number);
-  const right = c.settle(c.pop());
-  const left = c.settle(c.pop());
+  let right = c.settle(c.pop());
+  let left = c.settle(c.pop());
   // The divisor stays clear of rax and rdx; a stack slot will do.
   const read = right.kind === "constant" || right.kind === "flags" ? null : c.toSource(right);
-  const inAccumulator = read instanceof Register && (accumulators & (1 << read.number)) !== 0;
+  const needsRegister = read === null || (read instanceof Register && (accumulators & (1 << read.number)) !== 0);
+  if (needsRegister && left.kind === "register" && (accumulators & (1 << left.register)) === 0) {
+    // The dividend may be in the only register that is left for the divisor.
+    const from = left.register;
+    if (right.kind === "register" && right.register === rax.number) {
+      a.xchg(rax, register(from, 64));
+      right = { ...right, register: from };
+    } else {
+      c.acquire(rax);
+      c.load(rax, left);
+      c.release(left);
+    }
+    left = { ...left, register: rax.number };
+  }
   const leftIn = left.kind === "register" ? 1 << left.register : 0;
-  const divisor = read === null || inAccumulator ? c.toRegister(right, accumulators | leftIn) : (read as Place);
+  const divisor = needsRegister ? c.toRegister(right, accumulators | leftIn) : (read as Place);
   // The dividend moves to rax; whoever else is in rax or rdx moves away.
   if (left.kind === "register" && left.register === rax.number) {
     c.acquire(rdx);

@@ -292,6 +292,10 @@ export const ICED_FACTS: readonly FactDifference[] = [
 
 const PREFIX_ONLY = /^(rex[.WRXB]*|lock|repz|repnz|data16|addr32|[cdefgs]s|fwait|notrack|bnd|xacquire|xrelease)( |$)/;
 
+/** As objdump shows data. */
+const printable = (bytes: Uint8Array): string =>
+  Array.from(bytes, (byte) => (byte >= 0x20 && byte < 0x7f ? String.fromCharCode(byte) : ".")).join("");
+
 /** Lengths: decode.ts and objdump 2.40. `text` is objdump's. */
 export const OBJDUMP_LENGTHS: readonly LengthDifference[] = [
   {
@@ -308,6 +312,22 @@ export const OBJDUMP_LENGTHS: readonly LengthDifference[] = [
     name: "(bad)",
     manual: "objdump knows neither APX nor MOVRS, and calls much #UD that is valid on AMD, VIA or by a later manual",
     applies: (_, text) => text.includes("(bad)"),
+  },
+  {
+    name: "lock without memory",
+    manual:
+      "SDM volume 2, LOCK: #UD unless a lockable instruction writes memory; objdump prints the prefix before anything",
+    applies: (_, text) => /^lock /.test(text),
+  },
+  {
+    name: "segment registers 6 and 7",
+    manual: "SDM volume 2, MOV: ModRM.reg 6 and 7 name no segment register, #UD; objdump prints %?",
+    applies: (_, text) => text.includes("%?"),
+  },
+  {
+    name: "data",
+    manual: "what a symbol calls data, or the end cuts off, objdump prints as bytes and not as an instruction",
+    applies: (bytes, text) => text.startsWith(".byte ") || text === printable(bytes),
   },
 ];
 

@@ -146,13 +146,19 @@ test("ulimit -n 3: no descriptor is free for the program's file", () => {
   assertRefused(run('ulimit -n 3; exec "$@"', [launcher, "run", "--", small]), 125, /ulimit -n/);
 });
 
-for (const size of [8, 32, 64, 136, 256, 8192, "unlimited"]) {
+for (const size of [32, 64, 136, 256, 8192, "unlimited"]) {
   test(`ulimit -s ${size}`, () => {
-    // In 8 KiB the dynamic linker runs out of stack, or not, by where the stack happens to begin.
-    const commands = size === 8 ? [[small]] : [[small], ["/bin/true"], ["/bin/sh", "-c", "exit 3"]];
-    for (const command of commands) assertSame(`ulimit -s ${size}; exec "$@"`, command);
+    for (const command of [[small], ["/bin/true"], ["/bin/sh", "-c", "exit 3"]])
+      assertSame(`ulimit -s ${size}; exec "$@"`, command);
   });
 }
+
+test("ulimit -s 8", () => {
+  // The kernel moves the stack's start by up to 8 KiB at random (arch_align_stack), and the environment is on it: whether a
+  // program starts is chance, and the dynamic linker needs more.
+  const line = `exec setarch -R env -i /bin/sh -c 'ulimit -s 8; exec "$@"' sh "$@"`;
+  assertSame(line, [small]);
+});
 
 test("ulimit -v: native and 100 MB run, and less is a line or the kernel's own end", () => {
   const limited = (kilobytes: number): string => `ulimit -v ${kilobytes}; exec "$@"`;

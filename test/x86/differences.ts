@@ -320,9 +320,10 @@ export const OBJDUMP_LENGTHS: readonly LengthDifference[] = [
     applies: (_, text) => /^lock /.test(text),
   },
   {
-    name: "segment registers 6 and 7",
-    manual: "SDM volume 2, MOV: ModRM.reg 6 and 7 name no segment register, #UD; objdump prints %?",
-    applies: (_, text) => text.includes("%?"),
+    name: "segment registers that are none",
+    manual:
+      "SDM volume 2, MOV: ModRM.reg 6 and 7 name no segment register and cs cannot be loaded, #UD; objdump prints %? and %cs",
+    applies: (_, text) => text.includes("%?") || /^mov .*,%cs\b/.test(text),
   },
   {
     name: "data",

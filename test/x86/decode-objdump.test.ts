@@ -61,7 +61,7 @@ for (const file of localBinaries().present.filter((name) => isLong || PROGRAMS.t
       const end = section.address + section.bytes.length;
       for (let start = section.address; start < end; start += PIECE) {
         const range = [`--start-address=${start}`, `--stop-address=${Math.min(end, start + PIECE)}`];
-        for (const line of disassemble(["-d", "-j", section.name, ...range, file])) {
+        for (const line of disassemble(["-d", "-M", "intel64", "-j", section.name, ...range, file])) {
           const offset = line.address - section.address;
           // An instruction that a piece cuts is printed as far as it goes.
           if (offset + 15 >= start - section.address + PIECE) continue;

@@ -317,18 +317,28 @@ export const OBJDUMP_LENGTHS: readonly LengthDifference[] = [
     name: "lock without memory",
     manual:
       "SDM volume 2, LOCK: #UD unless a lockable instruction writes memory; objdump prints the prefix before anything",
-    applies: (_, text) => /^lock /.test(text),
+    applies: (_, text) => /\block /.test(text),
   },
   {
     name: "segment registers that are none",
     manual:
       "SDM volume 2, MOV: ModRM.reg 6 and 7 name no segment register and cs cannot be loaded, #UD; objdump prints %? and %cs",
-    applies: (_, text) => text.includes("%?") || /^mov .*,%cs\b/.test(text),
+    applies: (_, text) => text.includes("%?") || /\bmov .*,%cs\b/.test(text),
+  },
+  {
+    name: "prefixes before VEX",
+    manual: "SDM volume 2, 2.3.2 to 2.3.4: #UD for VEX behind REX, 66, F2 or F3; objdump prints both",
+    applies: (_, text) => /\b(rex[.WRXB]*|data16|repn?z) v[a-z]/.test(text),
+  },
+  {
+    name: "frstpm",
+    manual: "SDM volume 2, table A-10: DB E5 is reserved; objdump knows it from the 80287",
+    applies: (_, text) => /\bfrstpm\b/.test(text),
   },
   {
     name: "data",
     manual: "what a symbol calls data, or the end cuts off, objdump prints as bytes and not as an instruction",
-    applies: (bytes, text) => text.startsWith(".byte ") || text === printable(bytes),
+    applies: (bytes, text) => text.startsWith(".byte ") || text.trim() === printable(bytes).trim(),
   },
 ];
 

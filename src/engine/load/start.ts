@@ -37,6 +37,8 @@ import { handoverDescriptor, handoverMask } from "../options";
 import { avoid } from "../patch/territory";
 import { beginDescribing } from "../debug/describe";
 import { patchVdso } from "../patch/executable";
+import { launcherEnd, launcherStart } from "../gates";
+import { claimMemory } from "../own-memory";
 import { Address, peek64, peek8, poke64, writeGsBase } from "../process";
 import { openReport, reportStart } from "../stats/report";
 import { appendBytes, appendText, copyString, lengthOf } from "../text";
@@ -373,6 +375,7 @@ export function prepare(rsp: Address): u64 {
   answerProbe(stack);
   if ((auxiliaryValue(stack.auxiliary, AT_HWCAP2) & HWCAP2_FSGSBASE) == 0)
     fail(0, "this processor or kernel has no FSGSBASE (Linux 5.9, Ivy Bridge or later)", STATUS_FAILED);
+  claimMemory(launcherStart(), launcherEnd());
   const pointer = allocateBlock();
   if (pointer == 0) fail(0, "no memory for the engine", STATUS_FAILED);
   writeGsBase(addressOf(pointer));

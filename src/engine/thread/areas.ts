@@ -16,6 +16,7 @@ import {
 import { EEXIST } from "../kernel/errno";
 import { addressOf, isError, syscall3 } from "../kernel/calls";
 import { SYS_MMAP, SYS_SIGALTSTACK } from "../kernel/numbers";
+import { claimMemory } from "../own-memory";
 import { memoryBase, syscall } from "../process";
 import { ThreadBlock, areaOf } from "./block";
 
@@ -47,6 +48,8 @@ function mapChunk(): bool {
     const got = syscall(SYS_MMAP, wanted, CHUNK_SIZE, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS_NOREPLACE, -1, 0);
     if (got == -EEXIST) continue;
     if (isError(got)) return false;
+    const claimed = claimMemory(wanted, wanted + (CHUNK_SIZE as u64));
+    assert(claimed, "no room to remember memory of threads");
     for (let at: u32 = 0; at + AREA_SIZE <= CHUNK_SIZE; at += AREA_SIZE) {
       const block = (offset as u32) + at + BLOCK_OFFSET;
       changetype<ThreadBlock>(block).dead = 1;

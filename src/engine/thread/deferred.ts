@@ -106,7 +106,6 @@ export function takeDeferred(thread: ThreadBlock): usize {
     const rest = ((((first + 1) % SLOT_COUNT) as u64) << 32) | ((count - 1) as u64);
     if (atomic.cmpxchg<u64>(queueOf(thread), queue, rest) == queue) return delivered;
   }
-  return 0;
 }
 
 /**

@@ -133,6 +133,7 @@ export function emitGates(a: Assembler): void {
   const deferredAtReturn = a.label();
   const threadExit = a.label();
   const leave = a.label();
+  const onSyscall = a.label();
 
   // ---- start of the process
   a.global("_start");
@@ -152,6 +153,17 @@ export function emitGates(a: Assembler): void {
   unwindBy(a, unwinding.outermost);
   a.jmp(mem64({ segment: "gs", disp: BLOCK_AFTER }));
 
+  // ---- a system call whose site is a trap without a trampoline (src/engine/patch/traps.ts): the signal gate has set
+  // BLOCK_AFTER and the saved registers, and r11 to the engine stack's top
+  a.global("gateTrap");
+  unwindBy(a, unwinding.beforeSwitch);
+  switchStack(a, unwinding.savingFrameAfter);
+  a.global("gateTrapOnEngineStack");
+  unwindBy(a, unwinding.savingFrameAfter);
+  saveFrame(a);
+  unwindBy(a, unwinding.inFrame);
+  a.jmp(onSyscall);
+
   // ---- a system call that does not just pass through
   a.global("gateSyscall");
   unwindBy(a, unwinding.atDescriptor);
@@ -165,6 +177,7 @@ export function emitGates(a: Assembler): void {
   a.lea(rax, mem({ base: rcx, index: rax, disp: SYSCALL_SIZE }));
   a.mov(inBlock(BLOCK_AFTER), rax);
   unwindBy(a, unwinding.inFrame);
+  a.bind(onSyscall);
   a.call("engine.onSyscall");
   a.bind(leave);
   a.cmp(eax, 1);

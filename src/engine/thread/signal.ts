@@ -75,7 +75,7 @@ export function onSignal(signal: u32, infoAddress: u64, contextAddress: u64): bo
   const thread = currentThread();
   const raised = load<i32>(info, SIGINFO_CODE) > 0 && isFault(signal);
   if (raised && signal != SIGSYS && isEngineCode(context.rip)) reportEngineFault(thread, signal, context);
-  if (raised && signal == SIGILL && enterTrap(context)) return true;
+  if (raised && signal == SIGILL && enterTrap(thread, context)) return true;
   const interrupted = context.rip;
   if (!toProgramState(thread, context)) {
     defer(thread, info, context);

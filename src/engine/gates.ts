@@ -5,7 +5,7 @@
 export declare function gateSyscall(): u64;
 /** First instruction of `gateSyscall` that runs on the engine stack. */
 export declare function gateSyscallOnEngineStack(): u64;
-/** Where a trap without a trampoline goes on: ThreadBlock.after, .savedRcx and .savedR11 are set, r11 = the engine stack's
+/** Where a trap without a trampoline goes on: ThreadBlock.after, .savedRcx and .savedR11 are set, r11 = the block, which is the engine stack's
  * top, the program's rsp. And its first instruction that runs on the engine stack. */
 export declare function gateTrap(): u64;
 export declare function gateTrapOnEngineStack(): u64;

@@ -173,7 +173,7 @@ export function enterTrap(thread: ThreadBlock, context: Context): bool {
   thread.savedRcx = context.rcx;
   thread.savedR11 = context.r11;
   thread.after = changetype<Trap>(pointer).site + SYSCALL_SIZE;
-  context.r11 = thread.stackTop;
+  context.r11 = thread.address;
   context.rip = gateTrap();
   return true;
 }

@@ -89,7 +89,7 @@ export function onSignal(thread: ThreadBlock, signal: u32, infoAddress: u64, con
   const raised = code > 0 && isFault(signal) && !isForced;
   if (raised && signal == SIGTRAP && code == TRAP_TRACE && isSilentStep(thread, context)) return false;
   if (raised && signal != SIGSYS && isEngineCode(context.rip)) reportEngineFault(thread, signal, context);
-  if (raised && signal == SIGILL && enterTrap(context)) return true;
+  if (raised && signal == SIGILL && enterTrap(thread, context)) return true;
   if (raised && signal != SIGSYS) noteFault(thread, context);
   const interrupted = context.rip;
   if (!toProgramState(thread, context)) {

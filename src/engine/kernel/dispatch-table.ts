@@ -7,44 +7,8 @@
 import { countCalls } from "../options";
 import { poke8, syscall } from "../process";
 import { isError, syscall3 } from "./calls";
-import {
-  SYS_ARCH_PRCTL,
-  SYS_CHROOT,
-  SYS_CLONE,
-  SYS_CLONE3,
-  SYS_EPOLL_PWAIT,
-  SYS_EPOLL_PWAIT2,
-  SYS_EXECVE,
-  SYS_EXECVEAT,
-  SYS_EXIT,
-  SYS_EXIT_GROUP,
-  SYS_FORK,
-  SYS_LSTAT,
-  SYS_MMAP,
-  SYS_MPROTECT,
-  SYS_MREMAP,
-  SYS_MUNMAP,
-  SYS_NEWFSTATAT,
-  SYS_OPEN,
-  SYS_OPENAT,
-  SYS_OPENAT2,
-  SYS_PIVOT_ROOT,
-  SYS_PPOLL,
-  SYS_PSELECT6,
-  SYS_READLINK,
-  SYS_READLINKAT,
-  SYS_RT_SIGACTION,
-  SYS_RT_SIGPENDING,
-  SYS_RT_SIGPROCMASK,
-  SYS_RT_SIGRETURN,
-  SYS_RT_SIGSUSPEND,
-  SYS_RT_SIGTIMEDWAIT,
-  SYS_SETNS,
-  SYS_SIGALTSTACK,
-  SYS_STAT,
-  SYS_STATX,
-  SYS_VFORK,
-} from "./numbers";
+import { virtualised } from "./dispatch";
+import { SYS_MMAP, SYS_MPROTECT } from "./numbers";
 
 export const DISPATCH_SIZE: u64 = 65536;
 const MAP_SHARED_ANONYMOUS: u64 = 0x21;
@@ -57,45 +21,6 @@ const X32_END: u32 = 548;
 
 /** Process address of the table. */
 export let dispatchTable: u64 = 0;
-
-/** Calls that the gate sees, by number: every case of `dispatch` below. */
-const virtualised: StaticArray<u32> = [
-  SYS_OPEN,
-  SYS_STAT,
-  SYS_LSTAT,
-  SYS_MMAP,
-  SYS_MUNMAP,
-  SYS_RT_SIGACTION,
-  SYS_RT_SIGPROCMASK,
-  SYS_RT_SIGRETURN,
-  SYS_MREMAP,
-  SYS_CLONE,
-  SYS_FORK,
-  SYS_VFORK,
-  SYS_EXECVE,
-  SYS_EXIT,
-  SYS_READLINK,
-  SYS_RT_SIGPENDING,
-  SYS_RT_SIGTIMEDWAIT,
-  SYS_RT_SIGSUSPEND,
-  SYS_SIGALTSTACK,
-  SYS_ARCH_PRCTL,
-  SYS_EXIT_GROUP,
-  SYS_OPENAT,
-  SYS_OPENAT2,
-  SYS_NEWFSTATAT,
-  SYS_READLINKAT,
-  SYS_PSELECT6,
-  SYS_PPOLL,
-  SYS_EPOLL_PWAIT,
-  SYS_EXECVEAT,
-  SYS_STATX,
-  SYS_CLONE3,
-  SYS_EPOLL_PWAIT2,
-  SYS_CHROOT,
-  SYS_PIVOT_ROOT,
-  SYS_SETNS,
-];
 
 /** Makes the table, once, before anything is patched. */
 export function createDispatchTable(): void {

@@ -198,8 +198,7 @@ CASE(permissions) {
 CASE(bad_pointers) {
   char *page = mmap(0, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   munmap(page + 4096, 4096);
-  strcpy(page + 4096 - 9, "/bin/echo");
-  page[4095] = 'o';
+  memcpy(page + 4096 - 9, "/bin/echo", 9);
   try("a path that runs into nothing", raw(SYS_execve, (long)page + 4096 - 9, (long)echo, (long)environ, 0, 0, 0));
   char **array = (char **)(page + 4096 - 16);
   array[0] = "echo";
@@ -376,6 +375,7 @@ CASE(replaced) {
 }
 
 CASE(replace_and_show) {
+  if (strcmp(case_argv[0], "program") != 0) return;
   copy_program("/bin/echo", "other");
   check(rename("other", "program") == 0);
   char link[512] = "";
@@ -394,6 +394,7 @@ CASE(renamed) {
 }
 
 CASE(rename_and_show) {
+  if (strcmp(case_argv[0], "program") != 0) return;
   mkdir("below", 0700);
   check(rename("program", "below/elsewhere") == 0);
   char link[512] = "";

@@ -203,6 +203,8 @@ export function parseScriptLine(candidate: Candidate, line: ScriptLine): i64 {
 }
 
 export const AT_EXECVE_CHECK: u64 = 0x10000;
+/** Whether the kernel has been found to know AT_EXECVE_CHECK. */
+export let isExecveCheckKnown: bool = false;
 
 /**
  * Asks the kernel whether it would run an open file (Linux 6.14), for what only it knows: that the file is open for
@@ -222,6 +224,7 @@ function checkExecutable(candidate: Candidate): i64 {
     addressOf(stat + 8),
     AT_EMPTY_PATH | AT_EXECVE_CHECK,
   );
+  isExecveCheckKnown = result == 0;
   return result == -ETXTBSY || result == -EACCES ? result : 0;
 }
 

@@ -407,6 +407,29 @@ CASE(rename_and_show) {
   say("errno %d", errno);
 }
 
+CASE(show_ids) { say("  uid %d %d, gid %d %d, exe %d", getuid(), geteuid(), getgid(), getegid(), access("/proc/self/exe", X_OK)); }
+
+// What a set-user-ID program is to its owner, without new privileges, and to others.
+CASE(set_user_id) {
+  if (getuid() != 0) return;
+  copy_program(case_argv[0], "program");
+  char *arguments[] = {"program", "show_ids", 0};
+  chmod(".", 0755);
+  chmod("program", 06755);
+  try("root's own", execv("./program", arguments));
+  try("another's", (setresgid(65534, 65534, 65534), setresuid(65534, 65534, 65534), execv("./program", arguments)));
+  try("no new privileges", (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), setresgid(65534, 65534, 65534), setresuid(65534, 65534, 65534), execv("./program", arguments)));
+  chmod("program", 04755);
+  check(chown("program", 1234, 1234) == 0 && chmod("program", 04755) == 0);
+  try("root to another", execv("./program", arguments));
+  try("its owner", (setresuid(1234, 1234, 1234), execv("./program", arguments)));
+  try("only effectively", (setresuid(0, 1234, 0), execv("./program", arguments)));
+  chmod("program", 02755);
+  try("its group", execv("./program", arguments));
+  chmod("program", 02745);
+  try("group's bit without x", execv("./program", arguments));
+}
+
 CASE(noexec_mount) {
   if (unshare(CLONE_NEWNS) != 0) return say("no mount name space");
   mkdir("mounted", 0700);
@@ -424,4 +447,62 @@ CASE(noexec_mount) {
   try("nosuid", execve("mounted/program", show, environ));
   chmod("mounted/program", 06755);
   try("nosuid, set-user-ID", execve("mounted/program", show, environ));
+}
+
+// ---- sizes
+
+CASE(sum_arguments) {
+  // argv[2] says how many bytes all strings behind it have, zeros included.
+  long sum = 0;
+  for (char **a = case_argv + 3; *a; a++) sum += (long)strlen(*a) + 1;
+  _exit(sum == atol(case_argv[2]) ? 0 : 1);
+}
+
+// Whether an execve with `count` arguments, which have `size` bytes, works and hands all of them over.
+static int fits(long count, long size, char **environment) {
+  char **arguments = calloc((size_t)count + 4, sizeof *arguments), number[24];
+  snprintf(number, sizeof number, "%ld", size);
+  arguments[0] = "sum", arguments[1] = "sum_arguments", arguments[2] = number;
+  for (long i = 0; i < count; i++) {
+    long length = size / count + (i < size % count) - 1;
+    arguments[3 + i] = memset(calloc((size_t)length + 1, 1), 'x', (size_t)length);
+  }
+  fflush(0);
+  pid_t pid = fork();
+  if (pid == 0) {
+    execve(case_argv[0], arguments, environment);
+    _exit(errno == E2BIG ? 7 : 50 + errno);
+  }
+  int status;
+  check(waitpid(pid, &status, 0) == pid);
+  if (status != 0 && status != 7 << 8) say("%ld arguments of %ld bytes: %s", count, size, status_text(status));
+  for (long i = 0; i < count; i++) free(arguments[3 + i]);
+  free(arguments);
+  return status == 0;
+}
+
+static void say_largest(const char *what, long count, char **environment) {
+  long works = count * 2, fails = 8 << 20;
+  while (fails - works > 1) {
+    long middle = (works + fails) / 2;
+    if (middle / count < 131072 && fits(count, middle, environment)) works = middle;
+    else fails = middle;
+  }
+  say("%s: %ld bytes", what, works);
+}
+
+CASE(largest) {
+  char *none[] = {0};
+  say_largest("one argument", 1, none);
+  say_largest("a hundred arguments", 100, none);
+  say_largest("many arguments", 60000, none);
+  struct rlimit limit = {1 << 20, RLIM_INFINITY};
+  setrlimit(RLIMIT_STACK, &limit);
+  say_largest("a stack of 1 MiB", 100, none);
+  limit.rlim_cur = 64 << 20;
+  setrlimit(RLIMIT_STACK, &limit);
+  say_largest("a stack of 64 MiB", 100, none);
+  limit.rlim_cur = RLIM_INFINITY;
+  setrlimit(RLIMIT_STACK, &limit);
+  say_largest("a stack without limit", 100, none);
 }

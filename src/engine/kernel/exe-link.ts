@@ -10,12 +10,12 @@
 // Reached it is by that name, or, when that leads to another file or nowhere, through the descriptor that held-files.ts
 // keeps or through map_files (CAP_SYS_ADMIN or CAP_CHECKPOINT_RESTORE).
 
-import { isProgram, leadsToProgram, programAddress, programPath } from "../load/identity";
+import { leadsToProgram, programAddress, programPath } from "../load/identity";
 import { AT_ENTRY, AT_NULL, AT_PHDR } from "../load/auxiliary";
 import { NO_DESCRIPTOR } from "../options";
 import { ThreadBlock, execScratchOf } from "../thread/block";
 import { frameBufferOf } from "../thread/deferred";
-import { appendBytes, appendDecimal, appendHex, appendText, lengthOf, startsWithText } from "../text";
+import { appendBytes, appendDecimal, appendHex, appendText, startsWithText } from "../text";
 import { addressOf, isError, syscall1, syscall2, syscall3, syscall4 } from "./calls";
 import { heldProgram, isLauncher } from "./held-files";
 import {
@@ -83,7 +83,7 @@ function skipNumber(at: usize, value: u64, buffer: usize): usize {
 
 /** Whether a path names this process's own link as it usually is spelled: nothing more has to be asked then. */
 function isPlainlyOwn(thread: ThreadBlock, path: usize): bool {
-  let at = skipText(path, "/proc/");
+  const at = skipText(path, "/proc/");
   if (at == 0) return false;
   const scratch = frameBufferOf(thread) + 0xf00;
   let next = skipText(at, "self/");
@@ -137,7 +137,13 @@ function followLink(scratch: usize, descriptor: i64): usize {
   // What a relative link says begins in the link's own directory.
   const room = LINK_MAX - (name - link);
   const text = scratch + BUFFER_OFFSET;
-  const size = syscall4(SYS_READLINKAT, descriptor, addressOf(scratch + FILE_OFFSET + 0x1e0), addressOf(text), BUFFER_SIZE);
+  const size = syscall4(
+    SYS_READLINKAT,
+    descriptor,
+    addressOf(scratch + FILE_OFFSET + 0x1e0),
+    addressOf(text),
+    BUFFER_SIZE,
+  );
   if (isError(size) || (size as usize) >= room) return 0;
   store<u8>(text + (size as usize), 0);
   store<u8>(appendBytes(load<u8>(text) == 47 ? link : name, text), 0);
@@ -320,7 +326,8 @@ export function exePath(thread: ThreadBlock): usize {
       store<u8>(appendDecimal(appendText(file, "/proc/self/fd/"), held), 0);
       return file;
     }
-  } else if (syscall2(SYS_STAT, addressOf(text), addressOf(stat)) == 0 && load<u64>(stat, 8) == program.inode) return text;
+  } else if (syscall2(SYS_STAT, addressOf(text), addressOf(stat)) == 0 && load<u64>(stat, 8) == program.inode)
+    return text;
   if (program.end == 0) return text;
   let at = appendBytes(file, scratch + DIRECTORY_OFFSET);
   at = appendText(at, "map_files/");

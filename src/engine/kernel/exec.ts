@@ -26,10 +26,10 @@ import { checkLauncher, executeLauncher } from "./held-files";
 import {
   SYS_CLOSE,
   SYS_DUP,
-  SYS_EXECVE,
   SYS_EXECVEAT,
   SYS_FCNTL,
   SYS_MMAP,
+  SYS_MPROTECT,
   SYS_MUNMAP,
   SYS_NEWFSTATAT,
   SYS_OPENAT,
@@ -40,6 +40,7 @@ import { setKernelMask } from "./signal-calls";
 import { isTracedFromWithin } from "./tracer";
 
 const PATH_MAX: usize = 4096;
+const PAGE_SIZE: u64 = 4096;
 
 // Offsets in the thread's exec scratch.
 const PATH_OFFSET: usize = 0x0000;
@@ -223,16 +224,19 @@ function buildArguments(thread: ThreadBlock, request: Request, target: Target): 
   const scratch = execScratchOf(thread);
   const count = countPointers(request.argv, frameBufferOf(thread));
   if (count < 0) return count;
-  const size = pageCeil(((count as u64) + 6) << 3);
+  // A page that cannot be read in front: an array of the program's that ends nowhere must not go on in this one.
+  const size = PAGE_SIZE + pageCeil(((count as u64) + 6) << 3);
   const place = syscall(SYS_MMAP, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (isError(place)) return place;
   thread.scratch = place as u64;
   thread.scratchSize = size;
+  syscall3(SYS_MPROTECT, place, PAGE_SIZE, 0);
 
   store<u8>(appendText(scratch + NAME_OFFSET, HANDOVER_NAME), 0);
   writeHandover(scratch + HANDOVER_OFFSET, thread.programMask, target.descriptor, target.isNamedByFile != 0);
   store<u8>(scratch + EMPTY_OFFSET, 0);
-  let at = place as u64;
+  const array = (place as u64) + PAGE_SIZE;
+  let at = array;
   poke64(at, addressOf(scratch + NAME_OFFSET));
   poke64(at + 8, addressOf(scratch + HANDOVER_OFFSET));
   poke64(at + 16, target.path);
@@ -250,7 +254,7 @@ function buildArguments(thread: ThreadBlock, request: Request, target: Target): 
     at += 8;
   }
   poke64(at, 0);
-  return place;
+  return array;
 }
 
 function releaseArguments(thread: ThreadBlock): void {
@@ -269,8 +273,7 @@ function surrenderPending(thread: ThreadBlock): void {
 
 /** The call as the program made it, but for a link that the kernel would follow to the launcher. */
 function executeNatively(thread: ThreadBlock, frame: GateFrame, request: Request): i64 {
-  if (request.isExe == 0)
-    return syscall(frame.rax, frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9);
+  if (request.isExe == 0) return syscall(frame.rax, frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9);
   const path = addressOf(execScratchOf(thread) + PATH_OFFSET);
   return syscall5(SYS_EXECVEAT, AT_FDCWD, path, request.argv, request.envp, request.flags);
 }
@@ -308,7 +311,8 @@ function follow(thread: ThreadBlock, frame: GateFrame, request: Request): u32 {
   const buffer = frameBufferOf(thread);
   checkLauncher();
   let isReported = false;
-  if (!isError(buildArguments(thread, request, target))) {
+  const argv = buildArguments(thread, request, target);
+  if (!isError(argv)) {
     // What arrives from here on must stay pending for the new program, which gets the mask with the handover.
     setKernelMask(thread, ~(0 as u64));
     if (thread.deferred != 0) {
@@ -321,7 +325,7 @@ function follow(thread: ThreadBlock, frame: GateFrame, request: Request): u32 {
     surrenderIgnored(thread, buffer);
     surrenderPending(thread);
     keepReport(true);
-    executeLauncher(thread.scratch, request.envp);
+    executeLauncher(argv, request.envp);
     keepReport(false);
     reclaimIgnored(thread, buffer);
     setKernelMask(thread, kernelMask(thread.programMask));

@@ -104,7 +104,8 @@ function insertedAt(inserted: usize, index: u32): usize {
 /** How far the kernel moved the launcher's stack down at random; nothing without randomisation. The program's moves as far. */
 function randomGap(stack: InitialStack): u64 {
   const platform = auxiliaryValue(stack.auxiliary, AT_PLATFORM);
-  const end = platform != 0 ? platform + stringSize(platform) : auxiliaryValue(stack.auxiliary, AT_RANDOM) + RANDOM_SIZE;
+  const end =
+    platform != 0 ? platform + stringSize(platform) : auxiliaryValue(stack.auxiliary, AT_RANDOM) + RANDOM_SIZE;
   return (argument(stack, 0) - end) & ~15;
 }
 

@@ -5,7 +5,7 @@
 import { GateFrame, ThreadBlock } from "../thread/block";
 import { passToKernel } from "./call";
 import { openCall, pathCall, readlinkCall } from "./proc-exe";
-import { mmap, mremap, munmap } from "./memory-map";
+import { madvise, mmap, mprotect, mremap, munmap, shmat } from "./memory-map";
 import {
   epollPwait,
   ppoll,
@@ -18,6 +18,7 @@ import {
   rtSigtimedwait,
   sigaltstack,
 } from "./signal-calls";
+import { mseal, processMadvise, remapFilePages, skipEngine, stopAtEngine } from "./memory-range";
 import { clone } from "./clone";
 import { execve, execveat } from "./exec";
 import { exit, exitGroup } from "./exit";
@@ -55,9 +56,17 @@ import {
   SYS_LINKAT,
   SYS_LISTXATTR,
   SYS_LISTXATTRAT,
+  SYS_MADVISE,
+  SYS_MINCORE,
+  SYS_MLOCK,
+  SYS_MLOCK2,
   SYS_MMAP,
   SYS_MOUNT,
+  SYS_MPROTECT,
   SYS_MREMAP,
+  SYS_MSEAL,
+  SYS_MSYNC,
+  SYS_MUNLOCK,
   SYS_MUNMAP,
   SYS_NAME_TO_HANDLE_AT,
   SYS_NEWFSTATAT,
@@ -67,10 +76,13 @@ import {
   SYS_OPEN_TREE,
   SYS_OPEN_TREE_ATTR,
   SYS_PIVOT_ROOT,
+  SYS_PKEY_MPROTECT,
   SYS_PPOLL,
+  SYS_PROCESS_MADVISE,
   SYS_PSELECT6,
   SYS_READLINK,
   SYS_READLINKAT,
+  SYS_REMAP_FILE_PAGES,
   SYS_REMOVEXATTR,
   SYS_REMOVEXATTRAT,
   SYS_RT_SIGACTION,
@@ -91,6 +103,7 @@ import {
   SYS_SETUID,
   SYS_SETXATTR,
   SYS_SETXATTRAT,
+  SYS_SHMAT,
   SYS_SIGALTSTACK,
   SYS_STAT,
   SYS_STATFS,
@@ -107,12 +120,17 @@ export const virtualised: StaticArray<u32> = [
   SYS_OPEN,
   SYS_STAT,
   SYS_MMAP,
+  SYS_MPROTECT,
   SYS_MUNMAP,
   SYS_RT_SIGACTION,
   SYS_RT_SIGPROCMASK,
   SYS_RT_SIGRETURN,
   SYS_ACCESS,
   SYS_MREMAP,
+  SYS_MSYNC,
+  SYS_MINCORE,
+  SYS_MADVISE,
+  SYS_SHMAT,
   SYS_CLONE,
   SYS_FORK,
   SYS_VFORK,
@@ -139,6 +157,8 @@ export const virtualised: StaticArray<u32> = [
   SYS_SIGALTSTACK,
   SYS_UTIME,
   SYS_STATFS,
+  SYS_MLOCK,
+  SYS_MUNLOCK,
   SYS_PIVOT_ROOT,
   SYS_ARCH_PRCTL,
   SYS_CHROOT,
@@ -147,6 +167,7 @@ export const virtualised: StaticArray<u32> = [
   SYS_GETXATTR,
   SYS_LISTXATTR,
   SYS_REMOVEXATTR,
+  SYS_REMAP_FILE_PAGES,
   SYS_EXIT_GROUP,
   SYS_UTIMES,
   SYS_INOTIFY_ADD_WATCH,
@@ -166,13 +187,17 @@ export const virtualised: StaticArray<u32> = [
   SYS_NAME_TO_HANDLE_AT,
   SYS_SETNS,
   SYS_EXECVEAT,
+  SYS_MLOCK2,
+  SYS_PKEY_MPROTECT,
   SYS_STATX,
   SYS_OPEN_TREE,
   SYS_CLONE3,
   SYS_OPENAT2,
   SYS_FACCESSAT2,
+  SYS_PROCESS_MADVISE,
   SYS_EPOLL_PWAIT2,
   SYS_FCHMODAT2,
+  SYS_MSEAL,
   SYS_SETXATTRAT,
   SYS_GETXATTRAT,
   SYS_LISTXATTRAT,
@@ -228,6 +253,9 @@ export function dispatch(thread: ThreadBlock, frame: GateFrame): u32 {
       return pathCall(thread, frame);
     case SYS_MMAP:
       return mmap(thread, frame);
+    case SYS_MPROTECT:
+    case SYS_PKEY_MPROTECT:
+      return mprotect(thread, frame);
     case SYS_MUNMAP:
       return munmap(thread, frame);
     case SYS_RT_SIGACTION:
@@ -238,6 +266,17 @@ export function dispatch(thread: ThreadBlock, frame: GateFrame): u32 {
       return rtSigreturn(thread, frame);
     case SYS_MREMAP:
       return mremap(thread, frame);
+    case SYS_MSYNC:
+      return skipEngine(thread, frame);
+    case SYS_MINCORE:
+    case SYS_MLOCK:
+    case SYS_MUNLOCK:
+    case SYS_MLOCK2:
+      return stopAtEngine(thread, frame);
+    case SYS_MADVISE:
+      return madvise(thread, frame);
+    case SYS_SHMAT:
+      return shmat(thread, frame);
     case SYS_CLONE:
     case SYS_FORK:
     case SYS_VFORK:
@@ -275,6 +314,8 @@ export function dispatch(thread: ThreadBlock, frame: GateFrame): u32 {
       return leaveRoot(thread, frame);
     case SYS_ARCH_PRCTL:
       return archPrctl(thread, frame);
+    case SYS_REMAP_FILE_PAGES:
+      return remapFilePages(thread, frame);
     case SYS_EXIT_GROUP:
       return exitGroup(thread, frame);
     case SYS_PSELECT6:
@@ -286,6 +327,10 @@ export function dispatch(thread: ThreadBlock, frame: GateFrame): u32 {
       return epollPwait(thread, frame);
     case SYS_EXECVEAT:
       return execveat(thread, frame);
+    case SYS_PROCESS_MADVISE:
+      return processMadvise(thread, frame);
+    case SYS_MSEAL:
+      return mseal(thread, frame);
     default:
       return passToKernel(frame);
   }

@@ -8,7 +8,7 @@ import { gateNative } from "../gates";
 import { ThreadBlock, areaOf, gateFrameOf, returnFrameOf } from "./block";
 import { deferredContextOf, keepFpstateOf, takeDeferred } from "./deferred";
 import { deliver, resetFpstate } from "./deliver";
-import { loadGateFrame } from "./interrupted";
+import { loadGateFrame, toProgramState } from "./interrupted";
 import { CONTEXT_SIZE, Context, FRAME_CONTEXT_OFFSET, SIGINFO_SIGNO } from "./signal-frame";
 import { rollBack } from "./trampoline";
 
@@ -58,6 +58,8 @@ export function onDeferredAtReturn(thread: ThreadBlock): void {
 /** At the signal gate's end with signals deferred: `frame` is the process address of the kernel's frame. */
 export function onDeferredAtSignal(thread: ThreadBlock, frame: u64): void {
   const context = changetype<Context>(((frame - memoryBase()) as usize) + FRAME_CONTEXT_OFFSET);
+  // Behind a trap at a site the context leads into the site's trampoline or gate.
+  toProgramState(thread, context);
   keepFpstateOf(thread, context);
   deliverDeferred(thread, context);
 }

@@ -54,7 +54,8 @@ static void cancel_handler(int signal, siginfo_t *info, void *context) {
 }
 
 static int ends[2];
-static atomic_int started, ended, stop;
+static sem_t started, ended;
+static atomic_int stop;
 static atomic_long result_of_round;
 static long worker_number;
 static atomic_int worker_tid;
@@ -72,15 +73,19 @@ static long one_call(void) {
   }
 }
 
+static void wait_for(sem_t *semaphore) {
+  while (sem_wait(semaphore) < 0) check(errno == EINTR);
+}
+
 static void *range_worker(void *argument) {
   atomic_store(&worker_tid, (int)raw(SYS_gettid, 0, 0, 0, 0, 0, 0));
-  for (int round = 1;; round++) {
-    while (atomic_load(&started) != round)
-      if (atomic_load(&stop)) return 0;
+  for (;;) {
+    wait_for(&started);
+    if (atomic_load(&stop)) return 0;
     atomic_store(&result_of_round, one_call());
     // The signal of this round must have come before the next begins.
-    while (!atomic_load(&handled)) raw(SYS_getppid, 0, 0, 0, 0, 0, 0);
-    atomic_store(&ended, round);
+    while (!atomic_load(&handled)) sched_yield();
+    sem_post(&ended);
   }
 }
 
@@ -88,15 +93,15 @@ static void range_rounds(long number, int socket) {
   worker_number = number;
   check(socket ? socketpair(AF_UNIX, SOCK_STREAM, 0, ends) == 0 : pipe(ends) == 0);
   install(SIGUSR1, cancel_handler, SA_RESTART);
+  check(sem_init(&started, 0, 0) == 0 && sem_init(&ended, 0, 0) == 0);
   pthread_t thread;
   check(pthread_create(&thread, 0, range_worker, 0) == 0);
   while (!atomic_load(&worker_tid)) sched_yield();
-  int lost = 0, doubled = 0, other = 0, count = rounds(2000);
-  alarm(300);
+  int lost = 0, doubled = 0, other = 0, count = rounds(500);
   for (int round = 1; round <= count; round++) {
     atomic_store(&flag, 0);
     atomic_store(&handled, 0);
-    atomic_store(&started, round);
+    sem_post(&started);
     int first = (int)random_below(2);
     delay(random_below(2000));
     if (first && write(ends[1], "x", 1) != 1) other++;
@@ -107,7 +112,7 @@ static void range_rounds(long number, int socket) {
       delay(random_below(400));
       if (write(ends[1], "x", 1) != 1) other++;
     }
-    while (atomic_load(&ended) != round) sched_yield();
+    wait_for(&ended);
     long result = atomic_load(&result_of_round);
     struct pollfd entry = {ends[0], POLLIN, 0};
     int left = poll(&entry, 1, 0);
@@ -122,6 +127,7 @@ static void range_rounds(long number, int socket) {
     if (left == 1 && read(ends[0], &byte, 1) != 1) other++;
   }
   atomic_store(&stop, 1);
+  sem_post(&started);
   pthread_join(thread, 0);
   say("lost %d, doubled %d, other %d", lost, doubled, other);
 }
@@ -175,7 +181,7 @@ static void *in_point(void *argument) {
         sigsuspend(&none);
         break;
       }
-      case 11: pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, 0); for (;;) raw(SYS_getppid, 0, 0, 0, 0, 0, 0);
+      case 11: pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, 0); for (;;) raw(SYS_sched_yield, 0, 0, 0, 0, 0, 0);
       case 12: pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, 0); for (;;);
       case 13: ppoll(&entry, 1, 0, &(sigset_t){{0}}); break;
       default: {
@@ -193,8 +199,7 @@ static void *in_point(void *argument) {
 
 static void cancel_rounds(long which) {
   check(pipe(pipes) == 0 && sem_init(&semaphore, 0, 0) == 0);
-  alarm(300);
-  int count = rounds(300), cancelled = 0;
+  int count = rounds(100), cancelled = 0;
   for (int round = 0; round < count; round++) {
     pthread_t thread;
     void *result = 0;
@@ -240,8 +245,7 @@ CASE(cancelled_read_loses_nothing) {
   say("musl only");
 #else
   check(pipe(pipes) == 0);
-  alarm(300);
-  int count = rounds(1000), bad = 0, written = 0;
+  int count = rounds(200), bad = 0, written = 0;
   for (int round = 0; round < count; round++) {
     pthread_t thread;
     check(pthread_create(&thread, 0, consumer, 0) == 0);
@@ -272,7 +276,7 @@ static void *raises(void *argument) {
 
 CASE(raise_from_short_threads) {
   install(SIGUSR2, count_run, SA_RESTART);
-  int count = rounds(300);
+  int count = rounds(100);
   for (int i = 0; i < count; i++) {
     pthread_t threads[3];
     for (int t = 0; t < 3; t++) pthread_create(&threads[t], 0, raises, 0);
@@ -284,7 +288,7 @@ CASE(raise_from_short_threads) {
 static void *ends_at_once(void *argument) { return 0; }
 CASE(pthread_kill_while_a_thread_ends) {
   install(SIGUSR2, count_run, SA_RESTART);
-  int count = rounds(1000), odd = 0;
+  int count = rounds(200), odd = 0;
   for (int i = 0; i < count; i++) {
     pthread_t thread;
     pthread_create(&thread, 0, ends_at_once, 0);
@@ -301,7 +305,7 @@ CASE(pthread_kill_while_a_thread_ends) {
 // Sent to the process: no signal may be lost because the thread that took it was ending.
 CASE(process_signals_while_threads_end) {
   install(SIGRTMIN + 4, count_run, SA_RESTART);
-  int count = rounds(1000), sent = 0;
+  int count = rounds(200), sent = 0;
   for (int i = 0; i < count; i++) {
     pthread_t threads[3];
     for (int t = 0; t < 3; t++) pthread_create(&threads[t], 0, ends_at_once, 0);
@@ -329,7 +333,7 @@ CASE(process_signals_to_the_thread_that_ends) {
   sigemptyset(&set);
   sigaddset(&set, SIGRTMIN + 4);
   pthread_sigmask(SIG_BLOCK, &set, 0);
-  int count = rounds(1000), sent = 0;
+  int count = rounds(200), sent = 0;
   for (int i = 0; i < count; i++) {
     pthread_t thread;
     pthread_create(&thread, 0, blocks_and_ends, 0);

@@ -26,10 +26,14 @@ import { SYS_CLONE, SYS_CLONE3, SYS_FORK, SYS_GETPID, SYS_GETTID, SYS_MUNMAP, SY
 import { setKernelMask } from "./signal-calls";
 
 export const CLONE_VM: u64 = 0x00000100;
+export const CLONE_FILES: u64 = 0x00000400;
 export const CLONE_SIGHAND: u64 = 0x00000800;
 export const CLONE_VFORK: u64 = 0x00004000;
 export const CLONE_THREAD: u64 = 0x00010000;
 export const CLONE_CLEAR_SIGHAND: u64 = 0x100000000;
+
+/** Whether another process may share this one's table of descriptors. */
+export let areDescriptorsShared: bool = false;
 
 /** CLONE_ARGS_SIZE_VER0 of include/uapi/linux/sched.h. */
 const CLONE_ARGS_SIZE_MIN: u64 = 64;
@@ -69,6 +73,7 @@ function cloneWith(thread: ThreadBlock, frame: GateFrame, flags: u64): u32 {
   setKernelMask(thread, ~(0 as u64));
   if (thread.deferred != 0) return undo(thread, frame);
   lockEngine();
+  if ((flags & (CLONE_FILES | CLONE_THREAD)) == CLONE_FILES) areDescriptorsShared = true;
   let child: usize = changetype<usize>(thread);
   if (flags & CLONE_VM) {
     child = blockForChild(thread, frame, flags);

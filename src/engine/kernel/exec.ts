@@ -2,7 +2,7 @@
 //
 // A target that can be opened and mapped is handed to the launcher (options.ts says how); everything else, set-user-ID
 // programs and what the kernel refuses included, is the kernel's: same errors, same effects. The launcher is found
-// through /proc/self/exe, which the kernel keeps across chroot and deletion.
+// through /proc/thread-self/exe, which the kernel keeps across chroot and deletion.
 
 import { namesOwnExe } from "./proc-exe";
 import { HANDOVER_NAME, NO_DESCRIPTOR, followExec, writeHandover } from "../options";
@@ -71,7 +71,7 @@ function countPointers(array: Address, buffer: usize): i64 {
 /** Writes PREFIX, the descriptor's number and, when it is not empty, a slash and the path; gives the end or 0 when too long. */
 function writeDescriptorPath(at: usize, prefix: string, descriptor: u32, path: usize): usize {
   const size = lengthOf(path);
-  if (size + 32 >= PATH_MAX) return 0;
+  if (size + 40 >= PATH_MAX) return 0;
   at = appendText(at, prefix);
   at = appendDecimal(at, descriptor);
   if (size != 0) {
@@ -102,7 +102,7 @@ function findOwnTarget(thread: ThreadBlock, target: Target): bool {
     const descriptor = openDeletedProgram(O_RDONLY);
     if (isError(descriptor)) return false;
     target.descriptor = descriptor as u32;
-    store<u8>(appendDecimal(appendText(path, "/proc/self/fd/"), descriptor as u64), 0);
+    store<u8>(appendDecimal(appendText(path, "/proc/thread-self/fd/"), descriptor as u64), 0);
   }
   return canRun(thread);
 }
@@ -128,7 +128,7 @@ function findTarget(thread: ThreadBlock, request: Request, target: Target): bool
     return canRun(thread);
   }
   if (request.directory < 0) return false;
-  if (writeDescriptorPath(path, "/proc/self/fd/", request.directory, given) == 0) return false;
+  if (writeDescriptorPath(path, "/proc/thread-self/fd/", request.directory, given) == 0) return false;
   if (!canRun(thread)) return false;
   const fileName = scratch + FILE_NAME_OFFSET;
   writeDescriptorPath(fileName, "/dev/fd/", request.directory, given);
@@ -140,7 +140,7 @@ function findTarget(thread: ThreadBlock, request: Request, target: Target): bool
   const duplicate = syscall1(SYS_DUP, request.directory);
   if (isError(duplicate)) return false;
   target.descriptor = duplicate as u32;
-  writeDescriptorPath(path, "/proc/self/fd/", duplicate as u32, given);
+  writeDescriptorPath(path, "/proc/thread-self/fd/", duplicate as u32, given);
   return true;
 }
 

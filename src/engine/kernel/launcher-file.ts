@@ -1,7 +1,7 @@
 // Where a followed execve finds the launcher.
 //
-// /proc/self/exe leads there whatever the launcher's path has become, as long as there is a /proc. A new root directory may
-// have none. So before a program goes there the launcher's file is opened and stays open: out of the way of the program's
+// /proc/thread-self/exe leads there whatever the launcher's path has become, as long as there is a /proc (/proc/self does not
+// once the first thread has ended). A new root directory may have none. So before a program goes there the launcher's file is opened and stays open: out of the way of the program's
 // descriptors, closed by execve, and handed over to the launcher of the next program. A program may close it, or share
 // the memory but not the descriptors of the one that opened it: it is used only while it is the launcher's file.
 
@@ -22,7 +22,7 @@ const FD_CLOEXEC: u64 = 1;
 /** Out of the way of programs that count on low numbers. */
 const DESCRIPTOR_MIN: u64 = 900;
 
-const path = memory.data(16, 8);
+const path = memory.data(24, 8);
 const empty = memory.data(8, 8);
 
 /** struct stat: st_dev at 0, st_ino at 8. */
@@ -31,7 +31,7 @@ let device: u64 = 0;
 let inode: u64 = 0;
 
 function launcherPath(): u64 {
-  store<u8>(appendText(path, "/proc/self/exe"), 0);
+  store<u8>(appendText(path, "/proc/thread-self/exe"), 0);
   return addressOf(path);
 }
 
@@ -50,7 +50,7 @@ export function adoptLauncher(): void {
   inode = load<u64>(stat, 8);
 }
 
-/** Opens the launcher's file, before /proc/self/exe may be lost. Without it execve is the kernel's from there on. */
+/** Opens the launcher's file, before its link may be lost. Without it execve is the kernel's from there on. */
 export function holdLauncher(): void {
   if (!followExec || isHeld()) return;
   const opened = syscall4(SYS_OPENAT, AT_FDCWD, launcherPath(), OPEN_FLAGS, 0);

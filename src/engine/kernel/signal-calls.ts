@@ -39,9 +39,9 @@ const SIG_SETMASK: u32 = 2;
 
 /** Sets the kernel's mask of the calling thread. */
 export function setKernelMask(thread: ThreadBlock, mask: u64): void {
-  const buffer = frameBufferOf(thread);
-  store<u64>(buffer, mask);
-  const result = syscall4(SYS_RT_SIGPROCMASK, SIG_SETMASK, addressOf(buffer), 0, SIGSET_SIZE);
+  thread.mask = mask;
+  const address = addressOf(changetype<usize>(thread) + offsetof<ThreadBlock>("mask"));
+  const result = syscall4(SYS_RT_SIGPROCMASK, SIG_SETMASK, address, 0, SIGSET_SIZE);
   assert(result == 0, "the kernel refuses a signal mask");
 }
 

@@ -5,6 +5,7 @@ import { allocateBlock, armAlternateStack } from "../thread/areas";
 import { resetAlternateStack } from "../thread/alternate-stack";
 import { ThreadBlock, assertLayouts, currentThread } from "../thread/block";
 import { frameBufferOf } from "../thread/deferred";
+import { nameFirst } from "../thread/presence";
 import { SIGSEGV, UNBLOCKABLE, kernelMask } from "../thread/signal-frame";
 import { addressOf, isError, syscall0, syscall1, syscall2, syscall3, syscall4, syscall5 } from "../kernel/calls";
 import {
@@ -380,6 +381,7 @@ function adoptThread(line: CommandLine): ThreadBlock {
   const thread = currentThread();
   thread.pid = syscall0(SYS_GETPID) as u32;
   thread.tid = syscall0(SYS_GETTID) as u32;
+  nameFirst(thread);
   thread.actions = newActions() as u32;
   const mask = kernelMaskNow(thread);
   thread.programMask = (line.handedOver ? handoverMask : mask) & ~UNBLOCKABLE;

@@ -11,7 +11,6 @@
 import { addressOf, isError, syscall0, syscall1, syscall3, syscall4 } from "../kernel/calls";
 import { SYS_CLOSE, SYS_FCNTL, SYS_GETPPID, SYS_OPENAT } from "../kernel/numbers";
 import { programPath } from "../load/identity";
-import { pause } from "../process";
 import {
   NO_DESCRIPTOR,
   countCalls,
@@ -26,6 +25,7 @@ import { SLOT_SIZE } from "../patch/slot";
 import { countSlots } from "../patch/territory";
 import { Trap, executedTraps, findHottestTraps } from "../patch/traps";
 import { ThreadBlock } from "../thread/block";
+import { holdsEngine, lockEngine, unlockEngine } from "../thread/lock";
 import { STDERR, appendBytes, appendDecimal, appendHex, appendText, lengthOf, writeOut } from "../text";
 import {
   FATE_B1,
@@ -92,8 +92,6 @@ const ENTRY_MAX: usize = 512;
 const TEXT_MAX: u32 = 5;
 const HOTTEST_MAX: u32 = 10;
 const hottest = memory.data(48, 8);
-/** Two threads may report at once. */
-const busy = memory.data(4, 4);
 
 function appendJsonString(at: usize, from: usize): usize {
   store<u8>(at++, 34);
@@ -291,7 +289,9 @@ function report(thread: ThreadBlock, event: string, detail: string, value: u64, 
   if (statsMode == STATS_NONE) return;
   // Text is for people: the ends of processes tell it all.
   if (statsMode != STATS_JSON && detail.length == 0) return;
-  while (atomic.xchg<u32>(busy, 1) != 0) pause();
+  // --strict refuses code under the lock.
+  const held = holdsEngine();
+  if (!held) lockEngine();
   let at = lineBuffer;
   if (statsMode == STATS_JSON) {
     at = appendText(at, '{"event":"');
@@ -325,7 +325,7 @@ function report(thread: ThreadBlock, event: string, detail: string, value: u64, 
     at = appendText(at, "\n");
   }
   writeEvent(at);
-  atomic.store<u32>(busy, 0);
+  if (!held) unlockEngine();
 }
 
 function writeEvent(end: usize): void {
@@ -342,9 +342,8 @@ function writeEvent(end: usize): void {
 export function reportStart(thread: ThreadBlock): void {
   report(thread, "start", "", 0, 0);
 }
-/** In a child; `copied` when its memory is a copy, in which another thread may have been reporting. */
-export function reportFork(thread: ThreadBlock, copied: bool): void {
-  if (copied) atomic.store<u32>(busy, 0);
+/** In a child. */
+export function reportFork(thread: ThreadBlock): void {
   report(thread, "fork", "", 0, 0);
 }
 /** `path`: engine pointer of the path that is about to be run. */

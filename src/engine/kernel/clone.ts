@@ -1,7 +1,8 @@
 // clone, clone3, fork, vfork.
 //
-// The child wakes up in the gate on a stack of the program's choosing, so the engine hands it its block in r15, which
-// both sides get back from their blocks at once; every signal is blocked until then. The arguments stay the program's
+// Both sides wake up in the gate, the child on a stack of the program's choosing, so the engine hands the parent its block
+// in r14 and the child its own in r15. Both get their registers back from their blocks at once; every signal is blocked
+// until then. The arguments stay the program's
 // own: Go reads the register of clone's stack argument after the call.
 //
 // What shares memory gets a block of its own (threads, vfork children, CLONE_VM alone). What copies memory keeps its
@@ -26,7 +27,7 @@ import { nameAsCreated, nameFirst, nameSharing } from "../thread/presence";
 import { kernelMask } from "../thread/signal-frame";
 import { describeFork } from "../debug/describe";
 import { reportFork } from "../stats/report";
-import { tryCopyIn } from "../process";
+import { tryCopyIn, writeGsBase } from "../process";
 import { LEAVE, finish, passToKernel, undo } from "./call";
 import { addressOf, isError, syscall0 } from "./calls";
 import { CLONE_CLEAR_SIGHAND, CLONE_SIGHAND, CLONE_THREAD, CLONE_VFORK, CLONE_VM, isVfork } from "./clone-flags";
@@ -39,7 +40,7 @@ const CLONE_ARGS_SIZE_MIN: u64 = 64;
 
 /** The block of a child that will share this memory; 0 when memory is out. Under the engine lock. */
 function blockForChild(thread: ThreadBlock, frame: GateFrame, flags: u64): usize {
-  const pointer = allocateBlock();
+  const pointer = allocateBlock(thread);
   if (pointer == 0) return 0;
   const child = changetype<ThreadBlock>(pointer);
   const actions = flags & CLONE_SIGHAND ? shareActions(thread.actions) : copyActions(thread.actions);
@@ -49,6 +50,7 @@ function blockForChild(thread: ThreadBlock, frame: GateFrame, flags: u64): usize
   }
   child.actions = actions as u32;
   child.creator = thread.name;
+  child.savedR14 = frame.r14;
   child.savedR15 = frame.r15;
   child.site = thread.site;
   child.after = thread.after;
@@ -72,10 +74,10 @@ function blockForChild(thread: ThreadBlock, frame: GateFrame, flags: u64): usize
 function cloneWith(thread: ThreadBlock, frame: GateFrame, flags: u64): u32 {
   setKernelMask(thread, ~(0 as u64));
   if (thread.deferred != 0) return undo(thread, frame);
-  lockEngine();
+  lockEngine(thread);
   let child: usize = changetype<usize>(thread);
   if (flags & CLONE_VM) child = blockForChild(thread, frame, flags);
-  else if (isVfork(flags) && !lendEngine()) child = 0;
+  else if (isVfork(flags) && !lendEngine(thread)) child = 0;
   if (flags & CLONE_VM || child == 0) unlockEngine();
   if (child == 0) {
     setKernelMask(thread, kernelMask(thread.programMask));
@@ -84,7 +86,9 @@ function cloneWith(thread: ThreadBlock, frame: GateFrame, flags: u64): u32 {
   thread.child = child as u32;
   thread.childBirth = changetype<ThreadBlock>(child).birth;
   thread.cloneFlags = flags;
+  thread.savedR14 = frame.r14;
   thread.savedR15 = frame.r15;
+  frame.r14 = thread.address;
   frame.r15 = addressOf(child);
   frame.target = gateClone();
   return LEAVE;
@@ -110,6 +114,7 @@ function inChild(thread: ThreadBlock): void {
     const isProcess = (flags & CLONE_THREAD) == 0;
     if (isProcess) thread.pid = syscall0(SYS_GETPID) as u32;
     nameSharing(thread, thread.creator, isProcess);
+    writeGsBase(thread.address);
     armAlternateStack(thread);
   } else {
     thread.pid = syscall0(SYS_GETPID) as u32;
@@ -118,7 +123,7 @@ function inChild(thread: ThreadBlock): void {
     thread.birthFlags = 0;
     nameFirst(thread);
     resetLockAfterFork();
-    releaseOtherAreas();
+    releaseOtherAreas(thread);
     releaseOtherActions(thread.actions);
     describeFork();
   }
@@ -129,11 +134,11 @@ function inChild(thread: ThreadBlock): void {
 function inParent(thread: ThreadBlock, result: i64): void {
   const flags = thread.cloneFlags;
   if (!(flags & CLONE_VM)) {
-    if (isVfork(flags)) endLending();
+    if (isVfork(flags)) endLending(thread);
     else unlockEngine();
     return;
   }
-  lockEngine();
+  lockEngine(thread);
   const child = changetype<ThreadBlock>(thread.child);
   // A vfork child is gone when its parent wakes up; nobody else knows that its block is free.
   if (isError(result) || isVfork(flags)) releaseBlock(child);

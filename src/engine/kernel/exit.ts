@@ -17,7 +17,7 @@ import { setKernelMask } from "./signal-calls";
 
 /** The area is free once the gate has made its last step; every signal is blocked by then. */
 function leaveMemory(thread: ThreadBlock): u32 {
-  lockEngine();
+  lockEngine(thread);
   releaseActions(thread.actions);
   announceEnd(thread);
   unlockEngine();
@@ -26,8 +26,8 @@ function leaveMemory(thread: ThreadBlock): u32 {
 
 /** The last thread of a process ends it. */
 function reportLast(thread: ThreadBlock, status: u32): void {
-  lockEngine();
-  const isLast = liveThreadCount() == 1;
+  lockEngine(thread);
+  const isLast = liveThreadCount(thread.pid) == 1;
   thread.leaving = 1;
   unlockEngine();
   if (isLast) reportExit(thread, status);

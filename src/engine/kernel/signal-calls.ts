@@ -65,7 +65,7 @@ export function rtSigaction(thread: ThreadBlock, frame: GateFrame): u32 {
 
   const old = changetype<Action>(buffer + 2 * ACTION_SIZE);
   let result: i64 = 0;
-  lockEngine();
+  lockEngine(thread);
   const action = actionOf(thread, signal);
   memory.copy(changetype<usize>(old), changetype<usize>(action), ACTION_SIZE);
   if (frame.rsi != 0) {

@@ -16,7 +16,15 @@ import { Address, copyIn, copyOut, peek16, peek32, peek64, poke16, syscall } fro
 import { nextCandidate } from "../scan/candidates";
 import { allIsCode, codeRangeCount, codeRangeEnd, codeRangeStart, findCodeRanges } from "../scan/sections";
 import { EVIDENCE_CODE, EVIDENCE_DOUBTFUL, EVIDENCE_INTERIOR, markBehind, markFront, weigh } from "../scan/evidence";
-import { FATE_B1, FATE_TRAP, countFates, countInterior, countMapping, countTime, countUnsearched } from "../stats/counters";
+import {
+  FATE_B1,
+  FATE_TRAP,
+  countFates,
+  countInterior,
+  countMapping,
+  countTime,
+  countUnsearched,
+} from "../stats/counters";
 import {
   WHY_DOUBTFUL,
   WHY_ENGINE_MEMORY,

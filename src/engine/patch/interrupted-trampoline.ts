@@ -9,7 +9,7 @@ import { Record, SITE, findTrampoline, translate } from "./record";
 
 /** Turns a context inside any trampoline into the program's state; leaves every other context alone. */
 export function stateInTrampoline(thread: ThreadBlock, context: Context): void {
-  lockEngine();
+  lockEngine(thread);
   const pointer = findTrampoline(context.rip);
   if (pointer != 0) {
     const record = changetype<Record>(pointer);

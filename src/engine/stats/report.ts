@@ -9,7 +9,7 @@
 // executed most: all that are known (stats/left-alone.ts) as JSON, a few of each as text.
 
 import { addressOf, isError, syscall0, syscall1, syscall3, syscall4 } from "../kernel/calls";
-import { SYS_CLOSE, SYS_FCNTL, SYS_GETPPID, SYS_OPENAT } from "../kernel/numbers";
+import { SYS_CLOSE, SYS_FCNTL, SYS_GETPID, SYS_GETPPID, SYS_OPENAT } from "../kernel/numbers";
 import { programPath } from "../load/identity";
 import {
   NO_DESCRIPTOR,
@@ -25,7 +25,7 @@ import { SLOT_SIZE } from "../patch/slot";
 import { countSlots } from "../patch/territory";
 import { Trap, executedTraps, findHottestTraps } from "../patch/traps";
 import { ThreadBlock } from "../thread/block";
-import { holdsEngine, lockEngine, unlockEngine } from "../thread/lock";
+import { lockEngine, unlockEngine } from "../thread/lock";
 import { STDERR, appendBytes, appendDecimal, appendHex, appendText, lengthOf, writeOut } from "../text";
 import {
   FATE_B1,
@@ -283,21 +283,26 @@ function appendNames(at: usize): usize {
   return appendTextLeftAlone(at, "doubtful", true);
 }
 
-/** Writes one event; `detail` names a number of its own, `subject` an own string (engine pointer, or 0). */
+/** Says what has happened to a thread's process. */
 function report(thread: ThreadBlock, event: string, detail: string, value: u64, subject: usize): void {
+  if (statsMode == STATS_NONE) return;
+  lockEngine(thread);
+  write(thread.pid, event, detail, value, subject);
+  unlockEngine();
+}
+
+/** Writes one event, under the engine lock; `detail` names a number of its own, `subject` an own string (engine pointer, or 0). */
+function write(pid: u32, event: string, detail: string, value: u64, subject: usize): void {
   const isLast = detail.length != 0 || subject != 0;
   if (statsMode == STATS_NONE) return;
   // Text is for people: the ends of processes tell it all.
   if (statsMode != STATS_JSON && detail.length == 0) return;
-  // --strict refuses code under the lock.
-  const held = holdsEngine();
-  if (!held) lockEngine();
   let at = lineBuffer;
   if (statsMode == STATS_JSON) {
     at = appendText(at, '{"event":"');
     at = appendText(at, event);
     at = appendText(at, '"');
-    at = appendMember(at, "pid", thread.pid);
+    at = appendMember(at, "pid", pid);
     at = appendMember(at, "ppid", syscall0(SYS_GETPPID) as u64);
     at = appendText(at, ',"exe":');
     at = appendJsonString(at, programPath);
@@ -313,7 +318,7 @@ function report(thread: ThreadBlock, event: string, detail: string, value: u64, 
     at = appendText(at, "flicker: ");
     at = appendBytes(at, programPath);
     at = appendText(at, " (pid ");
-    at = appendDecimal(at, thread.pid);
+    at = appendDecimal(at, pid);
     at = appendText(at, ") ");
     at = appendText(at, event);
     at = appendText(at, " ");
@@ -325,7 +330,6 @@ function report(thread: ThreadBlock, event: string, detail: string, value: u64, 
     at = appendText(at, "\n");
   }
   writeEvent(at);
-  if (!held) unlockEngine();
 }
 
 function writeEvent(end: usize): void {
@@ -352,6 +356,10 @@ export function reportExec(thread: ThreadBlock, path: usize): void {
 }
 export function reportExit(thread: ThreadBlock, status: u32): void {
   report(thread, "end", "status", status & 0xff, 0);
+}
+/** The process ends because of --strict. Under the engine lock. */
+export function reportRefusal(status: u32): void {
+  write(syscall0(SYS_GETPID) as u32, "end", "status", status, 0);
 }
 export function reportFatalSignal(thread: ThreadBlock, signal: u32): void {
   report(thread, "end", "signal", signal, 0);

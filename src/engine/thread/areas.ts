@@ -18,16 +18,16 @@ import {
   ALTERNATE_STACK_SIZE,
   AREA_SIZE,
   BLOCK_OFFSET,
-  ENGINE_STACK_TOP_OFFSET,
   RETURN_FRAME_OFFSET,
 } from "../../abi/thread-block";
 import { isVfork } from "../kernel/clone-flags";
 import { EEXIST } from "../kernel/errno";
 import { addressOf, isError, syscall2, syscall3 } from "../kernel/calls";
 import { SYS_MMAP, SYS_MUNMAP, SYS_SIGALTSTACK } from "../kernel/numbers";
+import { claimMemory, releaseMemory } from "../own-memory";
 import { memoryBase, syscall } from "../process";
 import { releaseActions } from "./actions";
-import { ThreadBlock, areaOf, currentThread } from "./block";
+import { ThreadBlock, areaOf } from "./block";
 import { isGone } from "./presence";
 
 const AREA_COUNT_MAX: u32 = 32768;
@@ -88,6 +88,8 @@ function mapArea(): usize {
     firstEmpty = index + 1;
     placeEnd = max(placeEnd, firstEmpty);
     if (got != (address as i64)) continue;
+    const claimed = claimMemory(address, address + AREA_SIZE);
+    assert(claimed, "no room to remember memory of threads");
     mapped += 1;
     return changetype<usize>(blockAt(index));
   }
@@ -107,12 +109,11 @@ function takeDead(): usize {
 }
 
 /** Frees the areas of threads that are gone without a word. Of a vfork child its parent knows, and frees the block. */
-function reapGone(): void {
-  const mine = currentThread();
+function reapGone(asker: ThreadBlock): void {
   for (let index: u32 = 0; index < placeEnd; index++) {
     if (load<u8>(places + index) != AREA) continue;
     const block = blockAt(index);
-    if (isDead(block) || block.leaving || isVfork(block.birthFlags) || !isGone(block.name, mine)) continue;
+    if (isDead(block) || block.leaving || isVfork(block.birthFlags) || !isGone(block.name, asker)) continue;
     releaseBlock(block);
   }
   reapAt = max(reapMin, 2 * (mapped - free));
@@ -124,9 +125,14 @@ export function expectGone(): void {
   reapAt = min(reapAt, max(reapMin, 2 * (mapped - free)));
 }
 
-/** A block for a new thread, its fields zero but for those that name its own memory; 0 when memory is out. */
-export function allocateBlock(): usize {
-  if (free == 0 && mapped >= reapAt) reapGone();
+/** As `firstBlock`, for a thread that `creator` makes. */
+export function allocateBlock(creator: ThreadBlock): usize {
+  if (free == 0 && mapped >= reapAt) reapGone(creator);
+  return firstBlock();
+}
+
+/** A block, its fields zero but for those that name its own memory; 0 when memory is out. */
+export function firstBlock(): usize {
   let pointer = free != 0 ? takeDead() : (0 as usize);
   if (pointer == 0) pointer = mapArea();
   if (pointer == 0) return 0;
@@ -134,7 +140,7 @@ export function allocateBlock(): usize {
   const block = changetype<ThreadBlock>(pointer);
   block.self = pointer as u32;
   block.birth = ++births;
-  block.stackTop = addressOf(areaOf(block) + ENGINE_STACK_TOP_OFFSET);
+  block.address = addressOf(pointer);
   block.returnFrame = addressOf(areaOf(block) + RETURN_FRAME_OFFSET);
   return pointer;
 }
@@ -164,8 +170,10 @@ function unmapAreas(start: u32, end: u32): void {
   const count = end - start;
   if (count == 0) return;
   // The kernel may have to split a mapping, and refuse.
+  const address = memoryBase() + placeOffset(start);
   const size = (count as u64) * AREA_SIZE;
-  if (isError(syscall2(SYS_MUNMAP, memoryBase() + placeOffset(start), size))) return;
+  if (isError(syscall2(SYS_MUNMAP, address, size))) return;
+  releaseMemory(address, address + size);
   memory.fill(places + start, NOTHING, count);
   mapped -= count;
   free -= count;
@@ -210,19 +218,20 @@ export function announceEnd(thread: ThreadBlock): void {
 }
 
 /** In the child of a fork that copied memory: every thread but this one is gone. */
-export function releaseOtherAreas(): void {
-  if (mapped == 1) return;
+export function releaseOtherAreas(mine: ThreadBlock): void {
+  survivor = mine;
   free = mapped - 1;
   unmapUnused(free, isOther);
 }
 
+/** The only thread that is left, while the others' areas are unmapped. */
+let survivor: ThreadBlock | null = null;
 function isOther(block: ThreadBlock): bool {
-  return block != currentThread();
+  return block != survivor;
 }
 
-/** How many threads of the calling thread's process go on. */
-export function liveThreadCount(): u32 {
-  const pid = currentThread().pid;
+/** How many threads of a process go on. */
+export function liveThreadCount(pid: u32): u32 {
   let count: u32 = 0;
   for (let index: u32 = 0; index < placeEnd; index++) {
     if (load<u8>(places + index) != AREA) continue;

@@ -19,7 +19,7 @@ import { addressOf, isError, syscall2, syscall4 } from "../kernel/calls";
 import { ETIMEDOUT } from "../kernel/errno";
 import { SYS_FUTEX, SYS_MMAP, SYS_MUNMAP } from "../kernel/numbers";
 import { peek32, poke32, syscall } from "../process";
-import { ThreadBlock, currentThread } from "./block";
+import { ThreadBlock } from "./block";
 import { isGone } from "./presence";
 
 const FUTEX_WAIT: u64 = 0;
@@ -50,17 +50,12 @@ export function isTorn(): bool {
   return torn;
 }
 
-/** Whether the calling thread holds the lock. */
-export function holdsEngine(): bool {
-  return (atomic.load<u32>(word) & ~(WAITED | LENT)) == currentThread().name;
-}
-
-export function lockEngine(): void {
-  const mine = currentThread();
-  const seen = atomic.cmpxchg<u32>(word, 0, mine.name);
+/** The calling thread takes the lock. */
+export function lockEngine(thread: ThreadBlock): void {
+  const seen = atomic.cmpxchg<u32>(word, 0, thread.name);
   if (seen == 0) return;
-  assert((seen & ~WAITED) != mine.name, "a thread takes the engine lock twice");
-  waitForEngine(mine);
+  assert((seen & ~WAITED) != thread.name, "a thread takes the engine lock twice");
+  waitForEngine(thread);
 }
 
 function waitForEngine(thread: ThreadBlock): void {
@@ -98,21 +93,21 @@ function takeLent(seen: u32, mine: u32): bool {
  * Before a fork with CLONE_VFORK and without CLONE_VM: others take the lock once the child is there.
  * @returns false when memory is out
  */
-export function lendEngine(): bool {
+export function lendEngine(thread: ThreadBlock): bool {
   if (lentPage == 0) {
     const got = syscall(SYS_MMAP, 0, PAGE_SIZE, PROT_READ_WRITE, MAP_SHARED_ANONYMOUS, -1, 0);
     if (isError(got)) return false;
     lentPage = got as u64;
   }
   lentNumber += 1;
-  const waited = atomic.xchg<u32>(word, currentThread().name | LENT) & WAITED;
+  const waited = atomic.xchg<u32>(word, thread.name | LENT) & WAITED;
   if (waited) syscall4(SYS_FUTEX, addressOf(word), FUTEX_WAKE | FUTEX_PRIVATE, EVERYBODY, 0);
   return true;
 }
 
 /** In the parent, when it goes on: nobody may have wanted the lock. */
-export function endLending(): void {
-  const lent = currentThread().name | LENT;
+export function endLending(thread: ThreadBlock): void {
+  const lent = thread.name | LENT;
   if (atomic.cmpxchg<u32>(word, lent, 0) != lent) return;
   syscall4(SYS_FUTEX, lentPage, FUTEX_WAKE, EVERYBODY, 0);
 }

@@ -153,6 +153,7 @@ export function emitGates(a: Assembler): void {
   const deferredAtReturn = a.label();
   const threadExit = a.label();
   const leave = a.label();
+  const onSyscall = a.label();
 
   // ---- start of the process
   a.global("_start");
@@ -174,6 +175,17 @@ export function emitGates(a: Assembler): void {
   // The engine has put the entry point below the stack pointer, where nothing of the program's is yet.
   a.jmp(mem64({ base: rsp, disp: -8 }));
 
+  // ---- a system call whose site is a trap without a trampoline (src/engine/patch/traps.ts): the signal gate has set
+  // BLOCK_AFTER and the saved registers, and r11 to the engine stack's top
+  a.global("gateTrap");
+  unwindBy(a, unwinding.beforeSwitch);
+  switchStack(a, unwinding.savingFrameAfter);
+  a.global("gateTrapOnEngineStack");
+  unwindBy(a, unwinding.savingFrameAfter);
+  saveFrame(a);
+  unwindBy(a, unwinding.inFrame);
+  a.jmp(onSyscall);
+
   // ---- a system call that does not just pass through
   a.global("gateSyscall");
   unwindBy(a, unwinding.atDescriptor);
@@ -187,6 +199,7 @@ export function emitGates(a: Assembler): void {
   a.lea(rax, mem({ base: rcx, index: rax, disp: SYSCALL_SIZE }));
   a.mov(behindFrame(BLOCK_AFTER), rax);
   unwindBy(a, unwinding.inFrame);
+  a.bind(onSyscall);
   callWithBlock(a, "engine.onSyscall");
   a.bind(leave);
   a.cmp(eax, 1);

@@ -24,6 +24,8 @@ import {
   gateSignalReturn,
   gateSyscall,
   gateSyscallOnEngineStack,
+  gateTrap,
+  gateTrapOnEngineStack,
 } from "../gates";
 import { memoryBase } from "../process";
 import { isIsland } from "../patch/outpost";
@@ -103,6 +105,8 @@ export function toProgramState(thread: ThreadBlock, context: Context): bool {
     }
   } else if (rip >= gateSyscall() && rip < gateSyscallOnEngineStack()) {
     rollBack(thread, context, siteOfDescriptor(context.rcx));
+  } else if (rip >= gateTrap() && rip < gateTrapOnEngineStack()) {
+    rollBack(thread, context, thread.after - SYSCALL_SIZE);
   } else if (isIsland(rip)) {
     rollBack(thread, context, siteOfDescriptor(context.rcx));
   } else {

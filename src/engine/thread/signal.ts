@@ -74,7 +74,7 @@ export function onSignal(thread: ThreadBlock, signal: u32, infoAddress: u64, con
   }
   const raised = load<i32>(info, SIGINFO_CODE) > 0 && isFault(signal);
   if (raised && signal != SIGSYS && isEngineCode(context.rip)) reportEngineFault(thread, signal, context);
-  if (raised && signal == SIGILL && enterTrap(context)) return true;
+  if (raised && signal == SIGILL && enterTrap(thread, context)) return true;
   const interrupted = context.rip;
   if (!toProgramState(thread, context)) {
     defer(thread, info, context);

@@ -24,7 +24,7 @@ import { GateFrame, ThreadBlock } from "../thread/block";
 import { frameBufferOf } from "../thread/deferred";
 import { endLending, lendEngine, lockEngine, resetLockAfterFork, unlockEngine } from "../thread/lock";
 import { nameAsCreated, nameFirst, nameSharing } from "../thread/presence";
-import { kernelMask } from "../thread/signal-frame";
+import { FLAG_TRAP, kernelMask } from "../thread/signal-frame";
 import { describeFork } from "../debug/describe";
 import { reportFork } from "../stats/report";
 import { tryCopyIn, writeGsBase } from "../process";
@@ -60,6 +60,10 @@ function blockForChild(thread: ThreadBlock, frame: GateFrame, flags: u64): usize
   child.borrowed = flags & CLONE_THREAD ? thread.borrowed : 1;
   if (child.borrowed && !isVfork(flags)) expectGone();
   child.pid = thread.pid;
+  child.heldFlags = thread.heldFlags;
+  child.lastTrap = thread.lastTrap;
+  child.lastError = thread.lastError;
+  child.lastFaultAddress = thread.lastFaultAddress;
   // sas_ss_reset in copy_process of kernel/fork.c: a thread starts without one, a vfork child keeps its parent's.
   if ((flags & (CLONE_VM | CLONE_VFORK)) == CLONE_VM) {
     resetAlternateStack(child);
@@ -74,6 +78,9 @@ function blockForChild(thread: ThreadBlock, frame: GateFrame, flags: u64): usize
 function cloneWith(thread: ThreadBlock, frame: GateFrame, flags: u64): u32 {
   setKernelMask(thread, ~(0 as u64));
   if (thread.deferred != 0) return undo(thread, frame);
+  // With every signal blocked a SIGTRAP of the trap flag would kill.
+  thread.heldFlags = frame.flags & FLAG_TRAP;
+  frame.flags &= ~FLAG_TRAP;
   lockEngine(thread);
   let child: usize = changetype<usize>(thread);
   if (flags & CLONE_VM) child = blockForChild(thread, frame, flags);
@@ -81,6 +88,7 @@ function cloneWith(thread: ThreadBlock, frame: GateFrame, flags: u64): u32 {
   if (flags & CLONE_VM || child == 0) unlockEngine();
   if (child == 0) {
     setKernelMask(thread, kernelMask(thread.programMask));
+    frame.flags |= thread.heldFlags;
     return finish(thread, frame, -EAGAIN);
   }
   thread.child = child as u32;
@@ -149,6 +157,7 @@ function inParent(thread: ThreadBlock, result: i64): void {
 /** Both sides of a clone come here, each with its own block, all signals blocked. */
 export function afterClone(thread: ThreadBlock, frame: GateFrame): u32 {
   const result = frame.rax as i64;
+  frame.flags |= thread.heldFlags;
   if (result == 0) inChild(thread);
   else inParent(thread, result);
   setKernelMask(thread, kernelMask(thread.programMask));

@@ -2,7 +2,7 @@
 //
 // A target that can be opened and mapped is handed to the launcher (options.ts says how); everything else, set-user-ID
 // programs and what the kernel refuses included, is the kernel's: same errors, same effects. The launcher is found
-// through /proc/self/exe, which the kernel keeps across chroot and deletion.
+// through /proc/thread-self/exe, which the kernel keeps across chroot and deletion.
 //
 // The launcher opens its program by a path, in the new process. A path that leads through a link of procfs (/dev/fd/3,
 // /proc/self/exe, /proc/self/task/12/fd/3) may lead elsewhere by then: such a target goes by a descriptor of its file.
@@ -21,7 +21,8 @@ import { frameBufferOf, pendingInfoOf } from "../thread/deferred";
 import { kernelMask, signalBit } from "../thread/signal-frame";
 import { finish, passToKernel, undo } from "./call";
 import { addressOf, isError, syscall1, syscall2, syscall3, syscall4, syscall5 } from "./calls";
-import { CLONE_FILES, areDescriptorsShared } from "./clone";
+import { areDescriptorsShared } from "./clone";
+import { CLONE_FILES } from "./clone-flags";
 import { EFAULT, ELOOP, EMFILE } from "./errno";
 import { checkLauncher, executeLauncher } from "./held-files";
 import {
@@ -96,7 +97,7 @@ function countPointers(array: Address, buffer: usize): i64 {
 /** Writes PREFIX, the descriptor's number and, when it is not empty, a slash and the path; gives the end or 0 when too long. */
 function writeDescriptorPath(at: usize, prefix: string, descriptor: u32, path: usize): usize {
   const size = lengthOf(path);
-  if (size + 32 >= PATH_MAX) return 0;
+  if (size + 40 >= PATH_MAX) return 0;
   at = appendText(at, prefix);
   at = appendDecimal(at, descriptor);
   if (size != 0) {
@@ -182,7 +183,7 @@ function findTarget(thread: ThreadBlock, request: Request, target: Target): bool
   const isRelative = isEmpty || (request.directory != AT_FDCWD && load<u8>(given) != 47);
   if (request.isExe == 0 && isRelative) {
     if (request.directory < 0) return false;
-    if (writeDescriptorPath(path, "/proc/self/fd/", request.directory, given) == 0) return false;
+    if (writeDescriptorPath(path, "/proc/thread-self/fd/", request.directory, given) == 0) return false;
   } else if (request.isExe == 0) memory.copy(path, given, lengthOf(given) + 1);
   if (!canRun(thread)) return false;
   if (request.isExe != 0 || !isRelative) {
@@ -213,7 +214,7 @@ function openTarget(thread: ThreadBlock, request: Request, target: Target): bool
   target.descriptor = descriptor as u32;
   store<u8>(scratch + EMPTY_OFFSET, 0);
   const rest = scratch + (isFile ? EMPTY_OFFSET : GIVEN_OFFSET);
-  return writeDescriptorPath(path, "/proc/self/fd/", descriptor as u32, rest) != 0;
+  return writeDescriptorPath(path, "/proc/thread-self/fd/", descriptor as u32, rest) != 0;
 }
 
 function candidateOf(thread: ThreadBlock): Candidate {

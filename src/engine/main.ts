@@ -2,7 +2,9 @@
 
 import "./assertion";
 import { afterClone } from "./kernel/clone";
+import { LEAVE } from "./kernel/call";
 import { dispatch } from "./kernel/dispatch";
+import { isTakenByProgram } from "./kernel/user-dispatch";
 import { countCalls } from "./options";
 import { countCall } from "./stats/counters";
 import { currentThread, gateFrameOf } from "./thread/block";
@@ -23,7 +25,13 @@ export function onSyscall(): u32 {
   // A mask of ppoll and kin is in force during that one call only.
   thread.temporaryMaskSet = 0;
   if (countCalls) countCall();
+  if (thread.programDispatch && isTakenByProgram(thread, frame)) return LEAVE;
   return dispatch(thread, frame);
+}
+
+/** A system call came in that Syscall User Dispatch caught. */
+export function onDispatched(): u32 {
+  return onSyscall();
 }
 
 /** Parent or child came back from the clone gate. */

@@ -207,6 +207,26 @@ export function emitGates(a: Assembler): void {
   a.call("engine.onDeferredAtReturn");
   a.jmp(enterReturnFrame);
 
+  // ---- a call that Syscall User Dispatch caught: the signal gate's rt_sigreturn comes here with the program's registers
+  a.global("gateDispatched");
+  unwindBy(a, unwinding.outermost);
+  a.mov(r11, inBlock(BLOCK_STACK_TOP));
+  unwindBy(a, unwinding.beforeSwitch);
+  switchStack(a, unwinding.savingFrameAfter);
+  a.global("gateDispatchedOnEngineStack");
+  unwindBy(a, unwinding.savingFrameAfter);
+  saveFrame(a);
+  unwindBy(a, unwinding.inFrame);
+  a.call("engine.onDispatched");
+  a.jmp(leave);
+
+  // ---- an `int $0x80` that Syscall User Dispatch caught: every register but rax is the program's, before and after
+  a.global("gateInterrupt");
+  unwindBy(a, unwinding.outermost);
+  a.int(0x80);
+  a.jmp(inBlock(BLOCK_AFTER));
+  a.global("gateInterruptEnd");
+
   // ---- the end of a thread: from the store on, another thread may use the area
   a.bind(threadExit);
   a.mov(edi, mem32({ base: rsp, disp: FRAME_RDI }));

@@ -23,6 +23,7 @@ import { addressOf, isError, syscall0, syscall2 } from "./calls";
 import { EAGAIN } from "./errno";
 import { SYS_CLONE, SYS_CLONE3, SYS_FORK, SYS_GETPID, SYS_GETTID, SYS_MUNMAP, SYS_VFORK } from "./numbers";
 import { setKernelMask } from "./signal-calls";
+import { renewDispatch } from "./user-dispatch";
 
 export const CLONE_VM: u64 = 0x00000100;
 export const CLONE_SIGHAND: u64 = 0x00000800;
@@ -112,6 +113,7 @@ function inChild(thread: ThreadBlock): void {
     freeOtherBlocks();
     describeFork();
   }
+  renewDispatch(thread);
   if (flags & CLONE_CLEAR_SIGHAND) clearActions(thread, frameBufferOf(thread));
   if (!(flags & CLONE_THREAD)) reportFork(thread, (flags & CLONE_VM) == 0);
 }

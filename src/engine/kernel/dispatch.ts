@@ -29,6 +29,7 @@ import {
   SYS_OPENAT2,
   SYS_PIVOT_ROOT,
   SYS_PPOLL,
+  SYS_PRCTL,
   SYS_PSELECT6,
   SYS_READLINK,
   SYS_READLINKAT,
@@ -46,6 +47,7 @@ import {
 } from "./numbers";
 import { leaveRoot } from "./launcher-file";
 import { pathCall, pathCallAt } from "./proc-exe";
+import { prctl } from "./user-dispatch";
 import {
   epollPwait,
   ppoll,
@@ -77,6 +79,8 @@ export function dispatch(thread: ThreadBlock, frame: GateFrame): u32 {
       return rtSigtimedwait(thread, frame);
     case SYS_RT_SIGSUSPEND:
       return rtSigsuspend(thread, frame);
+    case SYS_PRCTL:
+      return prctl(thread, frame);
     case SYS_PPOLL:
       return ppoll(thread, frame);
     case SYS_PSELECT6:

@@ -33,7 +33,8 @@ import {
 import { createDispatchTable } from "../kernel/dispatch-table";
 import { adoptLauncher } from "../kernel/launcher-file";
 import { kernelMaskNow, setKernelMask } from "../kernel/signal-calls";
-import { handoverDescriptor, handoverMask } from "../options";
+import { armDispatch } from "../kernel/user-dispatch";
+import { exhaustive, handoverDescriptor, handoverMask } from "../options";
 import { avoid } from "../patch/territory";
 import { beginDescribing } from "../debug/describe";
 import { patchVdso } from "../patch/executable";
@@ -398,6 +399,9 @@ export function start(): void {
   readCommandLine(stack, line);
   const thread = adoptThread(line);
   createDispatchTable();
+  // What execve brings may run under a filter that forbids the request: the program goes on without (I7).
+  if (exhaustive && !armDispatch(thread) && !line.handedOver)
+    fail(0, "--exhaustive needs Syscall User Dispatch, which this kernel does not have (Linux 5.11)", STATUS_FAILED);
   beginDescribing(line.handedOver != 0);
   avoid(stack.arguments - STACK_ROOM, stack.auxiliaryEnd);
 

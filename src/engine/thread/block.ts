@@ -66,6 +66,15 @@ export class ThreadBlock {
   borrowed: u32;
   /** The process's number: the thread group's id. */
   pid: u32;
+  /** 1 while the kernel's Syscall User Dispatch catches this thread's calls (kernel/user-dispatch.ts). */
+  dispatched: u32;
+  /** 1 while the program has Syscall User Dispatch on for itself: calls outside its range are dispatched to it. */
+  programDispatch: u32;
+  /** The range that is allowed to make calls, as the kernel keeps it: `ip - start < size`. */
+  programDispatchStart: u64;
+  programDispatchSize: u64;
+  /** Process address of the program's selector byte, or 0. */
+  programDispatchSelector: u64;
 }
 
 export const BLOCK_SIZE = offsetof<ThreadBlock>();

@@ -49,6 +49,7 @@ import {
   SIGINFO_SIZE,
   SIGNAL_FRAME_SIZE,
   SIGSEGV,
+  SIGSYS,
   SIGTRAP,
   SI_KERNEL,
   SS_AUTODISARM,
@@ -132,7 +133,7 @@ function takeDefaultAction(thread: ThreadBlock, signal: u32, info: usize, contex
   context.sigmask = kernelMask(thread.programMask) & ~signalBit(signal);
   // A fault comes again when its instruction is run again. What does not is sent again, and meets the program's state
   // as soon as rt_sigreturn unblocks it.
-  const faults = code > 0 && code != SI_KERNEL && signal != SIGTRAP;
+  const faults = code > 0 && code != SI_KERNEL && signal != SIGTRAP && signal != SIGSYS;
   if (!faults) syscall4(SYS_RT_TGSIGQUEUEINFO, thread.pid, thread.tid, signal, addressOf(info));
 }
 

@@ -8,7 +8,7 @@ import { gateNative } from "../gates";
 import { ThreadBlock, areaOf, gateFrameOf, returnFrameOf } from "./block";
 import { deferredContextOf, deferredInfoOf, keepFpstateOf } from "./deferred";
 import { deliver } from "./deliver";
-import { loadGateFrame } from "./interrupted";
+import { loadGateFrame, toStateOutside } from "./interrupted";
 import { CONTEXT_SIZE, Context, FRAME_CONTEXT_OFFSET, SIGINFO_SIGNO } from "./signal-frame";
 import { rollBack } from "./trampoline";
 
@@ -61,5 +61,7 @@ export function onDeferredAtSignal(frame: u64): void {
   const thread = changetype<ThreadBlock>(threadPointer());
   const context = changetype<Context>(((frame - memoryBase()) as usize) + FRAME_CONTEXT_OFFSET);
   keepFpstateOf(thread, context);
+  // It may be on its way into a trampoline or a gate.
+  toStateOutside(thread, context);
   deliverDeferred(thread, context);
 }

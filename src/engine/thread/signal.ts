@@ -10,6 +10,7 @@ import { ASSERTION_STATUS } from "../assertion";
 import { ThreadBlock, currentThread } from "./block";
 import { defer } from "./deferred";
 import { deliver } from "./deliver";
+import { enterDispatchedCall, isDispatchedCall } from "./dispatched-call";
 import { toProgramState } from "./interrupted";
 import { deliverDeferred } from "./return-frame";
 import {
@@ -76,6 +77,10 @@ export function onSignal(signal: u32, infoAddress: u64, contextAddress: u64): bo
   const raised = load<i32>(info, SIGINFO_CODE) > 0 && isFault(signal);
   if (raised && signal != SIGSYS && isEngineCode(context.rip)) reportEngineFault(thread, signal, context);
   if (raised && signal == SIGILL && enterTrap(context)) return true;
+  if (raised && signal == SIGSYS && isDispatchedCall(thread, info, context)) {
+    enterDispatchedCall(thread, info, context);
+    return true;
+  }
   const interrupted = context.rip;
   if (!toProgramState(thread, context)) {
     defer(thread, info, context);

@@ -41,5 +41,9 @@ export declare function gateSignalRestorer(): u64;
 export declare function tryCopyInstruction(): u64;
 export declare function tryCopyFault(): u64;
 
+/** The launcher's image: its headers, and one past linear memory. */
+export declare function launcherStart(): u64;
+export declare function launcherEnd(): u64;
+
 /** The first byte of the launcher's text: gates and compiled engine. */
 export declare function textStart(): u64;

@@ -582,7 +582,6 @@ export class SimulatedProcess {
         return found;
       },
       memoryBase: () => BigInt.asIntN(64, this.memoryBase),
-      threadPointer: () => 0,
       writeGsBase: () => {},
       readFsBase: () => 0n,
       cpuid: () => {

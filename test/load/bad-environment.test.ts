@@ -84,7 +84,9 @@ test("a script on a noexec mount, and an interpreter on one", needsRoot, () => {
   assertRefused(run(line, [launcher, "run", "--", path]), 126, /interpreter \/mnt\/small: Permission denied/);
 });
 
-const asNobody = 'exec setpriv --reuid 65534 --regid 65534 --clear-groups "$@"';
+/** A user with no other processes: `ulimit -u` counts those of the whole machine. */
+const nobody = 100000 + process.pid;
+const asNobody = `exec setpriv --reuid ${nobody} --regid 65534 --clear-groups "$@"`;
 
 test("a file that may be executed and not read", needsRoot, () => {
   const path = join(folder, "execute-only");

@@ -6,47 +6,11 @@
 // for every process: all calls take the gate from then on (Syscall User Dispatch, kernel/user-dispatch.ts).
 
 import { countCalls, exhaustive } from "../options";
+import { claimMemory } from "../own-memory";
 import { poke8, syscall } from "../process";
 import { isError, syscall3 } from "./calls";
-import {
-  SYS_ARCH_PRCTL,
-  SYS_CHROOT,
-  SYS_CLONE,
-  SYS_CLONE3,
-  SYS_EPOLL_PWAIT,
-  SYS_EPOLL_PWAIT2,
-  SYS_EXECVE,
-  SYS_EXECVEAT,
-  SYS_EXIT,
-  SYS_EXIT_GROUP,
-  SYS_FORK,
-  SYS_LSTAT,
-  SYS_MMAP,
-  SYS_MPROTECT,
-  SYS_MREMAP,
-  SYS_MUNMAP,
-  SYS_NEWFSTATAT,
-  SYS_OPEN,
-  SYS_OPENAT,
-  SYS_OPENAT2,
-  SYS_PIVOT_ROOT,
-  SYS_PPOLL,
-  SYS_PRCTL,
-  SYS_PSELECT6,
-  SYS_READLINK,
-  SYS_READLINKAT,
-  SYS_RT_SIGACTION,
-  SYS_RT_SIGPENDING,
-  SYS_RT_SIGPROCMASK,
-  SYS_RT_SIGRETURN,
-  SYS_RT_SIGSUSPEND,
-  SYS_RT_SIGTIMEDWAIT,
-  SYS_SETNS,
-  SYS_SIGALTSTACK,
-  SYS_STAT,
-  SYS_STATX,
-  SYS_VFORK,
-} from "./numbers";
+import { virtualised } from "./dispatch";
+import { SYS_MMAP, SYS_MPROTECT } from "./numbers";
 
 export const DISPATCH_SIZE: u64 = 65536;
 const MAP_SHARED_ANONYMOUS: u64 = 0x21;
@@ -61,51 +25,12 @@ const X32_END: u32 = 548;
 export let dispatchTable: u64 = 0;
 let allToGate: bool = false;
 
-/** Calls that the gate sees, by number: every case of `dispatch` below. */
-const virtualised: StaticArray<u32> = [
-  SYS_OPEN,
-  SYS_STAT,
-  SYS_LSTAT,
-  SYS_MMAP,
-  SYS_MUNMAP,
-  SYS_RT_SIGACTION,
-  SYS_RT_SIGPROCMASK,
-  SYS_RT_SIGRETURN,
-  SYS_MREMAP,
-  SYS_CLONE,
-  SYS_FORK,
-  SYS_VFORK,
-  SYS_EXECVE,
-  SYS_EXIT,
-  SYS_READLINK,
-  SYS_RT_SIGPENDING,
-  SYS_RT_SIGTIMEDWAIT,
-  SYS_RT_SIGSUSPEND,
-  SYS_SIGALTSTACK,
-  SYS_ARCH_PRCTL,
-  SYS_EXIT_GROUP,
-  SYS_OPENAT,
-  SYS_OPENAT2,
-  SYS_NEWFSTATAT,
-  SYS_READLINKAT,
-  SYS_PSELECT6,
-  SYS_PPOLL,
-  SYS_EPOLL_PWAIT,
-  SYS_EXECVEAT,
-  SYS_STATX,
-  SYS_CLONE3,
-  SYS_EPOLL_PWAIT2,
-  SYS_CHROOT,
-  SYS_PIVOT_ROOT,
-  SYS_SETNS,
-  SYS_PRCTL,
-];
-
 /** Makes the table, once, before anything is patched. */
 export function createDispatchTable(): void {
   const got = syscall(SYS_MMAP, 0, DISPATCH_SIZE, PROT_READ_WRITE, MAP_SHARED_ANONYMOUS, -1, 0);
   assert(!isError(got), "no memory for the dispatch table");
   dispatchTable = got as u64;
+  claimMemory(dispatchTable, dispatchTable + DISPATCH_SIZE);
   for (let i = 0; i < virtualised.length; i++) poke8(dispatchTable + (unchecked(virtualised[i]) as u64), 1);
   for (let number = X32_FIRST; number < X32_END; number++) poke8(dispatchTable + (number as u64), 1);
   syscall3(SYS_MPROTECT, dispatchTable, DISPATCH_SIZE, PROT_READ);

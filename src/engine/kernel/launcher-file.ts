@@ -6,7 +6,7 @@
 // the memory but not the descriptors of the one that opened it: it is used only while it is the launcher's file.
 
 import { NO_DESCRIPTOR, followExec, launcherDescriptor, setLauncherDescriptor } from "../options";
-import { GateFrame } from "../thread/block";
+import { GateFrame, ThreadBlock } from "../thread/block";
 import { appendText } from "../text";
 import { passToKernel } from "./call";
 import { addressOf, isError, syscall1, syscall2, syscall3, syscall4, syscall5 } from "./calls";
@@ -77,7 +77,7 @@ export function executeLauncher(argv: u64, envp: u64): i64 {
 }
 
 /** chroot(path), pivot_root(new, old), setns(descriptor, type) */
-export function leaveRoot(frame: GateFrame): u32 {
+export function leaveRoot(_thread: ThreadBlock, frame: GateFrame): u32 {
   holdLauncher();
   return passToKernel(frame);
 }

@@ -26,7 +26,7 @@ import {
   SIGSYS,
   SI_KERNEL,
 } from "../thread/signal-frame";
-import { finish, passToKernel } from "./call";
+import { finish } from "./call";
 import { isError, syscall5 } from "./calls";
 import { sendAllToGate } from "./dispatch-table";
 import { EINVAL } from "./errno";
@@ -40,7 +40,7 @@ export const SIGINFO_ARCH: usize = 28;
 /** AUDIT_ARCH_X86_64 of include/uapi/linux/audit.h. */
 export const ARCH_X86_64: u32 = 0xc000003e;
 
-const PR_SET_SYSCALL_USER_DISPATCH: u32 = 59;
+export const PR_SET_SYSCALL_USER_DISPATCH: u32 = 59;
 const PR_SYS_DISPATCH_OFF: u64 = 0;
 const PR_SYS_DISPATCH_EXCLUSIVE_ON: u64 = 1;
 const PR_SYS_DISPATCH_INCLUSIVE_ON: u64 = 2;
@@ -108,9 +108,8 @@ function setProgramDispatch(thread: ThreadBlock, mode: u64, start: u64, size: u6
   return 0;
 }
 
-/** prctl(option, ...) */
-export function prctl(thread: ThreadBlock, frame: GateFrame): u32 {
-  if ((frame.rdi as u32) != PR_SET_SYSCALL_USER_DISPATCH) return passToKernel(frame);
+/** prctl(PR_SET_SYSCALL_USER_DISPATCH, mode, start, size, selector) */
+export function userDispatch(thread: ThreadBlock, frame: GateFrame): u32 {
   return finish(thread, frame, setProgramDispatch(thread, frame.rsi, frame.rdx, frame.r10, frame.r8));
 }
 
@@ -137,7 +136,7 @@ function isSelectorBad(thread: ThreadBlock): bool {
  * @param after the address behind the site, @param arch of the call, @param number of the call
  * @returns engine pointer of the siginfo to be delivered instead of the call, or 0: the call is made
  */
-export function judge(thread: ThreadBlock, after: u64, arch: u32, number: u32): usize {
+export function siginfoFor(thread: ThreadBlock, after: u64, arch: u32, number: u32): usize {
   const signal = signalFor(thread, after);
   if (signal == PASS) return 0;
   const isFatal = signal == SIGSEGV || isSelectorBad(thread);
@@ -159,7 +158,7 @@ export function judge(thread: ThreadBlock, after: u64, arch: u32, number: u32): 
 
 /** A call that came through the gate: the program's own dispatch has its say first. @returns whether it takes the call */
 export function isTakenByProgram(thread: ThreadBlock, frame: GateFrame): bool {
-  const info = judge(thread, thread.after, ARCH_X86_64, frame.rax as u32);
+  const info = siginfoFor(thread, thread.after, ARCH_X86_64, frame.rax as u32);
   if (info == 0) return false;
   // syscall_rollback of arch/x86/include/asm/syscall.h: the handler finds the call's number in rax.
   finish(thread, frame, frame.rax as i64);

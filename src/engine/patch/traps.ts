@@ -7,6 +7,7 @@
 import { isError, syscall2, syscall3 } from "../kernel/calls";
 import { SYS_MMAP, SYS_MPROTECT, SYS_MUNMAP } from "../kernel/numbers";
 import { pageCeil } from "../load/elf";
+import { claimMemory, releaseMemory } from "../own-memory";
 import { Address, copyOut, syscall } from "../process";
 import { STATS_NONE, statsMode } from "../options";
 import { Context } from "../thread/signal-frame";
@@ -53,7 +54,10 @@ const emitted = memory.data(128, 8);
 
 function mapAt(address: Address, size: u64): bool {
   if (isAvoided(address as i64, (address + size) as i64)) return false;
-  return !isError(syscall(SYS_MMAP, address, size, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS_NOREPLACE, -1, 0));
+  if (isError(syscall(SYS_MMAP, address, size, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS_NOREPLACE, -1, 0))) return false;
+  if (claimMemory(address, address + size)) return true;
+  syscall2(SYS_MUNMAP, address, size);
+  return false;
 }
 
 /** Maps pages for the trampolines of `count` trapped sites, in reach of `near`, below it if possible; gives their address or 0. */
@@ -84,7 +88,7 @@ export function addTraps(sites: usize, count: u32, outpost: Address): bool {
     copyOut(trampoline, emitted, SYSCALL_TRAMPOLINE_SIZE);
     if (!addTrap(site, trampoline)) {
       forgetTraps(load<u64>(sites), site);
-      syscall2(SYS_MUNMAP, place, size);
+      if (syscall2(SYS_MUNMAP, place, size) == 0) releaseMemory(place, place + size);
       return false;
     }
   }

@@ -2,15 +2,15 @@
 // sends it through the gate.
 //
 // The kernel's frame says where the program is: behind the site, with the call's number still in rax, and rcx and r11 as
-// a `syscall` leaves them; what the program had in these two is gone. Its rt_sigreturn enters `gateDispatched` with all
-// registers but rip as they are, and from there on the call is like any other. A signal on the way finds the state before
+// a `syscall` leaves them; what the program had in these two is gone. Its rt_sigreturn enters `gateDispatched` with the
+// thread's block in rcx and all other registers as they are; from there on the call is like any other. A signal on the way finds the state before
 // the site, as the kernel leaves it when it rewinds a call for a restart.
 //
 // `int $0x80` is caught too. The kernel answers it with 32-bit arguments from a table of its own, without the engine, as
 // it does when nothing is caught: from `gateInterrupt`, which is in the range that is allowed to.
 
 import { gateDispatched, gateDispatchedOnEngineStack, gateInterrupt, gateInterruptEnd } from "../gates";
-import { ARCH_X86_64, SIGINFO_ARCH, SIGINFO_SYSCALL, SYS_USER_DISPATCH, judge } from "../kernel/user-dispatch";
+import { ARCH_X86_64, SIGINFO_ARCH, SIGINFO_SYSCALL, SYS_USER_DISPATCH, siginfoFor } from "../kernel/user-dispatch";
 import { countDispatched } from "../stats/counters";
 import { ThreadBlock } from "./block";
 import { deliver } from "./deliver";
@@ -30,7 +30,7 @@ export function isDispatchedCall(thread: ThreadBlock, info: usize, context: Cont
 export function enterDispatchedCall(thread: ThreadBlock, info: usize, context: Context): void {
   const arch = load<u32>(info, SIGINFO_ARCH);
   if (thread.programDispatch) {
-    const instead = judge(thread, context.rip, arch, load<u32>(info, SIGINFO_SYSCALL));
+    const instead = siginfoFor(thread, context.rip, arch, load<u32>(info, SIGINFO_SYSCALL));
     if (instead != 0) {
       deliver(thread, load<u32>(instead, SIGINFO_SIGNO), instead, context);
       return;
@@ -44,6 +44,7 @@ export function enterDispatchedCall(thread: ThreadBlock, info: usize, context: C
   }
   thread.savedRcx = context.rcx;
   thread.savedR11 = context.r11;
+  context.rcx = thread.address;
   context.rip = gateDispatched();
 }
 

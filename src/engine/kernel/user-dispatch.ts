@@ -52,14 +52,7 @@ const BLOCK: u8 = 1;
 function request(selector: u64): i64 {
   const start = textStart();
   const size = memoryBase() - start;
-  return syscall5(
-    SYS_PRCTL,
-    PR_SET_SYSCALL_USER_DISPATCH,
-    PR_SYS_DISPATCH_EXCLUSIVE_ON,
-    start,
-    size,
-    selector,
-  );
+  return syscall5(SYS_PRCTL, PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_EXCLUSIVE_ON, start, size, selector);
 }
 
 /** Has the calling thread's calls caught from here on; false when the kernel refuses. */

@@ -29,11 +29,6 @@ export function onSyscall(thread: ThreadBlock): u32 {
   return dispatch(thread, frame);
 }
 
-/** A system call came in that Syscall User Dispatch caught. */
-export function onDispatched(thread: ThreadBlock): u32 {
-  return onSyscall(thread);
-}
-
 /** Parent or child came back from the clone gate. */
 export function onCloneReturn(thread: ThreadBlock): u32 {
   return afterClone(thread, gateFrameOf(thread));

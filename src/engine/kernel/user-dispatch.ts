@@ -155,6 +155,7 @@ export function isTakenByProgram(thread: ThreadBlock, frame: GateFrame): bool {
   if (info == 0) return false;
   // syscall_rollback of arch/x86/include/asm/syscall.h: the handler finds the call's number in rax.
   finish(thread, frame, frame.rax as i64);
-  sendToSelf(thread, load<u32>(info, SIGINFO_SIGNO), info);
+  thread.forced = load<u32>(info, SIGINFO_SIGNO);
+  sendToSelf(thread, thread.forced, info);
   return true;
 }

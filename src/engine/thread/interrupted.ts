@@ -9,7 +9,7 @@
 //   program's rsp, gate's first instructions          back
 //   program's rsp, gate's last jump                   as at its target
 //   program's rsp, trampoline                         back or forward, by offset (thread/trampoline.ts, patch/)
-//   program's rsp, a caught call's way in             back (thread/dispatched-call.ts)
+//   program's rsp, a caught `int $0x80`              back or forward (thread/dispatched-call.ts)
 //   program's rsp, a native call of the gate          back before the `syscall` or when the kernel rewound it for a
 //                                                     restart; else forward
 
@@ -25,14 +25,17 @@ import {
   gateSignalReturn,
   gateSyscall,
   gateSyscallOnEngineStack,
+  gateTrap,
+  gateTrapOnEngineStack,
 } from "../gates";
+import { EINTR } from "../kernel/errno";
 import { memoryBase } from "../process";
 import { isIsland } from "../patch/outpost";
 import { stateInTrampoline } from "../patch/interrupted-trampoline";
 import { isInArea } from "./areas";
 import { ThreadBlock, gateFrameOf, returnFrameOf } from "./block";
 import { keepFpstateOf } from "./deferred";
-import { stateOfDispatchedCall } from "./dispatched-call";
+import { stateOfInterruptGate } from "./dispatched-call";
 import { CONTEXT_SIZE, Context, FRAME_CONTEXT_OFFSET } from "./signal-frame";
 import { SYSCALL_SIZE, rollBack, siteOfDescriptor, stateBeforeSyscall } from "./trampoline";
 
@@ -99,21 +102,24 @@ export function toStateOutside(thread: ThreadBlock, context: Context): void {
   if (context.rip == gateExitJump()) context.rip = context.rcx;
 
   const rip = context.rip;
-  let inKernel = false;
+  let isInterrupted = false;
   if (rip >= gateNative() && rip < gateNativeEnd()) {
     if (rip == gateNative()) {
-      inKernel = stateBeforeSyscall(thread, context, rip, thread.site);
+      stateBeforeSyscall(thread, context, rip, thread.site);
     } else {
       context.rip = thread.site + SYSCALL_SIZE;
       context.rcx = context.rip;
-      inKernel = true;
+      // restore_saved_sigmask_unless: a call that was not interrupted has given the mask back before the signal came.
+      isInterrupted = (context.rax as i64) == -EINTR;
     }
   } else if (rip >= gateSyscall() && rip < gateSyscallOnEngineStack()) {
     rollBack(thread, context, siteOfDescriptor(context.rcx));
+  } else if (rip >= gateTrap() && rip < gateTrapOnEngineStack()) {
+    rollBack(thread, context, thread.after - SYSCALL_SIZE);
   } else if (isIsland(rip)) {
     rollBack(thread, context, siteOfDescriptor(context.rcx));
-  } else if (!stateOfDispatchedCall(thread, context)) {
+  } else if (!stateOfInterruptGate(thread, context)) {
     stateInTrampoline(thread, context);
   }
-  if (!inKernel) thread.temporaryMaskSet = 0;
+  if (!isInterrupted) thread.temporaryMaskSet = 0;
 }

@@ -94,7 +94,7 @@ function setProgramDispatch(thread: ThreadBlock, mode: u64, start: u64, size: u6
   thread.programDispatchSize = isInclusive ? -size : size;
   thread.programDispatchSelector = selector;
   thread.programDispatch = 1;
-  lockEngine();
+  lockEngine(thread);
   sendAllToGate();
   unlockEngine();
   armDispatch(thread);

@@ -42,6 +42,7 @@ import {
 import { EAGAIN } from "./errno";
 import { SYS_CLONE, SYS_CLONE3, SYS_FORK, SYS_GETPID, SYS_GETTID, SYS_VFORK } from "./numbers";
 import { setKernelMask } from "./signal-calls";
+import { renewDispatch } from "./user-dispatch";
 
 /** Whether another process may share this one's table of descriptors. */
 export let areDescriptorsShared: bool = false;
@@ -147,6 +148,7 @@ function inChild(thread: ThreadBlock): void {
     releaseOtherActions(thread.actions);
     describeFork();
   }
+  renewDispatch(thread);
   if (flags & CLONE_CLEAR_SIGHAND) clearActions(thread, frameBufferOf(thread));
   if (!(flags & CLONE_THREAD)) reportFork(thread);
 }

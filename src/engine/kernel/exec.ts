@@ -323,7 +323,7 @@ function follow(thread: ThreadBlock, frame: GateFrame, request: Request): u32 {
     return runNatively(thread, frame, request, false);
   }
   const buffer = frameBufferOf(thread);
-  checkLauncher();
+  checkLauncher(thread);
   // The kernel does so too, when it is sure that execve will not fail (begin_new_exec): what is opened for the launcher
   // must not stay open in a process that shares the descriptors.
   if (areDescriptorsShared) syscall1(SYS_UNSHARE, CLONE_FILES);

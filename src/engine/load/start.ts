@@ -1,10 +1,11 @@
 // The way of a run, up to the program's first instruction: docs/architecture.md.
 
 import { SIG_DFL, adoptActions, installPlain, newActions } from "../thread/actions";
-import { allocateBlock, armAlternateStack } from "../thread/areas";
+import { firstBlock, armAlternateStack } from "../thread/areas";
 import { resetAlternateStack } from "../thread/alternate-stack";
 import { ThreadBlock, assertLayouts } from "../thread/block";
 import { frameBufferOf } from "../thread/deferred";
+import { nameFirst } from "../thread/presence";
 import { SIGSEGV, UNBLOCKABLE, kernelMask } from "../thread/signal-frame";
 import { addressOf, isError, syscall0, syscall1, syscall2, syscall3, syscall4, syscall5 } from "../kernel/calls";
 import {
@@ -31,9 +32,9 @@ import {
   SYS_TGKILL,
 } from "../kernel/numbers";
 import { createDispatchTable } from "../kernel/dispatch-table";
-import { adoptLauncher } from "../kernel/launcher-file";
+import { adoptLauncher, holdUnreachable } from "../kernel/held-files";
 import { kernelMaskNow, setKernelMask } from "../kernel/signal-calls";
-import { handoverDescriptor, handoverMask } from "../options";
+import { handoverDescriptor, handoverMask, isNamedByFile } from "../options";
 import { avoid } from "../patch/territory";
 import { beginDescribing } from "../debug/describe";
 import { patchVdso } from "../patch/executable";
@@ -41,7 +42,7 @@ import { launcherEnd, launcherStart } from "../gates";
 import { claimMemory } from "../own-memory";
 import { Address, peek64, peek8, poke64, writeGsBase } from "../process";
 import { openReport, reportStart } from "../stats/report";
-import { appendBytes, appendText, copyString, lengthOf } from "../text";
+import { appendBytes, appendText, copyString, equalsText, lengthOf } from "../text";
 import {
   AT_BASE,
   AT_ENTRY,
@@ -73,7 +74,7 @@ import {
   pageCeil,
   pageFloor,
 } from "./elf";
-import { identify, identifyMapping } from "./identity";
+import { identify, identifyMapping, isProgramReachable, programPath } from "./identity";
 import {
   headerRefusal,
   interpreterBase,
@@ -97,6 +98,7 @@ import {
   R_OK,
   X_OK,
   checkProgram,
+  isExecveCheckKnown,
   openCandidate,
   openScriptInterpreter,
   parseScriptLine,
@@ -301,6 +303,19 @@ function openProgram(stack: InitialStack, line: CommandLine, candidate: Candidat
   fail(what, "its program headers are damaged (Exec format error)", STATUS_NOT_EXECUTABLE);
 }
 
+/**
+ * execveat of a descriptor: since Linux 6.14, which also came to know AT_EXECVE_CHECK, the name is that of the file's last
+ * link, not the descriptor's number (begin_new_exec of fs/exec.c).
+ */
+function nameByFile(): void {
+  let name = programPath;
+  for (let at = programPath; load<u8>(at) != 0; at++) if (load<u8>(at) == 47) name = at + 1;
+  const end = appendBytes(programName, name);
+  store<u8>(end, 0);
+  const mark = end - 10;
+  if (mark >= programName && equalsText(mark, " (deleted)") && !isProgramReachable()) store<u8>(mark, 0);
+}
+
 /** struct prctl_mm_map of include/uapi/linux/prctl.h. */
 @unmanaged
 class MemoryMap {
@@ -376,7 +391,7 @@ export function prepare(rsp: Address): u64 {
   if ((auxiliaryValue(stack.auxiliary, AT_HWCAP2) & HWCAP2_FSGSBASE) == 0)
     fail(0, "this processor or kernel has no FSGSBASE (Linux 5.9, Ivy Bridge or later)", STATUS_FAILED);
   claimMemory(launcherStart(), launcherEnd());
-  const pointer = allocateBlock();
+  const pointer = firstBlock();
   if (pointer == 0) fail(0, "no memory for the engine", STATUS_FAILED);
   writeGsBase(addressOf(pointer));
   return addressOf(pointer);
@@ -386,6 +401,7 @@ export function prepare(rsp: Address): u64 {
 function adoptThread(thread: ThreadBlock, line: CommandLine): void {
   thread.pid = syscall0(SYS_GETPID) as u32;
   thread.tid = syscall0(SYS_GETTID) as u32;
+  nameFirst(thread);
   thread.actions = newActions() as u32;
   const mask = kernelMaskNow(thread);
   thread.programMask = (line.handedOver ? handoverMask : mask) & ~UNBLOCKABLE;
@@ -413,6 +429,7 @@ export function start(thread: ThreadBlock): void {
   candidate.path = interpreterPath;
   openProgram(stack, line, candidate);
   identify(candidate.descriptor, searched);
+  if (isNamedByFile && isExecveCheckKnown) nameByFile();
   openReport(line.handedOver != 0);
   adoptLauncher();
   if (line.handedOver && handoverDescriptor != 0xffffffff) syscall1(SYS_CLOSE, handoverDescriptor);
@@ -420,7 +437,8 @@ export function start(thread: ThreadBlock): void {
   const loaded = loadImages(candidate);
   if (isError(loaded)) failToLoad(thread, line);
   const image = programImage();
-  identifyMapping(image.low, image.firstEnd);
+  identifyMapping(image.low);
+  holdUnreachable(candidate.descriptor);
   syscall1(SYS_CLOSE, candidate.descriptor);
 
   const vdso = auxiliaryValue(stack.auxiliary, AT_SYSINFO_EHDR);

@@ -21,7 +21,7 @@ except OSError as error: print(error.strerror)
 b --unshare-pid --bind "$PWD" /data --clearenv --setenv PATH /usr/bin sh -c 'env | sort; echo text > /data/made; exit 5'; echo "status $?"
 cat made
 b --unshare-all sh -c 'kill -9 $$'; echo "status $?"
-b --unshare-all --new-session sh -c 'sleep 1000 & kill $!; wait $!; echo "gone $?"'
+b --unshare-all --new-session sh -c 'sleep 1000 & kill $!; wait $! 2> /dev/null; echo "gone $?"'
 b --unshare-user --unshare-net sh -c 'cut -d: -f1 /proc/net/dev | tail -n +3'
 # The filter: `mkdir`, in its two forms, is not permitted.
 python3 -c '

@@ -15,7 +15,6 @@ const pythonModules = [
   "test_ctypes",
   "test_epoll",
   "test_eintr",
-  "test_faulthandler",
   "test_fcntl",
   "test_fork1",
   "test_io",
@@ -68,6 +67,12 @@ export const systems: Scenario[] = [
     command: ["bash", script("script.sh")],
     normalise: (text) => text.replace(/^Script started.*\n/gm, ""),
     processes: { bash: 1, script: 7, scriptreplay: 1, "python3.11": 1 },
+  },
+  {
+    // What strace and gdb attach to is not theirs to be executed: they and it run under Flicker alike.
+    name: "strace and gdb, attached",
+    command: ["bash", script("attached.sh")],
+    processes: { bash: 1, strace: 4, gdb: 4, "python3.11": 1 },
   },
   {
     name: "redis under load",

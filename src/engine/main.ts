@@ -3,6 +3,7 @@
 import "./assertion";
 import { afterClone } from "./kernel/clone";
 import { dispatch } from "./kernel/dispatch";
+import { dispatchFiltered } from "./kernel/seccomp";
 import { countCalls } from "./options";
 import { countCall } from "./stats/counters";
 import { currentThread, gateFrameOf } from "./thread/block";
@@ -11,6 +12,7 @@ import { SYSCALL_SIZE } from "./thread/trampoline";
 
 export * from "./inspection";
 export { gdbJitDescriptor } from "./debug/gdb-jit";
+export { engineSite } from "./seccomp/site";
 export { prepare, start } from "./load/start";
 export { onDeferredAtExit, onDeferredAtReturn, onDeferredAtSignal } from "./thread/return-frame";
 
@@ -23,7 +25,7 @@ export function onSyscall(): u32 {
   // A mask of ppoll and kin is in force during that one call only.
   thread.temporaryMaskSet = 0;
   if (countCalls) countCall();
-  return dispatch(thread, frame);
+  return thread.filters == 0 ? dispatch(thread, frame) : dispatchFiltered(thread, frame);
 }
 
 /** Parent or child came back from the clone gate. */

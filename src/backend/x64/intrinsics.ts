@@ -65,6 +65,11 @@ const process = new Map<string, Intrinsic>(
       calls: true,
       compile: (c) => callRoutine(c, "engineSyscall", [rax, rdi, rsi, rdx, r10, r8, r9], "i64"),
     },
+    programSyscall: {
+      type: type("i64 i64 i64 i64 i64 i64 i64 -> i64"),
+      calls: true,
+      compile: (c) => callRoutine(c, "engineProgramSyscall", [rax, rdi, rsi, rdx, r10, r8, r9], "i64"),
+    },
     compareExchange32: {
       type: type("i64 i32 i32 -> i32"),
       compile: (c) => {

@@ -21,7 +21,7 @@ import { tryCopyIn } from "../process";
 import { LEAVE, finish, passToKernel, undo } from "./call";
 import { addressOf, isError, syscall0, syscall2 } from "./calls";
 import { EAGAIN } from "./errno";
-import { SYS_CLONE, SYS_CLONE3, SYS_FORK, SYS_GETPID, SYS_GETTID, SYS_MUNMAP, SYS_VFORK } from "./numbers";
+import { SYS_CLONE, SYS_CLONE3, SYS_FORK, SYS_GETTID, SYS_MUNMAP, SYS_VFORK } from "./numbers";
 import { setKernelMask } from "./signal-calls";
 
 export const CLONE_VM: u64 = 0x00000100;
@@ -52,6 +52,7 @@ function blockForChild(thread: ThreadBlock, frame: GateFrame, flags: u64): usize
   child.birthFlags = flags;
   child.borrowed = flags & CLONE_THREAD ? thread.borrowed : 1;
   child.pid = thread.pid;
+  child.filters = thread.filters;
   // sas_ss_reset in copy_process of kernel/fork.c: a thread starts without one, a vfork child keeps its parent's.
   if ((flags & (CLONE_VM | CLONE_VFORK)) == CLONE_VM) {
     resetAlternateStack(child);
@@ -101,10 +102,11 @@ function inChild(thread: ThreadBlock): void {
   const flags = thread.cloneFlags;
   thread.tid = syscall0(SYS_GETTID) as u32;
   if (flags & CLONE_VM) {
-    if (!(flags & CLONE_THREAD)) thread.pid = syscall0(SYS_GETPID) as u32;
+    // The number of a process is that of its first thread; a seccomp filter may forbid to ask for it.
+    if (!(flags & CLONE_THREAD)) thread.pid = thread.tid;
     armAlternateStack(thread);
   } else {
-    thread.pid = syscall0(SYS_GETPID) as u32;
+    thread.pid = thread.tid;
     thread.pending = 0;
     thread.borrowed = 0;
     thread.birthFlags = 0;

@@ -22,7 +22,9 @@ import { clone } from "./clone";
 import { execve, execveat } from "./exec";
 import { exit, exitGroup } from "./exit";
 import { leaveRoot } from "./launcher-file";
+import { prctl } from "./prctl";
 import { archPrctl } from "./arch-prctl";
+import { seccomp } from "./seccomp";
 import {
   SYS_ARCH_PRCTL,
   SYS_CHROOT,
@@ -45,6 +47,7 @@ import {
   SYS_OPENAT2,
   SYS_PIVOT_ROOT,
   SYS_PPOLL,
+  SYS_PRCTL,
   SYS_PSELECT6,
   SYS_READLINK,
   SYS_READLINKAT,
@@ -54,6 +57,7 @@ import {
   SYS_RT_SIGRETURN,
   SYS_RT_SIGSUSPEND,
   SYS_RT_SIGTIMEDWAIT,
+  SYS_SECCOMP,
   SYS_SETNS,
   SYS_SIGALTSTACK,
   SYS_STAT,
@@ -83,6 +87,7 @@ export const virtualised: StaticArray<u32> = [
   SYS_RT_SIGSUSPEND,
   SYS_SIGALTSTACK,
   SYS_PIVOT_ROOT,
+  SYS_PRCTL,
   SYS_ARCH_PRCTL,
   SYS_CHROOT,
   SYS_EXIT_GROUP,
@@ -93,6 +98,7 @@ export const virtualised: StaticArray<u32> = [
   SYS_PPOLL,
   SYS_EPOLL_PWAIT,
   SYS_SETNS,
+  SYS_SECCOMP,
   SYS_EXECVEAT,
   SYS_STATX,
   SYS_CLONE3,
@@ -142,6 +148,8 @@ export function dispatch(thread: ThreadBlock, frame: GateFrame): u32 {
     case SYS_CHROOT:
     case SYS_SETNS:
       return leaveRoot(thread, frame);
+    case SYS_PRCTL:
+      return prctl(thread, frame);
     case SYS_ARCH_PRCTL:
       return archPrctl(thread, frame);
     case SYS_EXIT_GROUP:
@@ -159,6 +167,8 @@ export function dispatch(thread: ThreadBlock, frame: GateFrame): u32 {
     case SYS_EPOLL_PWAIT:
     case SYS_EPOLL_PWAIT2:
       return epollPwait(thread, frame);
+    case SYS_SECCOMP:
+      return seccomp(thread, frame);
     case SYS_EXECVEAT:
       return execveat(thread, frame);
     default:

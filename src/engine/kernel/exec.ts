@@ -10,7 +10,7 @@ import { isProgramDeleted, openDeletedProgram, programPath } from "../load/ident
 import { AT_EMPTY_PATH, AT_FDCWD, Candidate, KIND_SCRIPT, ScriptLine, probe } from "../load/program";
 import { pageCeil } from "../load/elf";
 import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "../load/map";
-import { Address, poke64, syscall, tryCopyIn } from "../process";
+import { Address, poke64, programSyscall, syscall, tryCopyIn } from "../process";
 import { keepReport, reportExec } from "../stats/report";
 import { appendBytes, appendDecimal, appendText, copyString, lengthOf } from "../text";
 import { ignoresEngineSignal, reclaimIgnored, surrenderIgnored } from "../thread/actions";
@@ -201,7 +201,7 @@ function releaseArguments(thread: ThreadBlock): void {
 }
 
 /** The kernel runs the target. A mask or an ignored signal of the engine's set must be the program's for that. */
-function runNatively(thread: ThreadBlock, frame: GateFrame, isReported: bool): u32 {
+export function runNatively(thread: ThreadBlock, frame: GateFrame, isReported: bool): u32 {
   const path = execScratchOf(thread) + PATH_OFFSET;
   if (copyString(path, frame.rax == SYS_EXECVE ? frame.rdi : frame.rsi, PATH_MAX) < 0) store<u8>(path, 0);
   if (!isReported) reportExec(thread, path);
@@ -214,7 +214,7 @@ function runNatively(thread: ThreadBlock, frame: GateFrame, isReported: bool): u
   if (kernelMask(thread.programMask) == thread.programMask && !ignoresEngineSignal(thread)) return passToKernel(frame);
   surrenderIgnored(thread, buffer);
   setKernelMask(thread, thread.programMask);
-  const result = syscall(frame.rax, frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9);
+  const result = programSyscall(frame.rax, frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9);
   reclaimIgnored(thread, buffer);
   setKernelMask(thread, kernelMask(thread.programMask));
   return finish(thread, frame, result);

@@ -4,7 +4,7 @@ import { forgetCode, mapExecutable } from "../patch/executable";
 import { countUnsearched } from "../stats/counters";
 import { GateFrame, ThreadBlock } from "../thread/block";
 import { lockEngine, unlockEngine } from "../thread/lock";
-import { syscall } from "../process";
+import { programSyscall } from "../process";
 import { pageCeil } from "../load/elf";
 import { MAP_ANONYMOUS, MAP_FIXED, PROT_EXEC, PROT_WRITE } from "../load/map";
 import { finish } from "./call";
@@ -13,7 +13,7 @@ import { isError } from "./calls";
 const MREMAP_FIXED: u64 = 2;
 
 function native(frame: GateFrame): i64 {
-  return syscall(frame.rax, frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9);
+  return programSyscall(frame.rax, frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9);
 }
 
 /** mmap(address, size, protection, flags, descriptor, offset) */

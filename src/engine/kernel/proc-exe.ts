@@ -6,7 +6,7 @@
 import { isOwnLink, isProgramDeleted, programMappingPath, programPath } from "../load/identity";
 import { GateFrame, ThreadBlock, execScratchOf } from "../thread/block";
 import { frameBufferOf } from "../thread/deferred";
-import { syscall, tryCopyIn, tryCopyOut } from "../process";
+import { programSyscall, tryCopyIn, tryCopyOut } from "../process";
 import { appendBytes, appendDecimal, appendText, copyString, startsWithText } from "../text";
 import { finish, passToKernel } from "./call";
 import { addressOf, syscall3, syscall4 } from "./calls";
@@ -106,8 +106,8 @@ function readOwnExe(thread: ThreadBlock, frame: GateFrame, buffer: u64, size: u6
 function callForProgram(thread: ThreadBlock, frame: GateFrame, isAt: bool): u32 {
   const path = addressOf(isProgramDeleted() ? programMappingPath() : programPath);
   const result = isAt
-    ? syscall(frame.rax, frame.rdi, path, frame.rdx, frame.r10, frame.r8, frame.r9)
-    : syscall(frame.rax, path, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9);
+    ? programSyscall(frame.rax, frame.rdi, path, frame.rdx, frame.r10, frame.r8, frame.r9)
+    : programSyscall(frame.rax, path, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9);
   return finish(thread, frame, result);
 }
 

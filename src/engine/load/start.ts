@@ -24,7 +24,6 @@ import {
 import {
   SYS_CLOSE,
   SYS_FACCESSAT2,
-  SYS_GETPID,
   SYS_GETTID,
   SYS_MPROTECT,
   SYS_PRCTL,
@@ -378,8 +377,8 @@ export function prepare(rsp: Address): void {
 /** The engine's hold on the first thread and its signals. */
 function adoptThread(line: CommandLine): ThreadBlock {
   const thread = currentThread();
-  thread.pid = syscall0(SYS_GETPID) as u32;
   thread.tid = syscall0(SYS_GETTID) as u32;
+  thread.pid = thread.tid;
   thread.actions = newActions() as u32;
   const mask = kernelMaskNow(thread);
   thread.programMask = (line.handedOver ? handoverMask : mask) & ~UNBLOCKABLE;

@@ -90,6 +90,14 @@ export function freeOtherBlocks(): void {
   for (let i: u32 = 0; i < blockCount; i++) if (blockAt(i) != mine) blockAt(i).dead = 1;
 }
 
+/** All threads of the calling one's process have its seccomp filters. Under the engine lock. */
+export function shareFilters(thread: ThreadBlock): void {
+  for (let i: u32 = 0; i < blockCount; i++) {
+    const other = blockAt(i);
+    if (other.dead == 0 && other.pid == thread.pid) other.filters = thread.filters;
+  }
+}
+
 /** How many threads this memory has. */
 export function liveThreadCount(): u32 {
   let count: u32 = 0;

@@ -66,6 +66,10 @@ export class ThreadBlock {
   borrowed: u32;
   /** The process's number: the thread group's id. */
   pid: u32;
+  /** Process address of the newest seccomp filter (seccomp/filters.ts), or 0. */
+  filters: u64;
+  /** 1 in seccomp's strict mode. */
+  isStrict: u32;
 }
 
 export const BLOCK_SIZE = offsetof<ThreadBlock>();

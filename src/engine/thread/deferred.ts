@@ -11,6 +11,7 @@
 //   0x4200                          siginfos of the deferred signals
 //   0x4800                          a siginfo and an action, for building frames
 //   0x4900                          siginfos of ThreadBlock.pending
+//   0x5900                          a call as seccomp filters see it, and their scratch words (seccomp/filters.ts)
 //   0x6000                          the program's frame while it is built
 
 import { addressOf } from "../kernel/calls";

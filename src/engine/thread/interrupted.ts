@@ -25,7 +25,9 @@ import {
   gateSyscall,
   gateSyscallOnEngineStack,
 } from "../gates";
+import { SYS_RT_SIGRETURN } from "../kernel/numbers";
 import { memoryBase } from "../process";
+import { siteAddress } from "../seccomp/site";
 import { isIsland } from "../patch/outpost";
 import { stateInTrampoline } from "../patch/interrupted-trampoline";
 import { isInArea } from "./areas";
@@ -82,6 +84,12 @@ export function toProgramState(thread: ThreadBlock, context: Context): bool {
     }
     if (context.rip >= gateSignalReturn() && context.rip < gateSignalRestorer()) {
       loadFrame(thread, context, (context.rbx - memoryBase()) as usize);
+      thread.temporaryMaskSet = 0;
+      return true;
+    }
+    // The two rt_sigreturns above are made at the engine's site once the program has a seccomp filter (seccomp/site.ts).
+    if (siteAddress() != 0 && context.rip == siteAddress() && context.rax == (SYS_RT_SIGRETURN as u64)) {
+      loadFrame(thread, context, (context.rsp - 8 - memoryBase()) as usize);
       thread.temporaryMaskSet = 0;
       return true;
     }

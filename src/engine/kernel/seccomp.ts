@@ -1,0 +1,93 @@
+// seccomp, and the calls of threads that have a filter.
+//
+// A call that passes through is the kernel's to judge, at the trampoline's `syscall`. One that the gate sees is judged here
+// first, by the same filters (seccomp/filters.ts), because the engine may answer it without asking the kernel. What the
+// filters would do something about goes to the kernel with the program's own registers: it returns the error, raises the
+// SIGSYS, kills.
+//
+// SECCOMP_RET_USER_NOTIF and SECCOMP_RET_TRACE leave it to somebody else, who may let the call go on. So the kernel is
+// asked with the program's own arguments, too. A call that the kernel then has made although the engine must answer it is
+// made good: the kernel gets the engine's signal mask, handler and alternate stack again.
+
+import { actionOf, installAction } from "../thread/actions";
+import { armAlternateStack } from "../thread/areas";
+import { GateFrame, ThreadBlock } from "../thread/block";
+import { frameBufferOf } from "../thread/deferred";
+import { kernelMask } from "../thread/signal-frame";
+import { programSyscall } from "../process";
+import { RET_ACTION, RET_TRACE, RET_USER_NOTIF, lets, verdictOf } from "../seccomp/filters";
+import { SECCOMP_SET_MODE_FILTER, setFilter } from "../seccomp/install";
+import { finish, passToKernel } from "./call";
+import { isError } from "./calls";
+import { dispatch } from "./dispatch";
+import { runNatively } from "./exec";
+import {
+  SYS_EXECVE,
+  SYS_EXECVEAT,
+  SYS_EXIT,
+  SYS_EXIT_GROUP,
+  SYS_RT_SIGACTION,
+  SYS_RT_SIGPROCMASK,
+  SYS_SIGALTSTACK,
+} from "./numbers";
+import { setKernelMask } from "./signal-calls";
+
+/** seccomp(operation, flags, arguments) */
+export function seccomp(thread: ThreadBlock, frame: GateFrame): u32 {
+  const operation = frame.rdi as u32;
+  if (operation == SECCOMP_SET_MODE_FILTER) return setFilter(thread, frame, frame.rsi as u32, frame.rdx);
+  return passToKernel(frame);
+}
+
+/** Has the kernel make a call that is the engine's to answer, and takes back what it did. */
+function askKernel(thread: ThreadBlock, frame: GateFrame): i64 {
+  setKernelMask(thread, ~(0 as u64));
+  const result = programSyscall(frame.rax, frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9);
+  const number = frame.rax as u32;
+  if (!isError(result)) {
+    if (number == SYS_SIGALTSTACK) armAlternateStack(thread);
+    if (number == SYS_RT_SIGACTION)
+      installAction(frame.rdi as u32, actionOf(thread, frame.rdi as u32), frameBufferOf(thread));
+  }
+  setKernelMask(thread, kernelMask(thread.programMask));
+  return result;
+}
+
+/** A call that somebody else decides on: a supervisor, or a tracer. */
+function dispatchAsked(thread: ThreadBlock, frame: GateFrame): u32 {
+  switch (frame.rax as u32) {
+    case SYS_RT_SIGPROCMASK:
+    case SYS_RT_SIGACTION:
+    case SYS_SIGALTSTACK: {
+      const result = askKernel(thread, frame);
+      return isError(result) ? finish(thread, frame, result) : dispatch(thread, frame);
+    }
+    case SYS_EXECVE:
+    case SYS_EXECVEAT:
+      return runNatively(thread, frame, false);
+    case SYS_EXIT:
+    case SYS_EXIT_GROUP:
+      return passToKernel(frame);
+    default:
+      return dispatch(thread, frame);
+  }
+}
+
+/** `dispatch` for a thread with filters. */
+export function dispatchFiltered(thread: ThreadBlock, frame: GateFrame): u32 {
+  const verdict = verdictOf(
+    thread,
+    thread.after,
+    frame.rax,
+    frame.rdi,
+    frame.rsi,
+    frame.rdx,
+    frame.r10,
+    frame.r8,
+    frame.r9,
+  );
+  if (lets(verdict)) return dispatch(thread, frame);
+  const action = verdict & RET_ACTION;
+  if (action == RET_USER_NOTIF || action == RET_TRACE) return dispatchAsked(thread, frame);
+  return passToKernel(frame);
+}

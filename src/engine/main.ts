@@ -3,7 +3,7 @@
 import "./assertion";
 import { afterClone } from "./kernel/clone";
 import { dispatch } from "./kernel/dispatch";
-import { dispatchFiltered } from "./kernel/seccomp";
+import { GO_ON, judge } from "./kernel/seccomp";
 import { countCalls } from "./options";
 import { countCall } from "./stats/counters";
 import { currentThread, gateFrameOf } from "./thread/block";
@@ -25,7 +25,11 @@ export function onSyscall(): u32 {
   // A mask of ppoll and kin is in force during that one call only.
   thread.temporaryMaskSet = 0;
   if (countCalls) countCall();
-  return thread.filters == 0 ? dispatch(thread, frame) : dispatchFiltered(thread, frame);
+  if (thread.filters != 0) {
+    const judgement = judge(thread, frame);
+    if (judgement != GO_ON) return judgement;
+  }
+  return dispatch(thread, frame);
 }
 
 /** Parent or child came back from the clone gate. */

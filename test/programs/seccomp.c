@@ -1,6 +1,5 @@
 // Seccomp filters: what a filter of the program's does to the program, and that it does nothing to the engine's own calls.
 // variants: dynamic static musl
-#define _GNU_SOURCE
 #include "cases.h"
 #include <linux/audit.h>
 #include <linux/filter.h>
@@ -539,6 +538,25 @@ CASE(exec_chain) {
   extern char **environ;
   execve("/proc/self/exe", arguments, environ);
   say("execve: %s", strerror(errno));
+}
+
+CASE(after_silent_exec) {
+  // Called by the next case. Calls nothing that is forbidden there, as the start of a libc does not.
+  struct sigaction action = {.sa_sigaction = count_signal, .sa_flags = SA_SIGINFO};
+  sigaction(SIGUSR1, &action, 0);
+  kill(getpid(), SIGUSR1);
+  say("handled %d", handled);
+  void *page = mmap(0, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  check(munmap(page, 4096) == 0);
+  long parent = raw(SYS_getppid, 0, 0, 0, 0, 0, 0);
+  say("parent %ld", parent > 0 ? 0 : parent);
+}
+
+// What the engine cannot do without is forbidden to the next program, too.
+CASE(exec_kill) {
+  INSTALL({NUMBER, UNLESS(SYS_rt_sigprocmask, 5), UNLESS(SYS_sigaltstack, 4), UNLESS(SYS_gettid, 3), UNLESS(SYS_personality, 2),
+           UNLESS(SYS_getppid, 2), RETURN(SECCOMP_RET_ALLOW), RETURN(SECCOMP_RET_KILL_PROCESS), RETURN(SECCOMP_RET_ERRNO | 90)});
+  exec_self("after_silent_exec");
 }
 
 // What the engine would do on the way is forbidden; the exec itself is not.

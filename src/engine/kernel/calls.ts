@@ -1,7 +1,7 @@
 // System calls of the engine's own. What a filter of the program's would do something about is not made: it answers
 // -EPERM, and its caller does without (seccomp/filters.ts).
 
-import { mayCall } from "../seccomp/filters";
+import { isFiltered, mayCall } from "../seccomp/filters";
 import { memoryBase, syscall } from "../process";
 import { EPERM } from "./errno";
 
@@ -11,7 +11,8 @@ export function addressOf(pointer: usize): u64 {
 }
 
 export function syscall6(number: u64, a: u64, b: u64, c: u64, d: u64, e: u64, f: u64): i64 {
-  return mayCall(number, a, b, c, d, e, f) ? syscall(number, a, b, c, d, e, f) : -EPERM;
+  if (isFiltered && !mayCall(number, a, b, c, d, e, f)) return -EPERM;
+  return syscall(number, a, b, c, d, e, f);
 }
 export function syscall0(number: u32): i64 {
   return syscall6(number as u64, 0, 0, 0, 0, 0, 0);

@@ -11,6 +11,8 @@ import { AT_EMPTY_PATH, AT_FDCWD, Candidate, KIND_SCRIPT, ScriptLine, probe } fr
 import { pageCeil } from "../load/elf";
 import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "../load/map";
 import { Address, poke64, programSyscall, syscall, tryCopyIn } from "../process";
+import { ARGUMENT_MAX, sizeOfFilters, writeFilters } from "../seccomp/handover";
+import { letsLauncherStart } from "../seccomp/needs";
 import { keepReport, reportExec } from "../stats/report";
 import { appendBytes, appendDecimal, appendText, copyString, lengthOf } from "../text";
 import { ignoresEngineSignal, reclaimIgnored, surrenderIgnored } from "../thread/actions";
@@ -165,7 +167,8 @@ function buildArguments(thread: ThreadBlock, request: Request, target: Target): 
   const scratch = execScratchOf(thread);
   const count = countPointers(request.argv, frameBufferOf(thread));
   if (count < 0) return count;
-  const size = pageCeil(((count as u64) + 6) << 3);
+  const pointers = ((count as u64) + 7) << 3;
+  const size = pageCeil(pointers + sizeOfFilters(thread));
   const place = syscall(SYS_MMAP, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (isError(place)) return place;
   thread.scratch = place as u64;
@@ -179,7 +182,9 @@ function buildArguments(thread: ThreadBlock, request: Request, target: Target): 
   poke64(at + 8, addressOf(scratch + HANDOVER_OFFSET));
   poke64(at + 16, target.path);
   poke64(at + 24, target.fileName);
-  at += 32;
+  poke64(at + 32, at + pointers);
+  writeFilters(thread, at + pointers);
+  at += 40;
   const pointer = frameBufferOf(thread);
   for (let i: u64 = 0; i < (count as u64); i++) {
     if (tryCopyIn(pointer, request.argv + (i << 3), 8) != 0) break;
@@ -220,6 +225,11 @@ export function runNatively(thread: ThreadBlock, frame: GateFrame, isReported: b
   return finish(thread, frame, result);
 }
 
+/** Whether a launcher can start, and be told, under the seccomp filters that survive the execve. */
+function isAllowed(thread: ThreadBlock): bool {
+  return thread.filters == 0 || (sizeOfFilters(thread) <= ARGUMENT_MAX && letsLauncherStart(thread));
+}
+
 function closeTarget(target: Target): void {
   if (target.descriptor != NO_DESCRIPTOR) syscall1(SYS_CLOSE, target.descriptor);
 }
@@ -227,7 +237,7 @@ function closeTarget(target: Target): void {
 function follow(thread: ThreadBlock, frame: GateFrame, request: Request): u32 {
   const scratch = execScratchOf(thread);
   const target = changetype<Target>(scratch + TARGET_OFFSET);
-  if (!findTarget(thread, request, target)) {
+  if (!findTarget(thread, request, target) || !isAllowed(thread)) {
     closeTarget(target);
     return runNatively(thread, frame, false);
   }

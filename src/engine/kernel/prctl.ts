@@ -2,14 +2,18 @@
 
 import { GateFrame, ThreadBlock } from "../thread/block";
 import { setFilter } from "../seccomp/install";
+import { setStrict } from "../seccomp/strict";
 import { passToKernel } from "./call";
 
 const PR_SET_SECCOMP: u32 = 22;
+const SECCOMP_MODE_STRICT: u64 = 1;
 const SECCOMP_MODE_FILTER: u64 = 2;
 
 /** prctl(option, arguments...) */
 export function prctl(thread: ThreadBlock, frame: GateFrame): u32 {
-  if ((frame.rdi as u32) == PR_SET_SECCOMP && frame.rsi == SECCOMP_MODE_FILTER)
-    return setFilter(thread, frame, 0, frame.rdx);
+  if ((frame.rdi as u32) == PR_SET_SECCOMP) {
+    if (frame.rsi == SECCOMP_MODE_FILTER) return setFilter(thread, frame);
+    if (frame.rsi == SECCOMP_MODE_STRICT) return setStrict(thread, frame);
+  }
   return passToKernel(frame);
 }

@@ -16,10 +16,10 @@ import { frameBufferOf } from "../thread/deferred";
 import { kernelMask } from "../thread/signal-frame";
 import { programSyscall } from "../process";
 import { RET_ACTION, RET_TRACE, RET_USER_NOTIF, lets, verdictOf } from "../seccomp/filters";
-import { SECCOMP_SET_MODE_FILTER, setFilter } from "../seccomp/install";
+import { setFilter } from "../seccomp/install";
+import { endStrictly, setStrict } from "../seccomp/strict";
 import { finish, passToKernel } from "./call";
 import { isError } from "./calls";
-import { dispatch } from "./dispatch";
 import { runNatively } from "./exec";
 import {
   SYS_EXECVE,
@@ -32,10 +32,15 @@ import {
 } from "./numbers";
 import { setKernelMask } from "./signal-calls";
 
+const SECCOMP_SET_MODE_STRICT: u32 = 0;
+const SECCOMP_SET_MODE_FILTER: u32 = 1;
+
 /** seccomp(operation, flags, arguments) */
 export function seccomp(thread: ThreadBlock, frame: GateFrame): u32 {
   const operation = frame.rdi as u32;
-  if (operation == SECCOMP_SET_MODE_FILTER) return setFilter(thread, frame, frame.rsi as u32, frame.rdx);
+  if (operation == SECCOMP_SET_MODE_FILTER) return setFilter(thread, frame);
+  if (operation == SECCOMP_SET_MODE_STRICT && (frame.rsi as u32) == 0 && frame.rdx == 0)
+    return setStrict(thread, frame);
   return passToKernel(frame);
 }
 
@@ -53,14 +58,17 @@ function askKernel(thread: ThreadBlock, frame: GateFrame): i64 {
   return result;
 }
 
+/** `dispatch` is to handle the call: none of the values of kernel/call.ts. */
+export const GO_ON: u32 = 3;
+
 /** A call that somebody else decides on: a supervisor, or a tracer. */
-function dispatchAsked(thread: ThreadBlock, frame: GateFrame): u32 {
+function haveAsked(thread: ThreadBlock, frame: GateFrame): u32 {
   switch (frame.rax as u32) {
     case SYS_RT_SIGPROCMASK:
     case SYS_RT_SIGACTION:
     case SYS_SIGALTSTACK: {
       const result = askKernel(thread, frame);
-      return isError(result) ? finish(thread, frame, result) : dispatch(thread, frame);
+      return isError(result) ? finish(thread, frame, result) : GO_ON;
     }
     case SYS_EXECVE:
     case SYS_EXECVEAT:
@@ -69,12 +77,12 @@ function dispatchAsked(thread: ThreadBlock, frame: GateFrame): u32 {
     case SYS_EXIT_GROUP:
       return passToKernel(frame);
     default:
-      return dispatch(thread, frame);
+      return GO_ON;
   }
 }
 
-/** `dispatch` for a thread with filters. */
-export function dispatchFiltered(thread: ThreadBlock, frame: GateFrame): u32 {
+/** What the filters of a thread make of a call: a value of kernel/call.ts, or GO_ON. */
+export function judge(thread: ThreadBlock, frame: GateFrame): u32 {
   const verdict = verdictOf(
     thread,
     thread.after,
@@ -86,8 +94,9 @@ export function dispatchFiltered(thread: ThreadBlock, frame: GateFrame): u32 {
     frame.r8,
     frame.r9,
   );
-  if (lets(verdict)) return dispatch(thread, frame);
+  if (lets(verdict)) return GO_ON;
+  if (thread.isStrict) return endStrictly(thread, frame);
   const action = verdict & RET_ACTION;
-  if (action == RET_USER_NOTIF || action == RET_TRACE) return dispatchAsked(thread, frame);
+  if (action == RET_USER_NOTIF || action == RET_TRACE) return haveAsked(thread, frame);
   return passToKernel(frame);
 }

@@ -21,18 +21,13 @@ import {
   ENOTDIR,
   ETXTBSY,
 } from "../kernel/errno";
-import {
-  SYS_CLOSE,
-  SYS_FACCESSAT2,
-  SYS_GETTID,
-  SYS_MPROTECT,
-  SYS_PRCTL,
-  SYS_TGKILL,
-} from "../kernel/numbers";
+import { SYS_CLOSE, SYS_FACCESSAT2, SYS_GETTID, SYS_MPROTECT, SYS_PRCTL, SYS_TGKILL } from "../kernel/numbers";
 import { createDispatchTable } from "../kernel/dispatch-table";
 import { adoptLauncher } from "../kernel/launcher-file";
 import { kernelMaskNow, setKernelMask } from "../kernel/signal-calls";
-import { handoverDescriptor, handoverMask } from "../options";
+import { handoverDescriptor, handoverMask, handoverSite } from "../options";
+import { adoptFilters } from "../seccomp/handover";
+import { createSite } from "../seccomp/site";
 import { avoid } from "../patch/territory";
 import { beginDescribing } from "../debug/describe";
 import { patchVdso } from "../patch/executable";
@@ -106,7 +101,7 @@ const PATH_MAX: usize = 4096;
 const STACK_ROOM: u64 = 0x8000000;
 
 const stackMemory = memory.data(40, 8);
-const lineMemory = memory.data(32, 8);
+const lineMemory = memory.data(40, 8);
 const programStackMemory = memory.data(56, 8);
 const candidateMemory = memory.data(32, 8);
 const candidateHead = memory.data(400, 8);
@@ -390,11 +385,19 @@ function adoptThread(line: CommandLine): ThreadBlock {
   return thread;
 }
 
+/** What survives execve of the program's seccomp filters, and the call site that they let the engine through at. */
+function adoptSeccomp(line: CommandLine): void {
+  if (line.filters == 0 || handoverSite == 0) return;
+  if (!createSite(handoverSite) || !adoptFilters(currentThread(), line.filters))
+    fail(0, "no memory for the engine", STATUS_FAILED);
+}
+
 /** What `_start` calls on the engine stack. The gate then enters the program. */
 export function start(): void {
   const stack = changetype<InitialStack>(stackMemory);
   const line = changetype<CommandLine>(lineMemory);
   readCommandLine(stack, line);
+  adoptSeccomp(line);
   const thread = adoptThread(line);
   createDispatchTable();
   beginDescribing(line.handedOver != 0);

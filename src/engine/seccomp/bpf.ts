@@ -10,7 +10,7 @@
 //     u32 k                   4           u64 instruction_pointer   8
 //                                         u64 args[6]              16
 
-import { Address, peek32 } from "../process";
+import { Address, peek32, poke16, poke32, poke8 } from "../process";
 
 export const INSTRUCTION_SIZE: u64 = 8;
 export const DATA_SIZE: usize = 64;
@@ -160,4 +160,28 @@ export function isSound(program: Address, length: u32): bool {
     } else if (((head >> 16) & 0xff) >= left || head >> 24 >= left) return false;
   }
   return (peek32(program + ((length - 1) as u64) * INSTRUCTION_SIZE) & 7) == CLASS_RET;
+}
+
+let start: Address = 0;
+let next: u32 = 0;
+
+/** Programs are written here: one at a time, under the engine lock. */
+export function beginProgram(at: Address): void {
+  start = at;
+  next = 0;
+}
+
+/** The number of the instruction that is put next. */
+export function nextInstruction(): u32 {
+  return next;
+}
+
+/** Appends an instruction; a jump's targets are numbers of instructions. */
+export function put(code: u32, k: u32, ifTrue: u32 = 0, ifFalse: u32 = 0): void {
+  const at = start + (next as u64) * INSTRUCTION_SIZE;
+  next += 1;
+  poke16(at, code);
+  poke8(at + 2, ifTrue == 0 ? 0 : ifTrue - next);
+  poke8(at + 3, ifFalse == 0 ? 0 : ifFalse - next);
+  poke32(at + 4, k);
 }

@@ -39,12 +39,12 @@ export const RET_LOG: u32 = 0x7ffc0000;
 const CALL_DATA_OFFSET: usize = 0x5900;
 
 /** Whether any thread of this memory has a filter. */
-let filtered: bool = false;
+export let isFiltered: bool = false;
 /** A filter that is about to be in force for other threads too: until it is, they keep away from what it forbids. */
 let coming: Address = 0;
 
 export function setFiltered(): void {
-  filtered = true;
+  isFiltered = true;
 }
 export function setComing(node: Address): void {
   coming = node;
@@ -123,11 +123,10 @@ export function lets(verdict: u32): bool {
 }
 
 /**
- * Whether a call of the engine's own may be made: no filter of the program's must ever do anything about one. What does
+ * Whether a call of the engine's own may be made while `isFiltered`: no filter of the program's must ever do anything about one. What does
  * without an answer (statistics, names of files) does without it.
  */
 export function mayCall(number: u64, a: u64, b: u64, c: u64, d: u64, e: u64, f: u64): bool {
-  if (!filtered) return true;
   const thread = currentThread();
   if ((thread.filters | coming) == 0) return true;
   const data = describe(thread, siteInstructionPointer(), number, a, b, c, d, e, f);

@@ -12,17 +12,10 @@ import { lockEngine, unlockEngine } from "../thread/lock";
 import { finish, passToKernel } from "../kernel/call";
 import { addressOf, isError, syscall2, syscall3 } from "../kernel/calls";
 import { EINVAL, ENOMEM } from "../kernel/errno";
-import { SYS_MMAP, SYS_MPROTECT, SYS_MUNMAP } from "../kernel/numbers";
+import { SYS_MMAP, SYS_MPROTECT, SYS_MUNMAP, SYS_SECCOMP } from "../kernel/numbers";
 import { Address, copyOut, poke32, poke64, programSyscall, syscall, tryCopyIn } from "../process";
 import { INSTRUCTION_SIZE, isSound } from "./bpf";
-import {
-  NODE_HEADER,
-  NODE_LENGTH,
-  NODE_PREFIX,
-  readsInstructionPointer,
-  setComing,
-  setFiltered,
-} from "./filters";
+import { NODE_HEADER, NODE_LENGTH, NODE_PREFIX, readsInstructionPointer, setComing, setFiltered } from "./filters";
 import { letsEngineGoOn } from "./needs";
 import { PREFIX_LENGTH, writePrefix } from "./prefix";
 import { ensureSite, siteInstructionPointer } from "./site";
@@ -33,8 +26,7 @@ const PROT_READ: u64 = 1;
 const PROT_READ_WRITE: u64 = 3;
 const MAP_PRIVATE_ANONYMOUS: u64 = 0x22;
 
-export const SECCOMP_SET_MODE_FILTER: u64 = 1;
-export const FLAG_TSYNC: u32 = 1;
+const FLAG_TSYNC: u32 = 1;
 const FLAG_TSYNC_ESRCH: u32 = 16;
 
 /** struct sock_fprog: u16 len at 0, filter at 8. */
@@ -81,14 +73,17 @@ function isInstalled(result: i64, flags: u32): bool {
   return (flags & (FLAG_TSYNC | FLAG_TSYNC_ESRCH)) != FLAG_TSYNC || result == 0;
 }
 
-/** The kernel takes the node's instructions as the program's filter. Under the engine lock. */
-function giveToKernel(thread: ThreadBlock, frame: GateFrame, node: Address, length: u32, flags: u32): i64 {
+/**
+ * The kernel takes the node's instructions as a filter: by seccomp or prctl, which have it in the same place. Under the
+ * engine lock.
+ */
+export function giveToKernel(thread: ThreadBlock, number: u64, a: u64, b: u64, node: Address, length: u32): i64 {
   const fprog = frameBufferOf(thread);
   store<u64>(fprog, length as u64);
   store<u64>(fprog, node + NODE_HEADER, 8);
+  const flags: u32 = number == (SYS_SECCOMP as u64) ? (b as u32) : 0;
   if (flags & FLAG_TSYNC) setComing(node);
-  // seccomp and prctl have it in the same place.
-  const result = programSyscall(frame.rax, frame.rdi, frame.rsi, addressOf(fprog), frame.r10, frame.r8, frame.r9);
+  const result = programSyscall(number, a, b, addressOf(fprog), 0, 0, 0);
   if (isInstalled(result, flags)) {
     sealNode(node, length, thread.filters);
     thread.filters = node;
@@ -99,10 +94,10 @@ function giveToKernel(thread: ThreadBlock, frame: GateFrame, node: Address, leng
 }
 
 /** seccomp(SECCOMP_SET_MODE_FILTER, flags, fprog) and prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, fprog). */
-export function setFilter(thread: ThreadBlock, frame: GateFrame, flags: u32, fprog: Address): u32 {
+export function setFilter(thread: ThreadBlock, frame: GateFrame): u32 {
   const buffer = frameBufferOf(thread);
   // What is wrong already is the kernel's to say.
-  if (tryCopyIn(buffer, fprog, FPROG_SIZE) != 0) return passToKernel(frame);
+  if (tryCopyIn(buffer, frame.rdx, FPROG_SIZE) != 0) return passToKernel(frame);
   const count = load<u16>(buffer) as u32;
   const program = load<u64>(buffer, 8);
   if (count == 0 || count > BPF_MAXINSNS) return passToKernel(frame);
@@ -129,7 +124,7 @@ export function setFilter(thread: ThreadBlock, frame: GateFrame, flags: u32, fpr
   let result: i64 = -ENOMEM;
   if (ensureSite()) {
     if (prefix != 0) writePrefix(instructions, siteInstructionPointer());
-    result = giveToKernel(thread, frame, node, length, flags);
+    result = giveToKernel(thread, frame.rax, frame.rdi, frame.rsi, node, length);
   }
   unlockEngine();
   if (thread.filters != node) freeNode(node, length);

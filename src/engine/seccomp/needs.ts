@@ -3,6 +3,7 @@
 
 import { Address } from "../process";
 import {
+  SYS_EXECVE,
   SYS_FUTEX,
   SYS_GETTID,
   SYS_MMAP,
@@ -15,7 +16,7 @@ import {
   SYS_SIGALTSTACK,
 } from "../kernel/numbers";
 import { ThreadBlock } from "../thread/block";
-import { lets, verdictUnder } from "./filters";
+import { lets, mayCall, verdictUnder } from "./filters";
 
 /** An address of no importance. */
 const SOMEWHERE: u64 = 0x570000000000;
@@ -82,12 +83,14 @@ export function letsEngineGoOn(thread: ThreadBlock, node: Address): bool {
  * engine has just done the same to look at it.
  */
 export function letsLauncherStart(thread: ThreadBlock): bool {
+  if (!mayCall(SYS_EXECVE, SOMEWHERE, SOMEWHERE, SOMEWHERE, 0, 0, 0)) return false;
   asked = thread.filters;
+  // Its memory and the site itself come before the site.
   place = 0;
   return (
-    allowsPrefix(thread) &&
+    allowsMmap(thread, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS_NOREPLACE, -1) &&
+    allowsMprotect(thread, PROT_READ_EXECUTE) &&
     allowsMmap(thread, PROT_READ_WRITE, MAP_SHARED_ANONYMOUS, -1) &&
-    allowsMmap(thread, PROT_NONE, MAP_PRIVATE_ANONYMOUS, -1) &&
     allowsMmap(thread, PROT_NONE, MAP_PRIVATE, 3) &&
     allowsMmap(thread, PROT_READ, MAP_PRIVATE_FIXED, 3) &&
     allowsMmap(thread, PROT_READ_WRITE, MAP_PRIVATE_FIXED, 3) &&

@@ -21,19 +21,21 @@ import {
   SYS_RT_SIGRETURN,
   SYS_SIGALTSTACK,
 } from "../kernel/numbers";
-import { Address, poke16, poke32, poke8 } from "../process";
+import { Address } from "../process";
 import {
   DATA_ARCHITECTURE,
   DATA_ARGUMENTS,
   DATA_INSTRUCTION_POINTER,
   DATA_NUMBER,
-  INSTRUCTION_SIZE,
   JMP_JEQ,
   JMP_JGT,
   JMP_JSET,
   LD_ABS,
   LD_IMM,
   RET_K,
+  beginProgram,
+  nextInstruction,
+  put,
 } from "./bpf";
 
 export const AUDIT_ARCH_X86_64: u32 = 0xc000003e;
@@ -55,19 +57,6 @@ const ALLOW: u32 = 26;
 const OTHER: u32 = 27;
 export const PREFIX_LENGTH: u32 = 28;
 
-let base: Address = 0;
-let next: u32 = 0;
-
-/** Appends an instruction; a jump's targets are numbers of instructions. */
-function put(code: u32, k: u32, ifTrue: u32 = 0, ifFalse: u32 = 0): void {
-  const at = base + (next as u64) * INSTRUCTION_SIZE;
-  next += 1;
-  poke16(at, code);
-  poke8(at + 2, ifTrue == 0 ? 0 : ifTrue - next);
-  poke8(at + 3, ifFalse == 0 ? 0 : ifFalse - next);
-  poke32(at + 4, k);
-}
-
 /** The low word of an argument. */
 function argument(index: usize): u32 {
   return (DATA_ARGUMENTS + 8 * index) as u32;
@@ -75,8 +64,7 @@ function argument(index: usize): u32 {
 
 /** Writes PREFIX_LENGTH instructions to the process; `instructionPointer` is that of calls from the site. */
 export function writePrefix(at: Address, instructionPointer: Address): void {
-  base = at;
-  next = 0;
+  beginProgram(at);
   put(LD_ABS, DATA_ARCHITECTURE as u32);
   put(JMP_JEQ, AUDIT_ARCH_X86_64, 2, OTHER);
   put(LD_ABS, DATA_INSTRUCTION_POINTER as u32);
@@ -93,21 +81,21 @@ export function writePrefix(at: Address, instructionPointer: Address): void {
   put(JMP_JEQ, SYS_RT_SIGRETURN, ALLOW, 14);
   put(JMP_JEQ, SYS_SIGALTSTACK, ALLOW, 15);
   put(JMP_JEQ, SYS_GETTID, ALLOW, OTHER);
-  assert(next == MMAP, "the prefix: mmap");
+  assert(nextInstruction() == MMAP, "the prefix: mmap");
   put(LD_ABS, argument(3));
   put(JMP_JSET, MAP_REFUSED, OTHER, 18);
   put(JMP_JSET, MAP_ANONYMOUS, 19, OTHER);
   put(LD_ABS, argument(2));
   put(JMP_JGT, PROT_READ_WRITE, OTHER, ALLOW);
-  assert(next == MPROTECT, "the prefix: mprotect");
+  assert(nextInstruction() == MPROTECT, "the prefix: mprotect");
   put(LD_ABS, argument(2));
   put(JMP_JGT, PROT_READ_EXECUTE, OTHER, ALLOW);
-  assert(next == FUTEX, "the prefix: futex");
+  assert(nextInstruction() == FUTEX, "the prefix: futex");
   put(LD_ABS, argument(1));
   put(JMP_JEQ, FUTEX_WAIT_PRIVATE, ALLOW, 25);
   put(JMP_JEQ, FUTEX_WAKE_PRIVATE, ALLOW, OTHER);
-  assert(next == ALLOW, "the prefix: allow");
+  assert(nextInstruction() == ALLOW, "the prefix: allow");
   put(RET_K, RET_ALLOW);
   put(LD_IMM, 0);
-  assert(next == PREFIX_LENGTH, "the prefix");
+  assert(nextInstruction() == PREFIX_LENGTH, "the prefix");
 }

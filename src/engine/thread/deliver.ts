@@ -49,6 +49,7 @@ import {
   SIGINFO_SIZE,
   SIGNAL_FRAME_SIZE,
   SIGSEGV,
+  SIGSYS,
   SIGTRAP,
   SI_KERNEL,
   SS_AUTODISARM,
@@ -57,6 +58,7 @@ import {
   kernelMask,
   signalBit,
 } from "./signal-frame";
+import { SYSCALL_SIZE } from "./trampoline";
 
 /** Bytes below rsp that belong to leaf functions: psABI AMD64, section 3.2.2. */
 const RED_ZONE: u64 = 128;
@@ -130,6 +132,8 @@ function takeDefaultAction(thread: ThreadBlock, signal: u32, info: usize, contex
   const code = load<i32>(info, SIGINFO_CODE);
   installPlain(signal, SIG_DFL, frameBufferOf(thread));
   context.sigmask = kernelMask(thread.programMask) & ~signalBit(signal);
+  // A call that a seccomp filter or Syscall User Dispatch has trapped is trapped again.
+  if (signal == SIGSYS && code > 0) context.rip -= SYSCALL_SIZE;
   // A fault comes again when its instruction is run again. What does not is sent again, and meets the program's state
   // as soon as rt_sigreturn unblocks it.
   const faults = code > 0 && code != SI_KERNEL && signal != SIGTRAP;

@@ -1,11 +1,12 @@
 // The thread block and the area it lives in: what gates (src/backend/gates) and engine (src/engine/thread) share.
 //
-// Every thread has one *area* of linear memory, found through gs base, which holds the process address of its block:
+// Every thread has one *area* of linear memory. Trampolines find it through gs base, which holds the process address of its
+// block; gates and engine through their own stack, since the block lies where the engine stack ends:
 //
 //   offset    size     what
 //   0x00000   0x08000  the kernel's alternate signal stack (invariant I10): the engine's, never the program's
 //   0x08000   0x0c000  the engine stack; the gate's frame is always its topmost 144 bytes, since gates never nest
-//   0x14000   0x01000  the thread block; gs base points here
+//   0x14000   0x01000  the thread block: gs base, and the engine stack's top
 //   0x15000   0x01000  the frame that the engine hands to rt_sigreturn to enter any program state
 //   0x16000   0x05000  paths and file heads of an execve
 //   0x1b000   0x07000  deferred signals: the interrupted ucontext with its xstate, then the siginfos
@@ -15,16 +16,15 @@
 export const AREA_SIZE = 0x22000;
 export const ALTERNATE_STACK_OFFSET = 0x00000;
 export const ALTERNATE_STACK_SIZE = 0x08000;
-export const ENGINE_STACK_TOP_OFFSET = 0x14000;
 export const BLOCK_OFFSET = 0x14000;
 export const RETURN_FRAME_OFFSET = 0x15000;
 export const EXEC_SCRATCH_OFFSET = 0x16000;
 export const DEFERRED_OFFSET = 0x1b000;
 
-// Fields of the block that gates touch, as offsets from gs base. src/engine/thread/block.ts declares them in this order.
+// Fields of the block that gates touch. src/engine/thread/block.ts declares them in this order.
 export const BLOCK_SELF = 0x00; // u32: engine pointer of the block
 export const BLOCK_TID = 0x04; // u32
-export const BLOCK_STACK_TOP = 0x08; // u64: process address of the engine stack's top
+export const BLOCK_ADDRESS = 0x08; // u64: process address of the block, which is the engine stack's top
 export const BLOCK_SAVED_RCX = 0x10; // u64: the program's rcx at a site
 export const BLOCK_SAVED_R11 = 0x18; // u64: the program's r11 at a site
 export const BLOCK_SAVED_R15 = 0x20; // u64: the program's r15 across clone
@@ -32,6 +32,7 @@ export const BLOCK_AFTER = 0x28; // u64: where a native call or the start of the
 export const BLOCK_DEFERRED = 0x30; // u32: how many signals wait for the way out of the engine
 export const BLOCK_DEAD = 0x34; // u32: 1 once the thread touches its area no more
 export const BLOCK_RETURN_FRAME = 0x38; // u64: process address of the rt_sigreturn frame
+export const BLOCK_SAVED_R14 = 0x40; // u64: its r14 likewise
 
 // The gate's frame, ascending from rsp. `target` holds the site descriptor on the way in, the next rip on the way out.
 export const FRAME_R15 = 0x00;

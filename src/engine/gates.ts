@@ -5,6 +5,10 @@
 export declare function gateSyscall(): u64;
 /** First instruction of `gateSyscall` that runs on the engine stack. */
 export declare function gateSyscallOnEngineStack(): u64;
+/** Where a trap without a trampoline goes on: ThreadBlock.after, .savedRcx and .savedR11 are set, r11 = the block, which is the engine stack's
+ * top, the program's rsp. And its first instruction that runs on the engine stack. */
+export declare function gateTrap(): u64;
+export declare function gateTrapOnEngineStack(): u64;
 /** The conditional jump behind the check for deferred signals: from here on a signal finishes from the saved frame. */
 export declare function gateExit(): u64;
 /** The last jump out of the engine: rsp is the program's, rcx the target. */
@@ -32,6 +36,10 @@ export declare function gateSignalRestorer(): u64;
 /** The single `rep movsb` of tryCopyIn and tryCopyOut, and where it goes on after a fault. */
 export declare function tryCopyInstruction(): u64;
 export declare function tryCopyFault(): u64;
+
+/** The launcher's image: its headers, and one past linear memory. */
+export declare function launcherStart(): u64;
+export declare function launcherEnd(): u64;
 
 /** The first byte of the launcher's text: gates and compiled engine. */
 export declare function textStart(): u64;

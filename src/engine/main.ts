@@ -1,4 +1,5 @@
-// The engine's entry points: what the gates (src/backend/gates) call.
+// The engine's entry points: what the gates (src/backend/gates) call. Each gets the engine pointer of the calling thread's
+// block, which the gate has from its stack.
 
 import "./assertion";
 import { afterClone } from "./kernel/clone";
@@ -6,7 +7,7 @@ import { dispatch } from "./kernel/dispatch";
 import { GO_ON, judge } from "./kernel/seccomp";
 import { countCalls } from "./options";
 import { countCall } from "./stats/counters";
-import { currentThread, gateFrameOf } from "./thread/block";
+import { ThreadBlock, gateFrameOf } from "./thread/block";
 import { onSignal as handleSignal } from "./thread/signal";
 import { SYSCALL_SIZE } from "./thread/trampoline";
 
@@ -17,8 +18,7 @@ export { prepare, start } from "./load/start";
 export { onDeferredAtExit, onDeferredAtReturn, onDeferredAtSignal } from "./thread/return-frame";
 
 /** A system call came in through its trampoline; gives what the gate is to do next (kernel/call.ts). */
-export function onSyscall(): u32 {
-  const thread = currentThread();
+export function onSyscall(thread: ThreadBlock): u32 {
   const frame = gateFrameOf(thread);
   // The gate has set `after`.
   thread.site = thread.after - SYSCALL_SIZE;
@@ -33,8 +33,7 @@ export function onSyscall(): u32 {
 }
 
 /** Parent or child came back from the clone gate. */
-export function onCloneReturn(): u32 {
-  const thread = currentThread();
+export function onCloneReturn(thread: ThreadBlock): u32 {
   return afterClone(thread, gateFrameOf(thread));
 }
 
@@ -42,6 +41,6 @@ export function onCloneReturn(): u32 {
  * The kernel delivered a signal: process addresses of its siginfo and ucontext, on the engine's alternate stack.
  * @returns 1 when the kernel's frame holds a state of the program's, 0 when it leads back into the engine
  */
-export function onSignal(signal: u32, info: u64, context: u64): u32 {
-  return handleSignal(signal, info, context) ? 1 : 0;
+export function onSignal(thread: ThreadBlock, signal: u32, info: u64, context: u64): u32 {
+  return handleSignal(thread, signal, info, context) ? 1 : 0;
 }

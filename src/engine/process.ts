@@ -43,8 +43,8 @@ export declare function compareExchange32(address: Address, expected: u32, desir
 /** The address in the process of linear memory's byte 0. */
 export declare function memoryBase(): u64;
 
-/** The engine pointer of the calling thread's block: the u32 at gs:0 (src/abi/thread-block.ts). */
-export declare function threadPointer(): usize;
+/** The stack pointer: somewhere in the calling thread's area (src/abi/thread-block.ts). */
+export declare function stackPointer(): u64;
 /** Sets gs base (`wrgsbase`). */
 export declare function writeGsBase(base: u64): void;
 /** Reads fs base (`rdfsbase`): the program's thread pointer. */

@@ -583,7 +583,7 @@ export class SimulatedProcess {
         return found;
       },
       memoryBase: () => BigInt.asIntN(64, this.memoryBase),
-      threadPointer: () => 0,
+      stackPointer: () => 0n,
       writeGsBase: () => {},
       readFsBase: () => 0n,
       cpuid: () => {

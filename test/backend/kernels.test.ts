@@ -28,7 +28,7 @@ test("hashes, sorts and tables", async () => {
 test("intrinsics", async () => {
   const wasm = await compileAssemblyScript("test/backend/kernels/intrinsics.as.ts");
   const imports = WebAssembly.Module.imports(new WebAssembly.Module(wasm));
-  assert.equal(imports.length, 21, "every intrinsic of src/engine/process.ts is called");
+  assert.equal(imports.length, 20, "every intrinsic of src/engine/process.ts is called");
   for (const { module, name } of imports) assert.notEqual(knownImport(module, name), null);
   const names = ["peeksAndPokes", "copies", "faults", "calls", "atomics", "bases", "vendor"];
   const { outcomes } = runNative(

@@ -62,11 +62,11 @@ static int stop(void) {
   return WSTOPSIG(status) & 0x7f;
 }
 
-// One instruction, without the trap flag's traces.
-static int step(void) {
+// One instruction, without the trap flag's traces, or the delivery of a signal.
+static int step(int deliver) {
   struct user_regs_struct before = registers();
   uint64_t code = peek(before.rip);
-  if (ptrace(PTRACE_SINGLESTEP, child, 0, 0) != 0) perror("PTRACE_SINGLESTEP"), exit(2);
+  if (ptrace(PTRACE_SINGLESTEP, child, 0, deliver) != 0) perror("PTRACE_SINGLESTEP"), exit(2);
   int signal = stop();
   struct user_regs_struct after = registers();
   if ((code & 0xff) == 0x9c && after.rsp == before.rsp - 8) poke(after.rsp, peek(after.rsp) & ~(uint64_t)TF);
@@ -102,12 +102,19 @@ static int round_of(int call, int n, int with_signal) {
   uint64_t count = peek(seen + 64);
   int over = 0;
   struct user_regs_struct at = start;
+  int trap = 0, delivered = 0;
   for (int i = 0; i < n && !over; i++) {
-    int signal = step();
+    delivered = trap;
+    int signal = step(trap);
     at = registers();
-    if (signal != SIGTRAP) fail(call, n, "a signal of its own", 0, signal, &at);
+    // Where no jump fits, the site is a ud2.
+    trap = signal == SIGILL && at.rip == site ? SIGILL : 0;
+    if (!trap && signal != SIGTRAP) fail(call, n, "a signal of its own", 0, signal, &at);
     over = at.rip >= site + AFTER_LENGTH && at.rip < site + TEXT_LENGTH;
   }
+  // The kernel takes no other signal where it is about to deliver one, or tells that it has: ptrace(2), PTRACE_CONT.
+  if (trap) step(SIGILL);
+  if (trap || delivered) step(0), at = registers();
   run_to_marker(with_signal && !over ? SIGNALLED : 0);
   struct user_regs_struct end = registers();
 

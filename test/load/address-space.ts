@@ -373,7 +373,6 @@ export class AddressSpace {
         ),
       compareExchange32: () => 0,
       memoryBase: () => BigInt(this.memoryBase),
-      threadPointer: () => 0,
       writeGsBase: () => {},
       readFsBase: () => 0n,
       cpuid: () => {

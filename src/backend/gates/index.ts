@@ -6,18 +6,25 @@
 // that the frame stays readable: a signal that arrives on the way out takes the program's state from it
 // (src/engine/thread/interrupted.ts, which knows each label here).
 //
+// Once on the engine's stack, a gate has the thread's block from rsp, which is a known distance below it; the signal gate
+// has it from the alternate stack's address. Only the way in and the native gate need gs base.
+//
 // The engine's entry points give back what is to be done next, in eax: see src/engine/main.ts. How a debugger unwinds each
 // stretch is in unwinding.ts.
 
 import {
+  ALTERNATE_STACK_OFFSET,
+  BLOCK_ADDRESS,
   BLOCK_AFTER,
   BLOCK_DEAD,
   BLOCK_DEFERRED,
+  BLOCK_OFFSET,
   BLOCK_RETURN_FRAME,
   BLOCK_SAVED_R11,
+  BLOCK_SAVED_R14,
   BLOCK_SAVED_R15,
   BLOCK_SAVED_RCX,
-  BLOCK_STACK_TOP,
+  BLOCK_SELF,
   FRAME_FLAGS,
   FRAME_R10,
   FRAME_R11,
@@ -30,16 +37,19 @@ import {
   FRAME_RAX,
   FRAME_RBP,
   FRAME_RBX,
+  FRAME_RCX,
   FRAME_RDI,
   FRAME_RDX,
   FRAME_RSI,
   FRAME_RSP,
+  FRAME_SIZE,
   FRAME_TARGET,
 } from "../../abi/thread-block.js";
 import {
   Assembler,
   eax,
   edi,
+  esi,
   mem,
   mem32,
   mem64,
@@ -65,6 +75,8 @@ import {
 import { jumpToSite } from "../x64/routines.js";
 import * as unwinding from "./unwinding.js";
 
+/** Where in struct ucontext the alternate stack's address is: uc_stack.ss_sp. */
+const UC_STACK = 16;
 /** `0f 05`. */
 const SYSCALL_SIZE = 2;
 const SYS_RT_SIGRETURN = 15;
@@ -75,9 +87,11 @@ const FLAG_ALIGNMENT_CHECK = 1 << 18;
 /** IF, and the bit that is always one: RFLAGS of a process that starts. */
 const FLAGS_AT_START = 0x202;
 
-const inBlock = (disp: number): Memory => mem({ segment: "gs", disp });
-const inBlock32 = (disp: number): Memory => mem32({ segment: "gs", disp });
+const inBlock = (block: Register, disp: number): Memory => mem({ base: block, disp });
 const inFrame = (disp: number): Memory => mem({ base: rsp, disp });
+/** The block, where rsp is at the gate's frame: it lies right behind it. */
+const behindFrame = (disp: number): Memory => inFrame(FRAME_SIZE + disp);
+const behindFrame32 = (disp: number): Memory => mem32({ base: rsp, disp: FRAME_SIZE + disp });
 
 /** Registers that the way out restores from the frame, with their places in it. */
 const RESTORED: readonly (readonly [Register, number])[] = [
@@ -114,8 +128,9 @@ function switchStack(a: Assembler, onEngineStack: readonly number[]): void {
 function saveFrame(a: Assembler): void {
   a.pushfq();
   a.push(rcx); // FRAME_TARGET: the descriptor
-  a.push(mem64({ segment: "gs", disp: BLOCK_SAVED_RCX }));
-  a.push(mem64({ segment: "gs", disp: BLOCK_SAVED_R11 }));
+  // The block is behind what has been pushed.
+  a.push(mem64({ base: rsp, disp: FRAME_SIZE - FRAME_TARGET + BLOCK_SAVED_RCX }));
+  a.push(mem64({ base: rsp, disp: FRAME_SIZE - FRAME_RCX + BLOCK_SAVED_R11 }));
   for (const register of [rax, rbx, rdx, rsi, rdi, rbp, r8, r9, r10, r12, r13, r14, r15]) a.push(register);
   const aligned = a.label();
   a.test(mem32({ base: rsp, disp: FRAME_FLAGS }), FLAG_ALIGNMENT_CHECK);
@@ -127,6 +142,12 @@ function saveFrame(a: Assembler): void {
   a.cld();
 }
 
+/** Calls an entry point of the engine from the gate's frame: its argument is the engine pointer of the thread's block. */
+function callWithBlock(a: Assembler, entry: string): void {
+  a.mov(edi, behindFrame32(BLOCK_SELF));
+  a.call(entry);
+}
+
 /** Emits every gate; the symbols are those of src/engine/gates.ts. */
 export function emitGates(a: Assembler): void {
   const enterReturnFrame = a.label();
@@ -134,6 +155,7 @@ export function emitGates(a: Assembler): void {
   const deferredAtReturn = a.label();
   const threadExit = a.label();
   const leave = a.label();
+  const onSyscall = a.label();
 
   // ---- start of the process
   a.global("_start");
@@ -142,21 +164,34 @@ export function emitGates(a: Assembler): void {
   a.mov(rdi, rsp);
   a.and(rsp, -16);
   a.call("engine.prepare");
-  a.mov(rsp, inBlock(BLOCK_STACK_TOP));
+  a.mov(rsp, rax); // the block, where the engine stack ends
+  a.mov(edi, mem32({ base: rsp, disp: BLOCK_SELF }));
   a.call("engine.start");
   a.push(FLAGS_AT_START);
   a.popfq();
-  a.mov(rsp, inBlock(BLOCK_SAVED_RCX));
+  a.mov(rsp, inFrame(BLOCK_SAVED_RCX));
   // The registers of a program that starts are all zero: ELF_PLAT_INIT in arch/x86/include/asm/elf.h.
   for (const [register] of RESTORED) a.mov(register, 0);
   a.global("enterProgram");
   unwindBy(a, unwinding.outermost);
-  a.jmp(mem64({ segment: "gs", disp: BLOCK_AFTER }));
+  // The engine has put the entry point below the stack pointer, where nothing of the program's is yet.
+  a.jmp(mem64({ base: rsp, disp: -8 }));
+
+  // ---- a system call whose site is a trap without a trampoline (src/engine/patch/traps.ts): the signal gate has set
+  // BLOCK_AFTER and the saved registers, and r11 to the engine stack's top
+  a.global("gateTrap");
+  unwindBy(a, unwinding.beforeSwitch);
+  switchStack(a, unwinding.savingFrameAfter);
+  a.global("gateTrapOnEngineStack");
+  unwindBy(a, unwinding.savingFrameAfter);
+  saveFrame(a);
+  unwindBy(a, unwinding.inFrame);
+  a.jmp(onSyscall);
 
   // ---- a system call that does not just pass through
   a.global("gateSyscall");
   unwindBy(a, unwinding.atDescriptor);
-  a.mov(r11, inBlock(BLOCK_STACK_TOP)); // r11 is lost, as after any `syscall`
+  a.mov(r11, mem({ segment: "gs", disp: BLOCK_ADDRESS })); // r11 is lost, as after any `syscall`
   switchStack(a, unwinding.savingFrame);
   a.global("gateSyscallOnEngineStack");
   unwindBy(a, unwinding.savingFrame);
@@ -164,14 +199,15 @@ export function emitGates(a: Assembler): void {
   // Here, not in the engine: a debugger that stops at the engine's first instruction goes on from it.
   a.movsxd(rax, mem32({ base: rcx }));
   a.lea(rax, mem({ base: rcx, index: rax, disp: SYSCALL_SIZE }));
-  a.mov(inBlock(BLOCK_AFTER), rax);
+  a.mov(behindFrame(BLOCK_AFTER), rax);
   unwindBy(a, unwinding.inFrame);
-  a.call("engine.onSyscall");
+  a.bind(onSyscall);
+  callWithBlock(a, "engine.onSyscall");
   a.bind(leave);
   a.cmp(eax, 1);
   a.jcc("e", enterReturnFrame);
   a.jcc("a", threadExit);
-  a.cmp(inBlock32(BLOCK_DEFERRED), 0);
+  a.cmp(behindFrame32(BLOCK_DEFERRED), 0);
   a.global("gateExit");
   unwindBy(a, unwinding.inFrame);
   a.jcc("ne", deferredAtExit);
@@ -188,15 +224,15 @@ export function emitGates(a: Assembler): void {
   unwindBy(a, unwinding.inFrame);
 
   a.bind(deferredAtExit);
-  a.call("engine.onDeferredAtExit");
+  callWithBlock(a, "engine.onDeferredAtExit");
 
   // ---- any program state, through the kernel
   a.bind(enterReturnFrame);
-  a.cmp(inBlock32(BLOCK_DEFERRED), 0);
+  a.cmp(behindFrame32(BLOCK_DEFERRED), 0);
   a.global("gateReturn");
   unwindBy(a, unwinding.inFrame);
   a.jcc("ne", deferredAtReturn);
-  a.mov(rsp, inBlock(BLOCK_RETURN_FRAME));
+  a.mov(rsp, behindFrame(BLOCK_RETURN_FRAME));
   unwindBy(a, unwinding.inSignal);
   a.lea(rsp, mem({ base: rsp, disp: 8 })); // the handler's `ret` has taken pretcode
   unwindBy(a, unwinding.atSignalReturn, true);
@@ -206,14 +242,14 @@ export function emitGates(a: Assembler): void {
   a.global("gateReturnEnd");
   unwindBy(a, unwinding.inFrame);
   a.bind(deferredAtReturn);
-  a.call("engine.onDeferredAtReturn");
+  callWithBlock(a, "engine.onDeferredAtReturn");
   a.jmp(enterReturnFrame);
 
   // ---- the end of a thread: from the store on, another thread may use the area
   a.bind(threadExit);
   a.mov(edi, mem32({ base: rsp, disp: FRAME_RDI }));
   a.mov(eax, SYS_EXIT);
-  a.mov(inBlock32(BLOCK_DEAD), 1);
+  a.mov(behindFrame32(BLOCK_DEAD), 1);
   a.syscall();
   a.ud2();
 
@@ -221,11 +257,11 @@ export function emitGates(a: Assembler): void {
   a.global("gateNative");
   unwindBy(a, unwinding.outermost);
   a.syscall();
-  a.mov(rcx, inBlock(BLOCK_AFTER));
+  a.mov(rcx, mem({ segment: "gs", disp: BLOCK_AFTER }));
   a.jmp(rcx);
   a.global("gateNativeEnd");
 
-  // ---- clone, clone3, fork, vfork: r15 is the child's block, every signal is blocked
+  // ---- clone, clone3, fork, vfork: r14 is the caller's block, r15 the child's, every signal is blocked
   a.global("gateClone");
   unwindBy(a, unwinding.inClone);
   a.syscall();
@@ -235,15 +271,16 @@ export function emitGates(a: Assembler): void {
   a.jrcxz(child);
   a.jmp(both);
   a.bind(child);
-  a.wrgsbase(r15);
+  a.mov(r14, r15);
   a.bind(both);
-  a.mov(r11, inBlock(BLOCK_STACK_TOP));
-  a.mov(r15, inBlock(BLOCK_SAVED_R15));
+  a.mov(r11, r14);
+  a.mov(r14, inBlock(r11, BLOCK_SAVED_R14));
+  a.mov(r15, inBlock(r11, BLOCK_SAVED_R15));
   unwindBy(a, unwinding.beforeSwitch);
   switchStack(a, unwinding.savingFrameAfter);
   saveFrame(a);
   unwindBy(a, unwinding.inFrame);
-  a.call("engine.onCloneReturn");
+  callWithBlock(a, "engine.onCloneReturn");
   a.jmp(leave);
 
   // ---- the kernel's handler for every signal: rdi = signal, rsi = siginfo, rdx = ucontext, on the alternate stack
@@ -252,12 +289,19 @@ export function emitGates(a: Assembler): void {
   const signalReturn = a.label();
   const deferredAtSignal = a.label();
   a.mov(rbx, rsp);
+  // uc_stack.ss_sp: the alternate stack is the start of the thread's area.
+  a.mov(rbp, mem({ base: rdx, disp: UC_STACK }));
+  a.add(rbp, BLOCK_OFFSET - ALTERNATE_STACK_OFFSET);
+  a.mov(rcx, rdx);
+  a.mov(rdx, rsi);
+  a.mov(esi, edi);
+  a.mov(edi, mem32({ base: rbp, disp: BLOCK_SELF }));
   const intoEngine = a.label();
   a.call("engine.onSignal");
   a.test(eax, eax);
   a.jcc("e", intoEngine); // the engine goes on, and delivers on its way out
   a.bind(signalReturn);
-  a.cmp(inBlock32(BLOCK_DEFERRED), 0);
+  a.cmp(mem32({ base: rbp, disp: BLOCK_DEFERRED }), 0);
   a.global("gateSignalReturn"); // rbx: the kernel's frame, which holds the program's state from here on
   unwindBy(a, unwinding.inSignal);
   a.jcc("ne", deferredAtSignal);
@@ -272,7 +316,8 @@ export function emitGates(a: Assembler): void {
   a.ud2();
   unwindBy(a, unwinding.inSignal);
   a.bind(deferredAtSignal);
-  a.mov(rdi, rbx);
+  a.mov(edi, mem32({ base: rbp, disp: BLOCK_SELF }));
+  a.mov(rsi, rbx);
   a.call("engine.onDeferredAtSignal");
   a.jmp(signalReturn);
 }

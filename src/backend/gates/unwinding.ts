@@ -10,6 +10,7 @@
 
 import {
   BLOCK_AFTER,
+  BLOCK_SAVED_R14,
   BLOCK_SAVED_R15,
   FRAME_FLAGS,
   FRAME_R10,
@@ -91,10 +92,11 @@ export const restored = (offset: typeof FRAME_FLAGS | typeof FRAME_RSP): Rules =
 /** The last jump out: rcx is where it goes. */
 export const leaving: Rules = [...rule.cfa(DWARF_RSP, 0), ...rule.value(DWARF_RIP, at(rcx, 0))];
 
-/** r15 is the block of the child, which has the site's successor and the program's r15 from its parent. */
+/** r15 is the block of the child, which has the site's successor and the program's r14 and r15 from its parent. */
 export const inClone: Rules = [
   ...rule.cfa(DWARF_RSP, 0),
   ...afterInBlock(r15, 0),
+  ...rule.savedAt(dwarf(r14), at(r15, BLOCK_SAVED_R14)),
   ...rule.savedAt(dwarf(r15), at(r15, BLOCK_SAVED_R15)),
   ...lost,
 ];

@@ -3,7 +3,7 @@
 
 import type { FunctionType, ValueType } from "../wasm/module.js";
 import type { Type } from "../wasm/opcodes.js";
-import { eax, mem, r10, r15, r8, r9, rax, rcx, rdi, rdx, register, rip, rsi, type Size } from "./assembler.js";
+import { r10, r15, r8, r9, rax, rcx, rdi, rdx, rip, rsi, rsp, type Size } from "./assembler.js";
 import type { FunctionCompiler } from "./function.js";
 import { absolute, callRoutine, compareExchange, load, store } from "./memory.js";
 
@@ -86,13 +86,12 @@ const process = new Map<string, Intrinsic>(
         c.pushRegister("i64", into);
       },
     },
-    threadPointer: {
-      type: type("-> i32"),
+    stackPointer: {
+      type: type("-> i64"),
       compile: (c) => {
-        const hint = c.destinationHint();
-        const into = c.destination(hint, null);
-        c.a.mov(register(into.number, eax.size), mem({ segment: "gs", disp: 0 }));
-        c.result("i32", into, hint);
+        const into = c.allocate();
+        c.a.mov(into, rsp);
+        c.pushRegister("i64", into);
       },
     },
     writeGsBase: {

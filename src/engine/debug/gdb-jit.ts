@@ -16,6 +16,7 @@
 import { addressOf, isError, syscall3 } from "../kernel/calls";
 import { SYS_MMAP, SYS_MPROTECT } from "../kernel/numbers";
 import { ELF_MAGIC } from "../load/elf";
+import { claimMemory } from "../own-memory";
 import { Address, debuggerEvent, poke8, syscall } from "../process";
 import { appendText } from "../text";
 import { dropSymbolFile, makeSymbolFile, symbolFile, symbolFileSize } from "./symbol-file";
@@ -129,6 +130,7 @@ export function beginGdbJit(): void {
   const got = syscall(SYS_MMAP, 0, PAGE_SIZE, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0);
   if (isError(got)) return;
   eventFunction = got as u64;
+  claimMemory(eventFunction, eventFunction + PAGE_SIZE);
   poke8(eventFunction, 0xc3);
   syscall3(SYS_MPROTECT, eventFunction, PAGE_SIZE, PROT_READ_EXECUTE);
   writeNames();

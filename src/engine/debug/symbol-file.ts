@@ -24,6 +24,7 @@ import { ELF_MAGIC, pageCeil } from "../load/elf";
 import { STUB, VICTIM } from "../patch/record";
 import { SLOT_SIZE } from "../patch/slot";
 import { slotOf } from "../patch/territory";
+import { claimMemory, releaseMemory } from "../own-memory";
 import { Address, copyOut, poke16, poke32, poke64, poke8, syscall } from "../process";
 import { AFTER_SAVES, SYSCALL, SYSCALL_SIZE } from "../thread/trampoline";
 import { appendText } from "../text";
@@ -246,7 +247,8 @@ let mappedSize: u64 = 0;
 
 /** Unmaps the file that was made last. */
 export function dropSymbolFile(): void {
-  if (symbolFile != 0) syscall2(SYS_MUNMAP, symbolFile, mappedSize);
+  if (symbolFile != 0 && syscall2(SYS_MUNMAP, symbolFile, mappedSize) == 0)
+    releaseMemory(symbolFile, symbolFile + mappedSize);
   symbolFile = 0;
 }
 
@@ -266,6 +268,7 @@ export function makeSymbolFile(): bool {
   const got = syscall(SYS_MMAP, 0, mappedSize, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0);
   if (isError(got)) return false;
   image = got as u64;
+  claimMemory(image, image + mappedSize);
   symbolAt = image + symbolsOffset + SYMBOL_SIZE;
   strings = image + stringsOffset;
   stringAt = strings + 1;

@@ -1,7 +1,8 @@
 // clone, clone3, fork, vfork.
 //
-// The child wakes up in the gate on a stack of the program's choosing, so the engine hands it its block in r15, which
-// both sides get back from their blocks at once; every signal is blocked until then. The arguments stay the program's
+// Both sides wake up in the gate, the child on a stack of the program's choosing, so the engine hands the parent its block
+// in r14 and the child its own in r15. Both get their registers back from their blocks at once; every signal is blocked
+// until then. The arguments stay the program's
 // own: Go reads the register of clone's stack argument after the call.
 //
 // What shares memory gets a block of its own (threads, vfork children, CLONE_VM alone). What copies memory keeps its
@@ -17,7 +18,7 @@ import { lockEngine, resetLockAfterFork, unlockEngine } from "../thread/lock";
 import { kernelMask } from "../thread/signal-frame";
 import { describeFork } from "../debug/describe";
 import { reportFork } from "../stats/report";
-import { tryCopyIn } from "../process";
+import { tryCopyIn, writeGsBase } from "../process";
 import { LEAVE, finish, passToKernel, undo } from "./call";
 import { addressOf, isError, syscall0, syscall2 } from "./calls";
 import { EAGAIN } from "./errno";
@@ -44,6 +45,7 @@ function blockForChild(thread: ThreadBlock, frame: GateFrame, flags: u64): usize
     return 0;
   }
   child.actions = actions as u32;
+  child.savedR14 = frame.r14;
   child.savedR15 = frame.r15;
   child.site = thread.site;
   child.after = thread.after;
@@ -79,7 +81,9 @@ function cloneWith(thread: ThreadBlock, frame: GateFrame, flags: u64): u32 {
   }
   thread.child = child as u32;
   thread.cloneFlags = flags;
+  thread.savedR14 = frame.r14;
   thread.savedR15 = frame.r15;
+  frame.r14 = thread.address;
   frame.r15 = addressOf(child);
   frame.target = gateClone();
   return LEAVE;
@@ -104,6 +108,7 @@ function inChild(thread: ThreadBlock): void {
   if (flags & CLONE_VM) {
     // The number of a process is that of its first thread; a seccomp filter may forbid to ask for it.
     if (!(flags & CLONE_THREAD)) thread.pid = thread.tid;
+    writeGsBase(thread.address);
     armAlternateStack(thread);
   } else {
     thread.pid = thread.tid;
@@ -111,7 +116,7 @@ function inChild(thread: ThreadBlock): void {
     thread.borrowed = 0;
     thread.birthFlags = 0;
     resetLockAfterFork();
-    freeOtherBlocks();
+    freeOtherBlocks(thread);
     describeFork();
   }
   if (flags & CLONE_CLEAR_SIGHAND) clearActions(thread, frameBufferOf(thread));

@@ -5,6 +5,7 @@
 // in reach (patch/outpost.ts). It never changes, so a fork may share it.
 
 import { countCalls } from "../options";
+import { claimMemory } from "../own-memory";
 import { poke8, syscall } from "../process";
 import { isError, syscall3 } from "./calls";
 import { virtualised } from "./dispatch";
@@ -27,6 +28,7 @@ export function createDispatchTable(): void {
   const got = syscall(SYS_MMAP, 0, DISPATCH_SIZE, PROT_READ_WRITE, MAP_SHARED_ANONYMOUS, -1, 0);
   assert(!isError(got), "no memory for the dispatch table");
   dispatchTable = got as u64;
+  claimMemory(dispatchTable, dispatchTable + DISPATCH_SIZE);
   for (let i = 0; i < virtualised.length; i++) poke8(dispatchTable + (unchecked(virtualised[i]) as u64), 1);
   for (let number = X32_FIRST; number < X32_END; number++) poke8(dispatchTable + (number as u64), 1);
   if (countCalls) for (let i: u64 = 0; i < DISPATCH_SIZE; i++) poke8(dispatchTable + i, 1);

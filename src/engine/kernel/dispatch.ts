@@ -5,7 +5,7 @@
 import { GateFrame, ThreadBlock } from "../thread/block";
 import { passToKernel } from "./call";
 import { pathCall, pathCallAt } from "./proc-exe";
-import { mmap, mremap, munmap } from "./memory-map";
+import { madvise, mmap, mprotect, mremap, munmap, shmat } from "./memory-map";
 import {
   epollPwait,
   ppoll,
@@ -18,6 +18,7 @@ import {
   rtSigtimedwait,
   sigaltstack,
 } from "./signal-calls";
+import { mseal, processMadvise, remapFilePages, skipEngine, stopAtEngine } from "./memory-range";
 import { clone } from "./clone";
 import { execve, execveat } from "./exec";
 import { exit, exitGroup } from "./exit";
@@ -38,19 +39,30 @@ import {
   SYS_EXIT_GROUP,
   SYS_FORK,
   SYS_LSTAT,
+  SYS_MADVISE,
+  SYS_MINCORE,
+  SYS_MLOCK,
+  SYS_MLOCK2,
   SYS_MMAP,
+  SYS_MPROTECT,
   SYS_MREMAP,
+  SYS_MSEAL,
+  SYS_MSYNC,
+  SYS_MUNLOCK,
   SYS_MUNMAP,
   SYS_NEWFSTATAT,
   SYS_OPEN,
   SYS_OPENAT,
   SYS_OPENAT2,
   SYS_PIVOT_ROOT,
+  SYS_PKEY_MPROTECT,
   SYS_PPOLL,
   SYS_PRCTL,
+  SYS_PROCESS_MADVISE,
   SYS_PSELECT6,
   SYS_READLINK,
   SYS_READLINKAT,
+  SYS_REMAP_FILE_PAGES,
   SYS_RT_SIGACTION,
   SYS_RT_SIGPENDING,
   SYS_RT_SIGPROCMASK,
@@ -59,6 +71,7 @@ import {
   SYS_RT_SIGTIMEDWAIT,
   SYS_SECCOMP,
   SYS_SETNS,
+  SYS_SHMAT,
   SYS_SIGALTSTACK,
   SYS_STAT,
   SYS_STATX,
@@ -71,11 +84,16 @@ export const virtualised: StaticArray<u32> = [
   SYS_STAT,
   SYS_LSTAT,
   SYS_MMAP,
+  SYS_MPROTECT,
   SYS_MUNMAP,
   SYS_RT_SIGACTION,
   SYS_RT_SIGPROCMASK,
   SYS_RT_SIGRETURN,
   SYS_MREMAP,
+  SYS_MSYNC,
+  SYS_MINCORE,
+  SYS_MADVISE,
+  SYS_SHMAT,
   SYS_CLONE,
   SYS_FORK,
   SYS_VFORK,
@@ -86,10 +104,13 @@ export const virtualised: StaticArray<u32> = [
   SYS_RT_SIGTIMEDWAIT,
   SYS_RT_SIGSUSPEND,
   SYS_SIGALTSTACK,
+  SYS_MLOCK,
+  SYS_MUNLOCK,
   SYS_PIVOT_ROOT,
   SYS_PRCTL,
   SYS_ARCH_PRCTL,
   SYS_CHROOT,
+  SYS_REMAP_FILE_PAGES,
   SYS_EXIT_GROUP,
   SYS_OPENAT,
   SYS_NEWFSTATAT,
@@ -100,10 +121,14 @@ export const virtualised: StaticArray<u32> = [
   SYS_SETNS,
   SYS_SECCOMP,
   SYS_EXECVEAT,
+  SYS_MLOCK2,
+  SYS_PKEY_MPROTECT,
   SYS_STATX,
   SYS_CLONE3,
   SYS_OPENAT2,
+  SYS_PROCESS_MADVISE,
   SYS_EPOLL_PWAIT2,
+  SYS_MSEAL,
 ];
 
 /** What becomes of a call that reached the gate: a value of kernel/call.ts. */
@@ -117,6 +142,9 @@ export function dispatch(thread: ThreadBlock, frame: GateFrame): u32 {
       return pathCall(thread, frame);
     case SYS_MMAP:
       return mmap(thread, frame);
+    case SYS_MPROTECT:
+    case SYS_PKEY_MPROTECT:
+      return mprotect(thread, frame);
     case SYS_MUNMAP:
       return munmap(thread, frame);
     case SYS_RT_SIGACTION:
@@ -127,6 +155,17 @@ export function dispatch(thread: ThreadBlock, frame: GateFrame): u32 {
       return rtSigreturn(thread, frame);
     case SYS_MREMAP:
       return mremap(thread, frame);
+    case SYS_MSYNC:
+      return skipEngine(thread, frame);
+    case SYS_MINCORE:
+    case SYS_MLOCK:
+    case SYS_MUNLOCK:
+    case SYS_MLOCK2:
+      return stopAtEngine(thread, frame);
+    case SYS_MADVISE:
+      return madvise(thread, frame);
+    case SYS_SHMAT:
+      return shmat(thread, frame);
     case SYS_CLONE:
     case SYS_FORK:
     case SYS_VFORK:
@@ -152,6 +191,8 @@ export function dispatch(thread: ThreadBlock, frame: GateFrame): u32 {
       return prctl(thread, frame);
     case SYS_ARCH_PRCTL:
       return archPrctl(thread, frame);
+    case SYS_REMAP_FILE_PAGES:
+      return remapFilePages(thread, frame);
     case SYS_EXIT_GROUP:
       return exitGroup(thread, frame);
     case SYS_OPENAT:
@@ -171,6 +212,10 @@ export function dispatch(thread: ThreadBlock, frame: GateFrame): u32 {
       return seccomp(thread, frame);
     case SYS_EXECVEAT:
       return execveat(thread, frame);
+    case SYS_PROCESS_MADVISE:
+      return processMadvise(thread, frame);
+    case SYS_MSEAL:
+      return mseal(thread, frame);
     default:
       return passToKernel(frame);
   }

@@ -3,7 +3,7 @@
 import { SIG_DFL, adoptActions, installPlain, newActions } from "../thread/actions";
 import { allocateBlock, armAlternateStack } from "../thread/areas";
 import { resetAlternateStack } from "../thread/alternate-stack";
-import { ThreadBlock, assertLayouts, currentThread } from "../thread/block";
+import { ThreadBlock, assertLayouts } from "../thread/block";
 import { frameBufferOf } from "../thread/deferred";
 import { SIGSEGV, UNBLOCKABLE, kernelMask } from "../thread/signal-frame";
 import { addressOf, isError, syscall0, syscall1, syscall2, syscall3, syscall4, syscall5 } from "../kernel/calls";
@@ -31,7 +31,9 @@ import { createSite } from "../seccomp/site";
 import { avoid } from "../patch/territory";
 import { beginDescribing } from "../debug/describe";
 import { patchVdso } from "../patch/executable";
-import { Address, peek64, peek8, writeGsBase } from "../process";
+import { launcherEnd, launcherStart } from "../gates";
+import { claimMemory } from "../own-memory";
+import { Address, peek64, peek8, poke64, writeGsBase } from "../process";
 import { openReport, reportStart } from "../stats/report";
 import { appendBytes, appendText, copyString, lengthOf } from "../text";
 import {
@@ -356,22 +358,26 @@ function makeStackExecutable(stack: ProgramStack): void {
   syscall3(SYS_MPROTECT, start, end - start, PROT_READ | PROT_WRITE | PROT_EXEC | PROT_GROWSDOWN);
 }
 
-/** Entry from the launcher's `_start`: memory for the first thread. The gate then changes to its engine stack. */
-export function prepare(rsp: Address): void {
+/**
+ * Entry from the launcher's `_start`: memory for the first thread.
+ * @returns process address of its block, where the gate has its engine stack
+ */
+export function prepare(rsp: Address): u64 {
   assertLayouts();
   const stack = changetype<InitialStack>(stackMemory);
   readInitialStack(stack, rsp);
   answerProbe(stack);
   if ((auxiliaryValue(stack.auxiliary, AT_HWCAP2) & HWCAP2_FSGSBASE) == 0)
     fail(0, "this processor or kernel has no FSGSBASE (Linux 5.9, Ivy Bridge or later)", STATUS_FAILED);
+  claimMemory(launcherStart(), launcherEnd());
   const pointer = allocateBlock();
   if (pointer == 0) fail(0, "no memory for the engine", STATUS_FAILED);
   writeGsBase(addressOf(pointer));
+  return addressOf(pointer);
 }
 
 /** The engine's hold on the first thread and its signals. */
-function adoptThread(line: CommandLine): ThreadBlock {
-  const thread = currentThread();
+function adoptThread(thread: ThreadBlock, line: CommandLine): void {
   thread.tid = syscall0(SYS_GETTID) as u32;
   thread.pid = thread.tid;
   thread.actions = newActions() as u32;
@@ -382,23 +388,22 @@ function adoptThread(line: CommandLine): ThreadBlock {
   adoptActions(thread, frameBufferOf(thread));
   // A handover comes with all signals blocked, and a fault of a copy (a segment behind the end of its file) must arrive.
   setKernelMask(thread, kernelMask(mask));
-  return thread;
 }
 
 /** What survives execve of the program's seccomp filters, and the call site that they let the engine through at. */
-function adoptSeccomp(line: CommandLine): void {
+function adoptSeccomp(thread: ThreadBlock, line: CommandLine): void {
   if (line.filters == 0 || handoverSite == 0) return;
-  if (!createSite(handoverSite) || !adoptFilters(currentThread(), line.filters))
+  if (!createSite(handoverSite) || !adoptFilters(thread, line.filters))
     fail(0, "no memory for the engine", STATUS_FAILED);
 }
 
 /** What `_start` calls on the engine stack. The gate then enters the program. */
-export function start(): void {
+export function start(thread: ThreadBlock): void {
   const stack = changetype<InitialStack>(stackMemory);
   const line = changetype<CommandLine>(lineMemory);
   readCommandLine(stack, line);
-  adoptSeccomp(line);
-  const thread = adoptThread(line);
+  adoptSeccomp(thread, line);
+  adoptThread(thread, line);
   createDispatchTable();
   beginDescribing(line.handedOver != 0);
   avoid(stack.arguments - STACK_ROOM, stack.auxiliaryEnd);
@@ -436,6 +441,6 @@ export function start(): void {
 
   reportStart(thread);
   thread.savedRcx = programStack.rsp;
-  thread.after = startAddress;
+  poke64(programStack.rsp - 8, startAddress);
   setKernelMask(thread, kernelMask(thread.programMask));
 }

@@ -12,6 +12,7 @@ import { gateSyscall } from "../gates";
 import { DISPATCH_SIZE, dispatchTable } from "../kernel/dispatch-table";
 import { isError, syscall2, syscall3 } from "../kernel/calls";
 import { SYS_MMAP, SYS_MPROTECT, SYS_MREMAP, SYS_MUNMAP } from "../kernel/numbers";
+import { claimMemory } from "../own-memory";
 import { Address, poke16, poke32, poke64, syscall } from "../process";
 
 const OUTPOST_SIZE: u64 = DISPATCH_SIZE + 4096;
@@ -80,7 +81,12 @@ function build(at: Address): bool {
   poke32(island + 2, 0);
   poke64(island + 6, gateSyscall());
   const view = syscall(SYS_MREMAP, dispatchTable, 0, DISPATCH_SIZE, MREMAP_MAYMOVE_FIXED, at, 0);
-  if (!isError(view) && syscall3(SYS_MPROTECT, island, 4096, PROT_READ_EXECUTE) == 0) return true;
+  if (
+    !isError(view) &&
+    syscall3(SYS_MPROTECT, island, 4096, PROT_READ_EXECUTE) == 0 &&
+    claimMemory(at, at + OUTPOST_SIZE)
+  )
+    return true;
   syscall2(SYS_MUNMAP, at, OUTPOST_SIZE);
   return false;
 }

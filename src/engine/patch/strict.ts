@@ -8,9 +8,8 @@ import { ASSERTION_STATUS } from "../assertion";
 import { syscall1 } from "../kernel/calls";
 import { SYS_EXIT_GROUP } from "../kernel/numbers";
 import { Address, tryCopyIn } from "../process";
-import { reportExit } from "../stats/report";
+import { reportRefusal } from "../stats/report";
 import { STDERR, appendBytes, appendHex, appendText, writeOut } from "../text";
-import { currentThread } from "../thread/block";
 import { fileOffsetOf, mappingEnd, mappingFile, mappingStart } from "./mapping";
 
 /** Bytes that the line shows on each side of the address, and from it on. */
@@ -50,6 +49,6 @@ export function refuse(address: Address, size: u64, what: string, why: string): 
   at = appendSurroundings(at, address, size);
   at = appendText(at, "; it runs without --strict\n");
   writeOut(STDERR, line, at);
-  reportExit(currentThread(), ASSERTION_STATUS);
+  reportRefusal(ASSERTION_STATUS);
   syscall1(SYS_EXIT_GROUP, ASSERTION_STATUS);
 }

@@ -23,6 +23,7 @@ import { isError, syscall2, syscall3 } from "../kernel/calls";
 import { EEXIST, EPERM } from "../kernel/errno";
 import { SYS_MMAP, SYS_MPROTECT, SYS_MREMAP, SYS_MUNMAP } from "../kernel/numbers";
 import { Address, copyIn, copyOut, syscall } from "../process";
+import { claimMemory, releaseMemory } from "../own-memory";
 import { allocateTemporary } from "./arena";
 import {
   ADDRESS_END,
@@ -198,6 +199,11 @@ function map(start: Address, size: u64): bool {
   const flags = MAP_PRIVATE_ANONYMOUS | MAP_FIXED_NOREPLACE;
   const got = syscall(SYS_MMAP, start, size, PROT_READ_WRITE, flags, -1, 0);
   if (got == (start as i64)) {
+    if (!claimMemory(start, start + size)) {
+      syscall2(SYS_MUNMAP, start, size);
+      exhausted = true;
+      return false;
+    }
     if (!joins) mappingCount += 1;
     return true;
   }
@@ -205,6 +211,13 @@ function map(start: Address, size: u64): bool {
   if (!isError(got)) syscall2(SYS_MUNMAP, got as u64, size);
   else if (got != -EEXIST && got != -EPERM) exhausted = true;
   return false;
+}
+
+/** Gives memory back that `map` gave; false when the kernel cannot split a mapping. */
+function unmap(start: Address, size: u64): bool {
+  if (syscall2(SYS_MUNMAP, start, size) != 0) return false;
+  releaseMemory(start, start + size);
+  return true;
 }
 
 /** Maps an aligned block of several slots around `base`, all of them unknown so far. */
@@ -217,7 +230,7 @@ function mapBlock(base: Address, slots: u32): bool {
   for (let i: u32 = 0; i < slots; i++) {
     const slot = insertSlot(start + ((i * SLOT_SIZE) as u64));
     if (slot == null) {
-      syscall2(SYS_MUNMAP, start + ((i * SLOT_SIZE) as u64), ((slots - i) * SLOT_SIZE) as u64);
+      unmap(start + ((i * SLOT_SIZE) as u64), ((slots - i) * SLOT_SIZE) as u64);
       return i != 0 && slotOf(base) != null;
     }
     slot.mapped = ALL_PAGES;
@@ -621,7 +634,7 @@ function unmapWritable(slot: Slot): void {
     const count = runLength(slot.writable, first);
     if (count != 0) {
       const start = slot.base + ((first << PAGE_SHIFT) as u64);
-      if (syscall2(SYS_MUNMAP, start, (count << PAGE_SHIFT) as u64) == 0) slot.mapped &= ~bits(first, count);
+      if (unmap(start, (count << PAGE_SHIFT) as u64)) slot.mapped &= ~bits(first, count);
       slot.writable &= ~bits(first, count);
     }
     first += count + 1;

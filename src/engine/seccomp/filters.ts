@@ -10,7 +10,8 @@
 //    12     prefix: u32        PREFIX_LENGTH, or 0
 //    16     instructions
 
-import { ThreadBlock, currentThread, deferredOf } from "../thread/block";
+import { runningThread } from "../thread/areas";
+import { ThreadBlock, deferredOf } from "../thread/block";
 import { Address, peek32, peek64 } from "../process";
 import {
   DATA_ARCHITECTURE,
@@ -127,7 +128,7 @@ export function lets(verdict: u32): bool {
  * without an answer (statistics, names of files) does without it.
  */
 export function mayCall(number: u64, a: u64, b: u64, c: u64, d: u64, e: u64, f: u64): bool {
-  const thread = currentThread();
+  const thread = runningThread();
   if ((thread.filters | coming) == 0) return true;
   const data = describe(thread, siteInstructionPointer(), number, a, b, c, d, e, f);
   return lets(evaluate(thread.filters, data)) && lets(evaluate(coming, data));

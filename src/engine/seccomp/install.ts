@@ -14,6 +14,7 @@ import { addressOf, isError, syscall2, syscall3 } from "../kernel/calls";
 import { EINVAL, ENOMEM } from "../kernel/errno";
 import { SYS_MMAP, SYS_MPROTECT, SYS_MUNMAP, SYS_SECCOMP } from "../kernel/numbers";
 import { Address, copyOut, poke32, poke64, programSyscall, syscall, tryCopyIn } from "../process";
+import { claimMemory } from "../own-memory";
 import { INSTRUCTION_SIZE, isSound } from "./bpf";
 import { NODE_HEADER, NODE_LENGTH, NODE_PREFIX, readsInstructionPointer, setComing, setFiltered } from "./filters";
 import { letsEngineGoOn } from "./needs";
@@ -49,9 +50,11 @@ export function freeNode(node: Address, length: u32): void {
   syscall2(SYS_MUNMAP, node, sizeOfNode(length));
 }
 
-/** The node is in force for a thread, in front of what was. */
+/** The node is in force for a thread, in front of what was. Under the engine lock. */
 export function sealNode(node: Address, length: u32, previous: Address): void {
   poke64(node, previous);
+  const claimed = claimMemory(node, node + sizeOfNode(length));
+  assert(claimed, "no room to remember a seccomp filter");
   syscall3(SYS_MPROTECT, node, sizeOfNode(length), PROT_READ);
   setFiltered();
 }

@@ -10,6 +10,7 @@
 
 import { isError, syscall2, syscall3 } from "../kernel/calls";
 import { SYS_MMAP, SYS_MPROTECT, SYS_MUNMAP } from "../kernel/numbers";
+import { claimMemory } from "../own-memory";
 import { Address, memoryBase, poke32, syscall } from "../process";
 
 const PAGE_SIZE: u64 = 4096;
@@ -37,13 +38,15 @@ export function siteInstructionPointer(): Address {
   return load<u64>(engineSite) + 2;
 }
 
-/** Makes the site's page at an address; false when something is there, or no page can become executable. */
+/** Makes the site's page at an address, under the engine lock; false when something is there, or no page can become executable. */
 export function createSite(at: Address): bool {
   const got = syscall(SYS_MMAP, at, PAGE_SIZE, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS_NOREPLACE, -1, 0);
   if (isError(got)) return false;
   if ((got as u64) == at) {
     poke32(at, CODE);
     if (syscall3(SYS_MPROTECT, at, PAGE_SIZE, PROT_READ_EXECUTE) == 0) {
+      const claimed = claimMemory(at, at + PAGE_SIZE);
+      assert(claimed, "no room to remember the engine's call site");
       store<u64>(engineSite, at);
       return true;
     }

@@ -8,12 +8,11 @@
 
 import { liveThreadCount } from "../thread/areas";
 import { GateFrame, ThreadBlock } from "../thread/block";
-import { frameBufferOf } from "../thread/deferred";
 import { lockEngine, unlockEngine } from "../thread/lock";
 import { Context, SIGKILL } from "../thread/signal-frame";
 import { SYSCALL_SIZE } from "../thread/trampoline";
 import { finish, passToKernel } from "../kernel/call";
-import { addressOf, isError, syscall3, syscall5 } from "../kernel/calls";
+import { isError, syscall3, syscall5 } from "../kernel/calls";
 import { ENOMEM } from "../kernel/errno";
 import { exit } from "../kernel/exit";
 import { SYS_EXIT, SYS_PRCTL, SYS_READ, SYS_RT_SIGRETURN, SYS_SECCOMP, SYS_TGKILL, SYS_WRITE } from "../kernel/numbers";

@@ -9,7 +9,7 @@
 // executed most: all that are known (stats/left-alone.ts) as JSON, a few of each as text.
 
 import { addressOf, isError, syscall0, syscall1, syscall3, syscall4 } from "../kernel/calls";
-import { SYS_CLOSE, SYS_FCNTL, SYS_GETPPID, SYS_OPENAT } from "../kernel/numbers";
+import { SYS_CLOSE, SYS_FCNTL, SYS_GETPID, SYS_GETPPID, SYS_OPENAT } from "../kernel/numbers";
 import { programPath } from "../load/identity";
 import { pause } from "../process";
 import {
@@ -286,7 +286,7 @@ function appendNames(at: usize): usize {
 }
 
 /** Writes one event; `detail` names a number of its own, `subject` an own string (engine pointer, or 0). */
-function report(thread: ThreadBlock, event: string, detail: string, value: u64, subject: usize): void {
+function report(pid: u32, event: string, detail: string, value: u64, subject: usize): void {
   const isLast = detail.length != 0 || subject != 0;
   if (statsMode == STATS_NONE) return;
   // Text is for people: the ends of processes tell it all.
@@ -297,7 +297,7 @@ function report(thread: ThreadBlock, event: string, detail: string, value: u64, 
     at = appendText(at, '{"event":"');
     at = appendText(at, event);
     at = appendText(at, '"');
-    at = appendMember(at, "pid", thread.pid);
+    at = appendMember(at, "pid", pid);
     at = appendMember(at, "ppid", syscall0(SYS_GETPPID) as u64);
     at = appendText(at, ',"exe":');
     at = appendJsonString(at, programPath);
@@ -313,7 +313,7 @@ function report(thread: ThreadBlock, event: string, detail: string, value: u64, 
     at = appendText(at, "flicker: ");
     at = appendBytes(at, programPath);
     at = appendText(at, " (pid ");
-    at = appendDecimal(at, thread.pid);
+    at = appendDecimal(at, pid);
     at = appendText(at, ") ");
     at = appendText(at, event);
     at = appendText(at, " ");
@@ -340,20 +340,24 @@ function writeEvent(end: usize): void {
 }
 
 export function reportStart(thread: ThreadBlock): void {
-  report(thread, "start", "", 0, 0);
+  report(thread.pid, "start", "", 0, 0);
 }
 /** In a child; `copied` when its memory is a copy, in which another thread may have been reporting. */
 export function reportFork(thread: ThreadBlock, copied: bool): void {
   if (copied) atomic.store<u32>(busy, 0);
-  report(thread, "fork", "", 0, 0);
+  report(thread.pid, "fork", "", 0, 0);
 }
 /** `path`: engine pointer of the path that is about to be run. */
 export function reportExec(thread: ThreadBlock, path: usize): void {
-  report(thread, "exec", "", 0, path);
+  report(thread.pid, "exec", "", 0, path);
 }
 export function reportExit(thread: ThreadBlock, status: u32): void {
-  report(thread, "end", "status", status & 0xff, 0);
+  report(thread.pid, "end", "status", status & 0xff, 0);
+}
+/** The process ends because of --strict, wherever its engine is. */
+export function reportRefusal(status: u32): void {
+  report(syscall0(SYS_GETPID) as u32, "end", "status", status, 0);
 }
 export function reportFatalSignal(thread: ThreadBlock, signal: u32): void {
-  report(thread, "end", "signal", signal, 0);
+  report(thread.pid, "end", "signal", signal, 0);
 }

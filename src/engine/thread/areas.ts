@@ -11,14 +11,14 @@ import {
   ALTERNATE_STACK_SIZE,
   AREA_SIZE,
   BLOCK_OFFSET,
-  ENGINE_STACK_TOP_OFFSET,
   RETURN_FRAME_OFFSET,
 } from "../../abi/thread-block";
 import { EEXIST } from "../kernel/errno";
 import { addressOf, isError, syscall3 } from "../kernel/calls";
 import { SYS_MMAP, SYS_SIGALTSTACK } from "../kernel/numbers";
-import { memoryBase, syscall } from "../process";
-import { ThreadBlock, areaOf, currentThread } from "./block";
+import { claimMemory } from "../own-memory";
+import { memoryBase, stackPointer, syscall } from "../process";
+import { ThreadBlock, areaOf } from "./block";
 
 const CHUNK_SIZE: u32 = 0x100000;
 const AREA_COUNT_MAX: u32 = 32768;
@@ -48,6 +48,8 @@ function mapChunk(): bool {
     const got = syscall(SYS_MMAP, wanted, CHUNK_SIZE, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS_NOREPLACE, -1, 0);
     if (got == -EEXIST) continue;
     if (isError(got)) return false;
+    const claimed = claimMemory(wanted, wanted + (CHUNK_SIZE as u64));
+    assert(claimed, "no room to remember memory of threads");
     for (let at: u32 = 0; at + AREA_SIZE <= CHUNK_SIZE; at += AREA_SIZE) {
       const block = (offset as u32) + at + BLOCK_OFFSET;
       changetype<ThreadBlock>(block).dead = 1;
@@ -70,7 +72,7 @@ export function allocateBlock(): usize {
       const pointer = changetype<usize>(block);
       memory.fill(pointer, 0, offsetof<ThreadBlock>());
       block.self = pointer as u32;
-      block.stackTop = addressOf(areaOf(block) + ENGINE_STACK_TOP_OFFSET);
+      block.address = addressOf(pointer);
       block.returnFrame = addressOf(areaOf(block) + RETURN_FRAME_OFFSET);
       return pointer;
     }
@@ -79,14 +81,22 @@ export function allocateBlock(): usize {
   return 0;
 }
 
+/** The thread whose code runs: its stack pointer is in its area. */
+export function runningThread(): ThreadBlock {
+  const first = (memory.size() as u64) << 16;
+  const offset = stackPointer() - memoryBase() - first;
+  const area = ((offset % (CHUNK_SIZE as u64)) / (AREA_SIZE as u64)) * (AREA_SIZE as u64);
+  const chunk = offset - (offset % (CHUNK_SIZE as u64));
+  return changetype<ThreadBlock>((first + chunk + area + (BLOCK_OFFSET as u64)) as usize);
+}
+
 /** Gives back the block of a thread that never started, or of a process that shared this memory and is gone. */
 export function freeBlock(block: ThreadBlock): void {
   atomic.store<u32>(changetype<usize>(block), 1, offsetof<ThreadBlock>("dead"));
 }
 
 /** In the child of a fork that copied memory: every thread but this one is gone. */
-export function freeOtherBlocks(): void {
-  const mine = currentThread();
+export function freeOtherBlocks(mine: ThreadBlock): void {
   for (let i: u32 = 0; i < blockCount; i++) if (blockAt(i) != mine) blockAt(i).dead = 1;
 }
 

@@ -1,19 +1,19 @@
 // The thread block: everything that the engine knows about one thread. Its place in the area is in src/abi/thread-block.ts.
 
 import {
+  BLOCK_ADDRESS,
   BLOCK_AFTER,
   BLOCK_DEAD,
   BLOCK_DEFERRED,
   BLOCK_OFFSET,
   BLOCK_RETURN_FRAME,
   BLOCK_SAVED_R11,
+  BLOCK_SAVED_R14,
   BLOCK_SAVED_R15,
   BLOCK_SAVED_RCX,
   BLOCK_SELF,
-  BLOCK_STACK_TOP,
   BLOCK_TID,
   DEFERRED_OFFSET,
-  ENGINE_STACK_TOP_OFFSET,
   EXEC_SCRATCH_OFFSET,
   FRAME_FLAGS,
   FRAME_RAX,
@@ -22,13 +22,12 @@ import {
   FRAME_TARGET,
   RETURN_FRAME_OFFSET,
 } from "../../abi/thread-block";
-import { threadPointer } from "../process";
 
 @unmanaged
 export class ThreadBlock {
   self: u32;
   tid: u32;
-  stackTop: u64;
+  address: u64;
   savedRcx: u64;
   savedR11: u64;
   savedR15: u64;
@@ -37,6 +36,7 @@ export class ThreadBlock {
   deferred: u32;
   dead: u32;
   returnFrame: u64;
+  savedR14: u64;
 
   /** The site of the system call that is being made, for rolling it back. */
   site: u64;
@@ -101,7 +101,7 @@ export class GateFrame {
 export function assertLayouts(): void {
   assert(offsetof<ThreadBlock>("self") == BLOCK_SELF, "ThreadBlock.self");
   assert(offsetof<ThreadBlock>("tid") == BLOCK_TID, "ThreadBlock.tid");
-  assert(offsetof<ThreadBlock>("stackTop") == BLOCK_STACK_TOP, "ThreadBlock.stackTop");
+  assert(offsetof<ThreadBlock>("address") == BLOCK_ADDRESS, "ThreadBlock.address");
   assert(offsetof<ThreadBlock>("savedRcx") == BLOCK_SAVED_RCX, "ThreadBlock.savedRcx");
   assert(offsetof<ThreadBlock>("savedR11") == BLOCK_SAVED_R11, "ThreadBlock.savedR11");
   assert(offsetof<ThreadBlock>("savedR15") == BLOCK_SAVED_R15, "ThreadBlock.savedR15");
@@ -109,16 +109,12 @@ export function assertLayouts(): void {
   assert(offsetof<ThreadBlock>("deferred") == BLOCK_DEFERRED, "ThreadBlock.deferred");
   assert(offsetof<ThreadBlock>("dead") == BLOCK_DEAD, "ThreadBlock.dead");
   assert(offsetof<ThreadBlock>("returnFrame") == BLOCK_RETURN_FRAME, "ThreadBlock.returnFrame");
+  assert(offsetof<ThreadBlock>("savedR14") == BLOCK_SAVED_R14, "ThreadBlock.savedR14");
   assert(offsetof<GateFrame>("rax") == FRAME_RAX, "GateFrame.rax");
   assert(offsetof<GateFrame>("target") == FRAME_TARGET, "GateFrame.target");
   assert(offsetof<GateFrame>("flags") == FRAME_FLAGS, "GateFrame.flags");
   assert(offsetof<GateFrame>("rsp") == FRAME_RSP, "GateFrame.rsp");
   assert(offsetof<GateFrame>() == FRAME_SIZE, "GateFrame");
-}
-
-/** The calling thread's block. */
-export function currentThread(): ThreadBlock {
-  return changetype<ThreadBlock>(threadPointer());
 }
 
 /** The engine pointer of the area that a block lives in. */
@@ -128,7 +124,7 @@ export function areaOf(thread: ThreadBlock): usize {
 
 /** The frame of the gate that the thread came in through. Its place is constant, because gates never nest. */
 export function gateFrameOf(thread: ThreadBlock): GateFrame {
-  return changetype<GateFrame>(areaOf(thread) + ENGINE_STACK_TOP_OFFSET - FRAME_SIZE);
+  return changetype<GateFrame>(changetype<usize>(thread) - FRAME_SIZE);
 }
 
 export function returnFrameOf(thread: ThreadBlock): usize {

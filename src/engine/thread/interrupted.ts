@@ -24,6 +24,8 @@ import {
   gateSignalReturn,
   gateSyscall,
   gateSyscallOnEngineStack,
+  gateTrap,
+  gateTrapOnEngineStack,
 } from "../gates";
 import { SYS_RT_SIGRETURN } from "../kernel/numbers";
 import { memoryBase } from "../process";
@@ -111,6 +113,8 @@ export function toProgramState(thread: ThreadBlock, context: Context): bool {
     }
   } else if (rip >= gateSyscall() && rip < gateSyscallOnEngineStack()) {
     rollBack(thread, context, siteOfDescriptor(context.rcx));
+  } else if (rip >= gateTrap() && rip < gateTrapOnEngineStack()) {
+    rollBack(thread, context, thread.after - SYSCALL_SIZE);
   } else if (isIsland(rip)) {
     rollBack(thread, context, siteOfDescriptor(context.rcx));
   } else {

@@ -2,7 +2,7 @@
 // its mask and xstate in one instant. The gate that does so is `gateReturn` in src/backend/gates.
 
 import { ALTERNATE_STACK_OFFSET, ALTERNATE_STACK_SIZE } from "../../abi/thread-block";
-import { memoryBase, threadPointer } from "../process";
+import { memoryBase } from "../process";
 import { addressOf } from "../kernel/calls";
 import { gateNative } from "../gates";
 import { ThreadBlock, areaOf, gateFrameOf, returnFrameOf } from "./block";
@@ -34,8 +34,7 @@ export function deliverDeferred(thread: ThreadBlock, context: Context): void {
 }
 
 /** On the way out of a gate with signals deferred: their handlers run from the state that the gate would restore. */
-export function onDeferredAtExit(): void {
-  const thread = changetype<ThreadBlock>(threadPointer());
+export function onDeferredAtExit(thread: ThreadBlock): void {
   const context = returnContextOf(thread);
   memory.copy(changetype<usize>(context), changetype<usize>(deferredContextOf(thread)), CONTEXT_SIZE);
   loadGateFrame(thread, context);
@@ -49,16 +48,14 @@ export function onDeferredAtExit(): void {
 }
 
 /** On the way into a return frame with signals deferred: their handlers run from the return frame's state. */
-export function onDeferredAtReturn(): void {
-  const thread = changetype<ThreadBlock>(threadPointer());
+export function onDeferredAtReturn(thread: ThreadBlock): void {
   const context = returnContextOf(thread);
   keepFpstateOf(thread, context);
   deliverDeferred(thread, context);
 }
 
 /** At the signal gate's end with signals deferred: `frame` is the process address of the kernel's frame. */
-export function onDeferredAtSignal(frame: u64): void {
-  const thread = changetype<ThreadBlock>(threadPointer());
+export function onDeferredAtSignal(thread: ThreadBlock, frame: u64): void {
   const context = changetype<Context>(((frame - memoryBase()) as usize) + FRAME_CONTEXT_OFFSET);
   keepFpstateOf(thread, context);
   deliverDeferred(thread, context);

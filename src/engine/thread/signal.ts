@@ -8,7 +8,7 @@ import { memoryBase } from "../process";
 import { STDERR, appendDecimal, appendHex, appendText, writeOut } from "../text";
 import { ASSERTION_STATUS } from "../assertion";
 import { endStrictlyAt } from "../seccomp/strict";
-import { ThreadBlock, currentThread } from "./block";
+import { ThreadBlock } from "./block";
 import { defer } from "./deferred";
 import { deliver } from "./deliver";
 import { toProgramState } from "./interrupted";
@@ -66,17 +66,16 @@ function isFault(signal: u32): bool {
  * @param infoAddress process address of the siginfo, @param contextAddress of the ucontext; both in engine memory
  * @returns false when the thread goes on inside the engine
  */
-export function onSignal(signal: u32, infoAddress: u64, contextAddress: u64): bool {
+export function onSignal(thread: ThreadBlock, signal: u32, infoAddress: u64, contextAddress: u64): bool {
   const info = (infoAddress - memoryBase()) as usize;
   const context = changetype<Context>((contextAddress - memoryBase()) as usize);
   if ((signal == SIGSEGV || signal == SIGBUS) && context.rip == tryCopyInstruction()) {
     context.rip = tryCopyFault();
     return false;
   }
-  const thread = currentThread();
   const raised = load<i32>(info, SIGINFO_CODE) > 0 && isFault(signal);
   if (raised && signal != SIGSYS && isEngineCode(context.rip)) reportEngineFault(thread, signal, context);
-  if (raised && signal == SIGILL && enterTrap(context)) return true;
+  if (raised && signal == SIGILL && enterTrap(thread, context)) return true;
   const interrupted = context.rip;
   if (!toProgramState(thread, context)) {
     defer(thread, info, context);

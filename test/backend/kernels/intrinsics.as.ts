@@ -20,7 +20,6 @@ import {
   poke8,
   readFsBase,
   syscall,
-  threadPointer,
   tryCopyIn,
   tryCopyOut,
   writeGsBase,
@@ -97,9 +96,9 @@ export function atomics(): u32 {
 }
 
 export function bases(): u32 {
-  store<u32>(a, 0x89abcdef);
   writeGsBase(memoryBase() + a);
-  if (threadPointer() != 0x89abcdef) return 1;
+  syscall(SYS_ARCH_PRCTL, 0x1004, memoryBase() + b, 0, 0, 0, 0);
+  if (load<u64>(b) != memoryBase() + a) return 1;
   syscall(SYS_ARCH_PRCTL, 0x1003, memoryBase() + b, 0, 0, 0, 0);
   return readFsBase() == load<u64>(b) ? 0 : 2;
 }

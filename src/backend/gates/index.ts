@@ -84,6 +84,10 @@ const SYS_EXIT = 60;
 
 /** AC of RFLAGS: a program that set it would have every unaligned access of the engine fault. */
 const FLAG_ALIGNMENT_CHECK = 1 << 18;
+/** TF of RFLAGS: a program that set it would have a SIGTRAP behind every instruction of the engine. */
+const FLAG_TRAP = 1 << 8;
+/** Flags that the kernel leaves alone on the way into a handler or a gate, and the engine cannot run with. */
+const FLAGS_CLEARED = FLAG_ALIGNMENT_CHECK | FLAG_TRAP;
 /** IF, and the bit that is always one: RFLAGS of a process that starts. */
 const FLAGS_AT_START = 0x202;
 
@@ -132,14 +136,18 @@ function saveFrame(a: Assembler): void {
   a.push(mem64({ base: rsp, disp: FRAME_SIZE - FRAME_TARGET + BLOCK_SAVED_RCX }));
   a.push(mem64({ base: rsp, disp: FRAME_SIZE - FRAME_RCX + BLOCK_SAVED_R11 }));
   for (const register of [rax, rbx, rdx, rsi, rdi, rbp, r8, r9, r10, r12, r13, r14, r15]) a.push(register);
-  const aligned = a.label();
-  a.test(mem32({ base: rsp, disp: FRAME_FLAGS }), FLAG_ALIGNMENT_CHECK);
-  a.jcc("e", aligned);
-  a.pushfq();
-  a.and(mem64({ base: rsp }), ~FLAG_ALIGNMENT_CHECK);
-  a.popfq();
-  a.bind(aligned);
+  const plain = a.label();
+  a.test(mem32({ base: rsp, disp: FRAME_FLAGS }), FLAGS_CLEARED);
+  a.jcc("e", plain);
+  clearFlags(a);
+  a.bind(plain);
   a.cld();
+}
+
+function clearFlags(a: Assembler): void {
+  a.pushfq();
+  a.and(mem64({ base: rsp }), ~FLAGS_CLEARED);
+  a.popfq();
 }
 
 /** Calls an entry point of the engine from the gate's frame: its argument is the engine pointer of the thread's block. */
@@ -289,6 +297,7 @@ export function emitGates(a: Assembler): void {
   const signalReturn = a.label();
   const deferredAtSignal = a.label();
   a.mov(rbx, rsp);
+  clearFlags(a);
   // uc_stack.ss_sp: the alternate stack is the start of the thread's area.
   a.mov(rbp, mem({ base: rdx, disp: UC_STACK }));
   a.add(rbp, BLOCK_OFFSET - ALTERNATE_STACK_OFFSET);

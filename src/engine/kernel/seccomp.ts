@@ -20,16 +20,7 @@ import { setFilter } from "../seccomp/install";
 import { endStrictly, setStrict } from "../seccomp/strict";
 import { finish, passToKernel } from "./call";
 import { isError } from "./calls";
-import { runNatively } from "./exec";
-import {
-  SYS_EXECVE,
-  SYS_EXECVEAT,
-  SYS_EXIT,
-  SYS_EXIT_GROUP,
-  SYS_RT_SIGACTION,
-  SYS_RT_SIGPROCMASK,
-  SYS_SIGALTSTACK,
-} from "./numbers";
+import { SYS_EXIT, SYS_EXIT_GROUP, SYS_RT_SIGACTION, SYS_RT_SIGPROCMASK, SYS_SIGALTSTACK } from "./numbers";
 import { setKernelMask } from "./signal-calls";
 
 const SECCOMP_SET_MODE_STRICT: u32 = 0;
@@ -70,9 +61,6 @@ function haveAsked(thread: ThreadBlock, frame: GateFrame): u32 {
       const result = askKernel(thread, frame);
       return isError(result) ? finish(thread, frame, result) : GO_ON;
     }
-    case SYS_EXECVE:
-    case SYS_EXECVEAT:
-      return runNatively(thread, frame, false);
     case SYS_EXIT:
     case SYS_EXIT_GROUP:
       return passToKernel(frame);
@@ -83,17 +71,7 @@ function haveAsked(thread: ThreadBlock, frame: GateFrame): u32 {
 
 /** What the filters of a thread make of a call: a value of kernel/call.ts, or GO_ON. */
 export function judge(thread: ThreadBlock, frame: GateFrame): u32 {
-  const verdict = verdictOf(
-    thread,
-    thread.after,
-    frame.rax,
-    frame.rdi,
-    frame.rsi,
-    frame.rdx,
-    frame.r10,
-    frame.r8,
-    frame.r9,
-  );
+  const verdict = verdictOf(thread, frame);
   if (lets(verdict)) return GO_ON;
   if (thread.isStrict) return endStrictly(thread, frame);
   const action = verdict & RET_ACTION;

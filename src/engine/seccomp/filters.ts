@@ -11,7 +11,7 @@
 //    16     instructions
 
 import { runningThread } from "../thread/areas";
-import { ThreadBlock, deferredOf } from "../thread/block";
+import { GateFrame, ThreadBlock, deferredOf } from "../thread/block";
 import { Address, peek32, peek64 } from "../process";
 import {
   DATA_ARCHITECTURE,
@@ -37,7 +37,7 @@ export const RET_TRACE: u32 = 0x7ff00000;
 export const RET_LOG: u32 = 0x7ffc0000;
 
 /** struct seccomp_data and scratch words, in the deferred region (thread/deferred.ts). */
-const CALL_DATA_OFFSET: usize = 0x5900;
+const CALL_DATA_OFFSET: usize = 0x7900;
 
 /** Whether any thread of this memory has a filter. */
 export let isFiltered: bool = false;
@@ -86,19 +86,20 @@ function describe(
   return data;
 }
 
-/** What the thread's filters say of a call: a SECCOMP_RET value. */
-export function verdictOf(
-  thread: ThreadBlock,
-  instructionPointer: Address,
-  number: u64,
-  a: u64,
-  b: u64,
-  c: u64,
-  d: u64,
-  e: u64,
-  f: u64,
-): u32 {
-  return verdictUnder(thread.filters, thread, instructionPointer, number, a, b, c, d, e, f);
+/** What the thread's filters say of the call that it came to the gate with: a SECCOMP_RET value. */
+export function verdictOf(thread: ThreadBlock, frame: GateFrame): u32 {
+  return verdictUnder(
+    thread.filters,
+    thread,
+    thread.after,
+    frame.rax,
+    frame.rdi,
+    frame.rsi,
+    frame.rdx,
+    frame.r10,
+    frame.r8,
+    frame.r9,
+  );
 }
 
 /** What a filter and those before it say of a call. */

@@ -27,6 +27,7 @@ import {
   gateTrap,
   gateTrapOnEngineStack,
 } from "../gates";
+import { EINTR } from "../kernel/errno";
 import { SYS_RT_SIGRETURN } from "../kernel/numbers";
 import { memoryBase } from "../process";
 import { siteAddress } from "../seccomp/site";
@@ -102,14 +103,15 @@ export function toProgramState(thread: ThreadBlock, context: Context): bool {
   if (context.rip == gateExitJump()) context.rip = context.rcx;
 
   const rip = context.rip;
-  let inKernel = false;
+  let isInterrupted = false;
   if (rip >= gateNative() && rip < gateNativeEnd()) {
     if (rip == gateNative()) {
-      inKernel = stateBeforeSyscall(thread, context, rip, thread.site);
+      stateBeforeSyscall(thread, context, rip, thread.site);
     } else {
       context.rip = thread.site + SYSCALL_SIZE;
       context.rcx = context.rip;
-      inKernel = true;
+      // restore_saved_sigmask_unless: a call that was not interrupted has given the mask back before the signal came.
+      isInterrupted = (context.rax as i64) == -EINTR;
     }
   } else if (rip >= gateSyscall() && rip < gateSyscallOnEngineStack()) {
     rollBack(thread, context, siteOfDescriptor(context.rcx));
@@ -120,6 +122,6 @@ export function toProgramState(thread: ThreadBlock, context: Context): bool {
   } else {
     stateInTrampoline(thread, context);
   }
-  if (!inKernel) thread.temporaryMaskSet = 0;
+  if (!isInterrupted) thread.temporaryMaskSet = 0;
   return true;
 }

@@ -24,6 +24,10 @@ import {
   SIGSYS,
   SIGTRAP,
 } from "./signal-frame";
+import { TRAP_TRACE, isSilentStep } from "./single-step";
+
+/** X86_TRAP_PF of arch/x86/include/asm/trapnr.h: the fault that sets cr2. */
+const PAGE_FAULT: u64 = 14;
 
 const line = memory.data(512, 8);
 
@@ -61,6 +65,13 @@ function isFault(signal: u32): bool {
   );
 }
 
+/** A fault of the program's: what its later frames say of the last one. */
+function noteFault(thread: ThreadBlock, context: Context): void {
+  thread.lastTrap = context.trapno;
+  thread.lastError = context.err;
+  if (context.trapno == PAGE_FAULT) thread.lastFaultAddress = context.cr2;
+}
+
 /**
  * Handles one signal: changes the kernel's frame so that its rt_sigreturn goes where the program must go on.
  * @param infoAddress process address of the siginfo, @param contextAddress of the ucontext; both in engine memory
@@ -73,9 +84,14 @@ export function onSignal(thread: ThreadBlock, signal: u32, infoAddress: u64, con
     context.rip = tryCopyFault();
     return false;
   }
-  const raised = load<i32>(info, SIGINFO_CODE) > 0 && isFault(signal);
+  const code = load<i32>(info, SIGINFO_CODE);
+  const isForced = thread.forced == signal;
+  if (isForced) thread.forced = 0;
+  const raised = code > 0 && isFault(signal) && !isForced;
+  if (raised && signal == SIGTRAP && code == TRAP_TRACE && isSilentStep(thread, context)) return false;
   if (raised && signal != SIGSYS && isEngineCode(context.rip)) reportEngineFault(thread, signal, context);
   if (raised && signal == SIGILL && enterTrap(thread, context)) return true;
+  if (raised && signal != SIGSYS) noteFault(thread, context);
   const interrupted = context.rip;
   if (!toProgramState(thread, context)) {
     defer(thread, info, context);

@@ -80,7 +80,6 @@ const UC_STACK = 16;
 /** `0f 05`. */
 const SYSCALL_SIZE = 2;
 const SYS_RT_SIGRETURN = 15;
-const SYS_EXIT = 60;
 
 /** AC of RFLAGS: a program that set it would have every unaligned access of the engine fault. */
 const FLAG_ALIGNMENT_CHECK = 1 << 18;
@@ -253,10 +252,10 @@ export function emitGates(a: Assembler): void {
   callWithBlock(a, "engine.onDeferredAtReturn");
   a.jmp(enterReturnFrame);
 
-  // ---- the end of a thread: from the store on, another thread may use the area
+  // ---- exit or exit_group of a thread whose memory others go on using: from the store on, they may use or unmap the area
   a.bind(threadExit);
   a.mov(edi, mem32({ base: rsp, disp: FRAME_RDI }));
-  a.mov(eax, SYS_EXIT);
+  a.mov(eax, mem32({ base: rsp, disp: FRAME_RAX }));
   a.mov(behindFrame32(BLOCK_DEAD), 1);
   a.syscall();
   a.ud2();

@@ -1,10 +1,11 @@
 // The way of a run, up to the program's first instruction: docs/architecture.md.
 
 import { SIG_DFL, adoptActions, installPlain, newActions } from "../thread/actions";
-import { allocateBlock, armAlternateStack } from "../thread/areas";
+import { firstBlock, armAlternateStack } from "../thread/areas";
 import { resetAlternateStack } from "../thread/alternate-stack";
 import { ThreadBlock, assertLayouts } from "../thread/block";
 import { frameBufferOf } from "../thread/deferred";
+import { nameFirst } from "../thread/presence";
 import { SIGSEGV, UNBLOCKABLE, kernelMask } from "../thread/signal-frame";
 import { addressOf, isError, syscall0, syscall1, syscall2, syscall3, syscall4, syscall5 } from "../kernel/calls";
 import {
@@ -384,7 +385,7 @@ export function prepare(rsp: Address): u64 {
   if ((auxiliaryValue(stack.auxiliary, AT_HWCAP2) & HWCAP2_FSGSBASE) == 0)
     fail(0, "this processor or kernel has no FSGSBASE (Linux 5.9, Ivy Bridge or later)", STATUS_FAILED);
   claimMemory(launcherStart(), launcherEnd());
-  const pointer = allocateBlock();
+  const pointer = firstBlock();
   if (pointer == 0) fail(0, "no memory for the engine", STATUS_FAILED);
   writeGsBase(addressOf(pointer));
   return addressOf(pointer);
@@ -394,6 +395,7 @@ export function prepare(rsp: Address): u64 {
 function adoptThread(thread: ThreadBlock, line: CommandLine): void {
   thread.tid = syscall0(SYS_GETTID) as u32;
   thread.pid = thread.tid;
+  nameFirst(thread);
   thread.actions = newActions() as u32;
   const mask = kernelMaskNow(thread);
   thread.programMask = (line.handedOver ? handoverMask : mask) & ~UNBLOCKABLE;

@@ -10,7 +10,7 @@ import { Record, SITE, findTrampoline, translate } from "./record";
 
 /** Turns a context inside any trampoline into the program's state; leaves every other context alone. */
 export function stateInTrampoline(thread: ThreadBlock, context: Context): void {
-  lockEngine();
+  lockEngine(thread);
   const pointer = findTrampoline(context.rip);
   if (pointer != 0) {
     const record = changetype<Record>(pointer);
@@ -24,16 +24,16 @@ export function stateInTrampoline(thread: ThreadBlock, context: Context): void {
 }
 
 /** Whether an address is in any trampoline. */
-export function isTrampoline(rip: Address): bool {
-  lockEngine();
+export function isTrampoline(thread: ThreadBlock, rip: Address): bool {
+  lockEngine(thread);
   const found = findTrampoline(rip) != 0 || findTrapTrampoline(rip) != 0;
   unlockEngine();
   return found;
 }
 
 /** Where the program goes on, if `rip` is behind the `syscall` of a site's trampoline; else 0. */
-export function resumesFromTrampoline(rip: Address): Address {
-  lockEngine();
+export function resumesFromTrampoline(thread: ThreadBlock, rip: Address): Address {
+  lockEngine(thread);
   const pointer = findTrampoline(rip);
   let trampoline = findTrapTrampoline(rip);
   if (pointer != 0 && changetype<Record>(pointer).kind == SITE) trampoline = changetype<Record>(pointer).address;

@@ -40,6 +40,7 @@ const TXA: u32 = 0x80;
 
 export const LD_ABS: u32 = 0x20; // BPF_LD | BPF_W | BPF_ABS
 export const LD_IMM: u32 = 0x00; // BPF_LD | BPF_IMM
+export const ALU_AND: u32 = 0x54; // BPF_ALU | BPF_AND | BPF_K
 export const JMP_JA: u32 = 0x05;
 export const JMP_JEQ: u32 = 0x15;
 export const JMP_JGT: u32 = 0x25;

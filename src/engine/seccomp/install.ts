@@ -123,7 +123,7 @@ export function setFilter(thread: ThreadBlock, frame: GateFrame): u32 {
     freeNode(node, length);
     return finish(thread, frame, -EINVAL);
   }
-  lockEngine();
+  lockEngine(thread);
   let result: i64 = -ENOMEM;
   if (ensureSite()) {
     if (prefix != 0) writePrefix(instructions, siteInstructionPointer());

@@ -26,10 +26,12 @@ const MAP_SHARED_ANONYMOUS: u64 = 0x21;
 const MAP_PRIVATE: u64 = 0x02;
 const MAP_PRIVATE_FIXED: u64 = 0x12;
 const MAP_PRIVATE_ANONYMOUS: u64 = 0x22;
-const MAP_PRIVATE_ANONYMOUS_NOREPLACE: u64 = 0x100022;
+/** As for the memory of threads: with MAP_STACK (thread/areas.ts). */
+const MAP_PRIVATE_ANONYMOUS_NOREPLACE: u64 = 0x120022;
 const MREMAP_MAYMOVE_FIXED: u64 = 3;
 const FUTEX_WAIT_PRIVATE: u64 = 128;
 const FUTEX_WAKE_PRIVATE: u64 = 129;
+const FUTEX_TRYLOCK_PI_PRIVATE: u64 = 136;
 
 const PROT_NONE: u64 = 0;
 const PROT_READ: u64 = 1;
@@ -63,6 +65,7 @@ function allowsPrefix(thread: ThreadBlock): bool {
     allows(thread, SYS_MUNMAP, SOMEWHERE, PAGE_SIZE, 0, 0) &&
     allows(thread, SYS_FUTEX, SOMEWHERE, FUTEX_WAIT_PRIVATE, 2, 0) &&
     allows(thread, SYS_FUTEX, SOMEWHERE, FUTEX_WAKE_PRIVATE, 1, 0) &&
+    allows(thread, SYS_FUTEX, SOMEWHERE, FUTEX_TRYLOCK_PI_PRIVATE, 0, 0) &&
     allows(thread, SYS_RT_SIGPROCMASK, 2, SOMEWHERE, 0, 8) &&
     allows(thread, SYS_RT_SIGACTION, 11, SOMEWHERE, 0, 8) &&
     allows(thread, SYS_RT_SIGRETURN, 0, 0, 0, 0) &&

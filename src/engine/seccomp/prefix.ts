@@ -5,10 +5,10 @@
 // descriptor, no process, and no page that is writable and executable. Jump offsets of classic BPF are relative, so the
 // program's filter just follows, with A and X as it expects them: 0. Scratch words are not touched.
 //
-//   mmap            private, anonymous, not executable, over nothing that is there
+//   mmap            anonymous, not executable, over nothing that is there
 //   mprotect        not writable and executable at once
 //   munmap, rt_sigprocmask, rt_sigaction, rt_sigreturn, sigaltstack, gettid
-//   futex           FUTEX_WAIT and FUTEX_WAKE, private
+//   futex           FUTEX_WAIT, FUTEX_WAKE, FUTEX_TRYLOCK_PI
 
 import {
   SYS_FUTEX,
@@ -23,6 +23,7 @@ import {
 } from "../kernel/numbers";
 import { Address } from "../process";
 import {
+  ALU_AND,
   DATA_ARCHITECTURE,
   DATA_ARGUMENTS,
   DATA_INSTRUCTION_POINTER,
@@ -42,20 +43,21 @@ export const AUDIT_ARCH_X86_64: u32 = 0xc000003e;
 export const RET_ALLOW: u32 = 0x7fff0000;
 
 const MAP_ANONYMOUS: u32 = 0x20;
-/** All but MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE, MAP_FIXED_NOREPLACE. */
-const MAP_REFUSED: u32 = ~0x104022;
+/** All but MAP_SHARED, MAP_PRIVATE, MAP_ANONYMOUS, MAP_NORESERVE, MAP_STACK, MAP_FIXED_NOREPLACE. */
+const MAP_REFUSED: u32 = ~0x124023;
 const PROT_READ_WRITE: u32 = 3;
 const PROT_READ_EXECUTE: u32 = 5;
-const FUTEX_WAIT_PRIVATE: u32 = 128;
-const FUTEX_WAKE_PRIVATE: u32 = 129;
+const FUTEX_WAKE: u32 = 1;
+const FUTEX_TRYLOCK_PI: u32 = 8;
+const FUTEX_PRIVATE: u32 = 128;
 
 // Numbers of instructions.
 const MMAP: u32 = 16;
 const MPROTECT: u32 = 21;
 const FUTEX: u32 = 23;
-const ALLOW: u32 = 26;
-const OTHER: u32 = 27;
-export const PREFIX_LENGTH: u32 = 28;
+const ALLOW: u32 = 27;
+const OTHER: u32 = 28;
+export const PREFIX_LENGTH: u32 = 29;
 
 /** The low word of an argument. */
 function argument(index: usize): u32 {
@@ -92,8 +94,9 @@ export function writePrefix(at: Address, instructionPointer: Address): void {
   put(JMP_JGT, PROT_READ_EXECUTE, OTHER, ALLOW);
   assert(nextInstruction() == FUTEX, "the prefix: futex");
   put(LD_ABS, argument(1));
-  put(JMP_JEQ, FUTEX_WAIT_PRIVATE, ALLOW, 25);
-  put(JMP_JEQ, FUTEX_WAKE_PRIVATE, ALLOW, OTHER);
+  put(ALU_AND, ~FUTEX_PRIVATE);
+  put(JMP_JEQ, FUTEX_TRYLOCK_PI, ALLOW, 26);
+  put(JMP_JGT, FUTEX_WAKE, OTHER, ALLOW);
   assert(nextInstruction() == ALLOW, "the prefix: allow");
   put(RET_K, RET_ALLOW);
   put(LD_IMM, 0);

@@ -76,7 +76,7 @@ export function setStrict(thread: ThreadBlock, frame: GateFrame): u32 {
   poke32(node + NODE_PREFIX, PREFIX_LENGTH);
   syscall5(SYS_PRCTL, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   syscall5(SYS_PRCTL, PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0);
-  lockEngine();
+  lockEngine(thread);
   let result: i64 = -ENOMEM;
   if (ensureSite()) {
     writePrefix(instructions, siteInstructionPointer());
@@ -90,7 +90,7 @@ export function setStrict(thread: ThreadBlock, frame: GateFrame): u32 {
 }
 
 function killAlone(thread: ThreadBlock): bool {
-  return liveThreadCount() == 1 && syscall3(SYS_TGKILL, thread.pid, thread.tid, SIGKILL) == 0;
+  return liveThreadCount(thread.pid) == 1 && syscall3(SYS_TGKILL, thread.pid, thread.tid, SIGKILL) == 0;
 }
 
 /** A call that strict mode forbids has reached the gate. */

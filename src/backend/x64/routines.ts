@@ -46,8 +46,8 @@ export function emitRoutines(a: Assembler, hasSite: boolean): void {
   // The system calls of compiled code: rax, rdi, rsi, rdx, r10, r8, r9 as the kernel wants them.
   a.global("engineSyscall");
   if (hasSite) jumpToSite(a);
+  a.mark("engineSyscallInstruction");
   a.syscall();
-  a.mark("engineSyscallReturn");
   a.ret();
   a.align(16);
   a.global("engineProgramSyscall");

@@ -34,6 +34,7 @@ import { CLONE_CLEAR_SIGHAND, CLONE_SIGHAND, CLONE_THREAD, CLONE_VFORK, CLONE_VM
 import { EAGAIN } from "./errno";
 import { SYS_CLONE, SYS_CLONE3, SYS_FORK, SYS_GETTID, SYS_VFORK } from "./numbers";
 import { setKernelMask } from "./signal-calls";
+import { renewDispatch } from "./user-dispatch";
 
 /** CLONE_ARGS_SIZE_VER0 of include/uapi/linux/sched.h. */
 const CLONE_ARGS_SIZE_MIN: u64 = 64;
@@ -137,6 +138,7 @@ function inChild(thread: ThreadBlock): void {
     releaseOtherActions(thread.actions);
     describeFork();
   }
+  renewDispatch(thread);
   if (flags & CLONE_CLEAR_SIGHAND) clearActions(thread, frameBufferOf(thread));
   if (!(flags & CLONE_THREAD)) reportFork(thread);
 }

@@ -26,7 +26,8 @@ import { SYS_CLOSE, SYS_FACCESSAT2, SYS_GETTID, SYS_MPROTECT, SYS_PRCTL, SYS_TGK
 import { createDispatchTable } from "../kernel/dispatch-table";
 import { adoptLauncher, holdUnreachable } from "../kernel/held-files";
 import { kernelMaskNow, setKernelMask } from "../kernel/signal-calls";
-import { handoverDescriptor, handoverMask, handoverSite, isNamedByFile } from "../options";
+import { armDispatch } from "../kernel/user-dispatch";
+import { exhaustive, handoverDescriptor, handoverMask, handoverSite, isNamedByFile } from "../options";
 import { adoptFilters } from "../seccomp/handover";
 import { createSite } from "../seccomp/site";
 import { avoid } from "../patch/territory";
@@ -421,6 +422,9 @@ export function start(thread: ThreadBlock): void {
   adoptSeccomp(thread, line);
   adoptThread(thread, line);
   createDispatchTable();
+  // What execve brings may run under a filter that forbids the request: the program goes on without (I7).
+  if (exhaustive && !armDispatch(thread) && !line.handedOver)
+    fail(0, "--exhaustive needs Syscall User Dispatch, which this kernel does not have (Linux 5.11)", STATUS_FAILED);
   beginDescribing(line.handedOver != 0);
   avoid(stack.arguments - STACK_ROOM, stack.auxiliaryEnd);
 

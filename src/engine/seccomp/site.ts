@@ -7,8 +7,14 @@
 // position-independent programs and their heaps (2/3 of the address space and 1 TiB at random), and inside the ranges for
 // programs of ASan (everything), MSan (0x5100... to 0x6000...) and TSan (0x5500... to 0x5a00...). It is as random as the
 // launcher's own address, of which it is made.
+//
+// Syscall User Dispatch lets calls from one range through, the launcher's text (kernel/user-dispatch.ts). Where it is in
+// use the site stays there, and the next launcher makes its page at that address: one time in ten thousand something is
+// there, and the launcher ends with a line. Under a site elsewhere dispatch is not armed.
 
+import { engineSyscallInstruction } from "../gates";
 import { isError, syscall2, syscall3 } from "../kernel/calls";
+import { isDispatchUsed } from "../kernel/user-dispatch";
 import { SYS_MMAP, SYS_MPROTECT, SYS_MUNMAP } from "../kernel/numbers";
 import { claimMemory } from "../own-memory";
 import { Address, memoryBase, poke32, syscall } from "../process";
@@ -38,14 +44,15 @@ export function siteInstructionPointer(): Address {
   return load<u64>(engineSite) + 2;
 }
 
-/** Makes the site's page at an address, under the engine lock; false when something is there, or no page can become executable. */
+/** Makes the site's page, under the engine lock; false when something is there, or no page can become executable. */
 export function createSite(at: Address): bool {
-  const got = syscall(SYS_MMAP, at, PAGE_SIZE, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS_NOREPLACE, -1, 0);
+  const page = at & ~(PAGE_SIZE - 1);
+  const got = syscall(SYS_MMAP, page, PAGE_SIZE, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS_NOREPLACE, -1, 0);
   if (isError(got)) return false;
-  if ((got as u64) == at) {
+  if ((got as u64) == page) {
     poke32(at, CODE);
-    if (syscall3(SYS_MPROTECT, at, PAGE_SIZE, PROT_READ_EXECUTE) == 0) {
-      const claimed = claimMemory(at, at + PAGE_SIZE);
+    if (syscall3(SYS_MPROTECT, page, PAGE_SIZE, PROT_READ_EXECUTE) == 0) {
+      const claimed = claimMemory(page, page + PAGE_SIZE);
       assert(claimed, "no room to remember the engine's call site");
       store<u64>(engineSite, at);
       return true;
@@ -58,6 +65,10 @@ export function createSite(at: Address): bool {
 /** Before the first filter. Under the engine lock. */
 export function ensureSite(): bool {
   if (load<u64>(engineSite) != 0) return true;
+  if (isDispatchUsed) {
+    store<u64>(engineSite, engineSyscallInstruction());
+    return true;
+  }
   for (let i: u64 = 0; i < TRIES; i++)
     if (createSite(SITES + ((memoryBase() + i * i * PAGE_SIZE) & RANDOM_MASK))) return true;
   return false;

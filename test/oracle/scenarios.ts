@@ -1,11 +1,12 @@
 // The real-program scenarios. Scripts are in test/programs/scripts; everything they print is the same in every run, but
 // for what `normalise` takes out. `processes` is the tree that must be found in the statistics: how often each executable
 // is started at least (a shell's forks that execute nothing are not counted here).
-import { createServer } from "node:net";
 import { copyFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { buildProgram, programsDirectory, type Variant } from "../support/build-program.js";
 import type { Scenario, TerminalStep } from "./differential.js";
+import { writeFreePort } from "./free-port.js";
+import { systems } from "./systems.js";
 
 const script = (name: string): string => join(programsDirectory, "scripts", name);
 
@@ -118,19 +119,6 @@ const edWords: TerminalStep[] = [
   { expect: "No match\r\n", send: "w out\n" },
   { expect: "\n\\d+\r\n", send: "q\n" },
 ];
-
-async function writeFreePort(directory: string): Promise<void> {
-  // Under the range from which the kernel takes ports for clients, so that none is taken between here and its use.
-  for (;;) {
-    const port = 10_000 + Math.floor(Math.random() * 20_000);
-    const isFree = await new Promise<boolean>((resolve) => {
-      const server = createServer();
-      server.once("error", () => resolve(false));
-      server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
-    });
-    if (isFree) return writeFile(join(directory, "port"), `${port}\n`);
-  }
-}
 
 export const scenarios: Scenario[] = [
   { name: "true", command: ["true"], processes: { true: 1 } },
@@ -395,4 +383,5 @@ export const scenarios: Scenario[] = [
     command: ["bash", script("go.sh")],
     processes: { bash: 1, go: 3, compile: 5, link: 1, gofmt: 3, program: 1 },
   },
+  ...systems,
 ];

@@ -13,7 +13,7 @@
 import { textStart } from "../gates";
 import { exhaustive } from "../options";
 import { memoryBase, tryCopyIn } from "../process";
-import { siteAddress } from "../seccomp/site";
+import { keepSiteIn } from "../seccomp/site";
 import { SIG_DFL, actionOf } from "../thread/actions";
 import { GateFrame, ThreadBlock } from "../thread/block";
 import { frameBufferOf, infoBufferOf } from "../thread/deferred";
@@ -49,16 +49,12 @@ const PR_SYS_DISPATCH_INCLUSIVE_ON: u64 = 2;
 const ALLOW: u8 = 0;
 const BLOCK: u8 = 1;
 
-/** Whether any thread has been armed. */
-export let isDispatchUsed: bool = false;
-
 /** Asks the kernel for dispatch of all calls but those of the engine's text. */
 function request(selector: u64): i64 {
   const start = textStart();
   const size = memoryBase() - start;
   // Seccomp filters let the engine's calls through elsewhere only (seccomp/site.ts).
-  if (siteAddress() != 0 && siteAddress() - start >= size) return -EINVAL;
-  isDispatchUsed = true;
+  if (!keepSiteIn(start, size)) return -EINVAL;
   return syscall5(SYS_PRCTL, PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_EXCLUSIVE_ON, start, size, selector);
 }
 

@@ -14,7 +14,6 @@
 
 import { engineSyscallInstruction } from "../gates";
 import { isError, syscall2, syscall3 } from "../kernel/calls";
-import { isDispatchUsed } from "../kernel/user-dispatch";
 import { SYS_MMAP, SYS_MPROTECT, SYS_MUNMAP } from "../kernel/numbers";
 import { claimMemory } from "../own-memory";
 import { Address, memoryBase, poke32, syscall } from "../process";
@@ -33,6 +32,17 @@ const CODE: u32 = 0x00c3050f;
 
 /** Process address of the site's page, or 0 while the site is the launcher's own: `engineSite` of src/backend. */
 export const engineSite = memory.data(8, 8);
+
+/** Whether Syscall User Dispatch is in use. */
+let staysInText: bool = false;
+
+/** Before a thread is armed with a range of calls that are let through; false when the site is outside. */
+export function keepSiteIn(start: Address, size: u64): bool {
+  const at = load<u64>(engineSite);
+  if (at != 0 && at - start >= size) return false;
+  staysInText = true;
+  return true;
+}
 
 /** The address of the site, or 0. */
 export function siteAddress(): Address {
@@ -65,7 +75,7 @@ export function createSite(at: Address): bool {
 /** Before the first filter. Under the engine lock. */
 export function ensureSite(): bool {
   if (load<u64>(engineSite) != 0) return true;
-  if (isDispatchUsed) {
+  if (staysInText) {
     store<u64>(engineSite, engineSyscallInstruction());
     return true;
   }

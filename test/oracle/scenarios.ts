@@ -208,6 +208,16 @@ export const scenarios: Scenario[] = [
     processes: { bash: 1, chroot: 2, unshare: 3, dash: 3 },
   },
   {
+    name: "process names",
+    command: ["bash", script("process-names.sh")],
+    processes: { bash: 1, "own-name": 1, reader: 1, ps: 2, lsof: 1, fuser: 1 },
+  },
+  {
+    name: "a program's own place",
+    command: ["bash", script("own-place.sh")],
+    processes: { bash: 3, main: 4, "python3.11": 3, perl: 2, node: 2, busybox: 2, "own-go": 4 },
+  },
+  {
     name: "nginx and curl",
     command: ["bash", script("nginx.sh")],
     prepare: writeFreePort,

@@ -3,7 +3,9 @@
 
 import "./assertion";
 import { afterClone } from "./kernel/clone";
+import { LEAVE } from "./kernel/call";
 import { dispatch } from "./kernel/dispatch";
+import { isTakenByProgram } from "./kernel/user-dispatch";
 import { countCalls } from "./options";
 import { countCall } from "./stats/counters";
 import { ThreadBlock, gateFrameOf } from "./thread/block";
@@ -23,6 +25,7 @@ export function onSyscall(thread: ThreadBlock): u32 {
   // A mask of ppoll and kin is in force during that one call only.
   thread.temporaryMaskSet = 0;
   if (countCalls) countCall();
+  if (thread.programDispatch && isTakenByProgram(thread, frame)) return LEAVE;
   return dispatch(thread, frame);
 }
 

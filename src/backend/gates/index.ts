@@ -183,8 +183,9 @@ export function emitGates(a: Assembler): void {
   // The engine has put the entry point below the stack pointer, where nothing of the program's is yet.
   a.jmp(mem64({ base: rsp, disp: -8 }));
 
-  // ---- a system call whose site is a trap without a trampoline (src/engine/patch/traps.ts): the signal gate has set
-  // BLOCK_AFTER and the saved registers, and r11 to the engine stack's top
+  // ---- a system call whose site is a trap without a trampoline (src/engine/patch/traps.ts), or that Syscall User Dispatch
+  // caught (src/engine/thread/dispatched-call.ts): the signal gate has set BLOCK_AFTER and the saved registers, and r11 to
+  // the engine stack's top
   a.global("gateTrap");
   unwindBy(a, unwinding.beforeSwitch);
   switchStack(a, unwinding.savingFrameAfter);
@@ -249,6 +250,13 @@ export function emitGates(a: Assembler): void {
   a.bind(deferredAtReturn);
   callWithBlock(a, "engine.onDeferredAtReturn");
   a.jmp(enterReturnFrame);
+
+  // ---- an `int $0x80` that Syscall User Dispatch caught: every register but rax is the program's, before and after
+  a.global("gateInterrupt");
+  unwindBy(a, unwinding.outermost);
+  a.int(0x80);
+  a.jmp(mem64({ segment: "gs", disp: BLOCK_AFTER }));
+  a.global("gateInterruptEnd");
 
   // ---- exit or exit_group of a thread whose memory others go on using: from the store on, they may use or unmap the area
   a.bind(threadExit);

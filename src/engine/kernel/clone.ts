@@ -30,10 +30,22 @@ import { reportFork } from "../stats/report";
 import { tryCopyIn, writeGsBase } from "../process";
 import { LEAVE, finish, passToKernel, undo } from "./call";
 import { addressOf, isError, syscall0 } from "./calls";
-import { CLONE_CLEAR_SIGHAND, CLONE_SIGHAND, CLONE_THREAD, CLONE_VFORK, CLONE_VM, isVfork } from "./clone-flags";
+import {
+  CLONE_CLEAR_SIGHAND,
+  CLONE_FILES,
+  CLONE_SIGHAND,
+  CLONE_THREAD,
+  CLONE_VFORK,
+  CLONE_VM,
+  isVfork,
+} from "./clone-flags";
 import { EAGAIN } from "./errno";
 import { SYS_CLONE, SYS_CLONE3, SYS_FORK, SYS_GETPID, SYS_GETTID, SYS_VFORK } from "./numbers";
 import { setKernelMask } from "./signal-calls";
+import { renewDispatch } from "./user-dispatch";
+
+/** Whether another process may share this one's table of descriptors. */
+export let areDescriptorsShared: bool = false;
 
 /** CLONE_ARGS_SIZE_VER0 of include/uapi/linux/sched.h. */
 const CLONE_ARGS_SIZE_MIN: u64 = 64;
@@ -82,6 +94,7 @@ function cloneWith(thread: ThreadBlock, frame: GateFrame, flags: u64): u32 {
   thread.heldFlags = frame.flags & FLAG_TRAP;
   frame.flags &= ~FLAG_TRAP;
   lockEngine(thread);
+  if ((flags & (CLONE_FILES | CLONE_THREAD)) == CLONE_FILES) areDescriptorsShared = true;
   let child: usize = changetype<usize>(thread);
   if (flags & CLONE_VM) child = blockForChild(thread, frame, flags);
   else if (isVfork(flags) && !lendEngine(thread)) child = 0;
@@ -135,6 +148,7 @@ function inChild(thread: ThreadBlock): void {
     releaseOtherActions(thread.actions);
     describeFork();
   }
+  renewDispatch(thread);
   if (flags & CLONE_CLEAR_SIGHAND) clearActions(thread, frameBufferOf(thread));
   if (!(flags & CLONE_THREAD)) reportFork(thread);
 }

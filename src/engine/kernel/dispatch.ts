@@ -23,6 +23,7 @@ import { clone } from "./clone";
 import { execve, execveat } from "./exec";
 import { exit, exitGroup } from "./exit";
 import { changeCredentials, leaveRoot } from "./held-files";
+import { prctl } from "./prctl";
 import { archPrctl } from "./arch-prctl";
 import {
   SYS_ACCESS,
@@ -78,6 +79,7 @@ import {
   SYS_PIVOT_ROOT,
   SYS_PKEY_MPROTECT,
   SYS_PPOLL,
+  SYS_PRCTL,
   SYS_PROCESS_MADVISE,
   SYS_PSELECT6,
   SYS_READLINK,
@@ -160,6 +162,7 @@ export const virtualised: StaticArray<u32> = [
   SYS_MLOCK,
   SYS_MUNLOCK,
   SYS_PIVOT_ROOT,
+  SYS_PRCTL,
   SYS_ARCH_PRCTL,
   SYS_CHROOT,
   SYS_MOUNT,
@@ -312,6 +315,8 @@ export function dispatch(thread: ThreadBlock, frame: GateFrame): u32 {
     case SYS_CHROOT:
     case SYS_SETNS:
       return leaveRoot(thread, frame);
+    case SYS_PRCTL:
+      return prctl(thread, frame);
     case SYS_ARCH_PRCTL:
       return archPrctl(thread, frame);
     case SYS_REMAP_FILE_PAGES:

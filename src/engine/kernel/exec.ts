@@ -21,7 +21,9 @@ import { frameBufferOf, pendingInfoOf } from "../thread/deferred";
 import { kernelMask, signalBit } from "../thread/signal-frame";
 import { finish, passToKernel, undo } from "./call";
 import { addressOf, isError, syscall1, syscall2, syscall3, syscall4, syscall5 } from "./calls";
-import { EFAULT, ELOOP } from "./errno";
+import { areDescriptorsShared } from "./clone";
+import { CLONE_FILES } from "./clone-flags";
+import { EFAULT, ELOOP, EMFILE } from "./errno";
 import { checkLauncher, executeLauncher } from "./held-files";
 import {
   SYS_CLOSE,
@@ -35,6 +37,7 @@ import {
   SYS_OPENAT,
   SYS_OPENAT2,
   SYS_RT_TGSIGQUEUEINFO,
+  SYS_UNSHARE,
 } from "./numbers";
 import { setKernelMask } from "./signal-calls";
 import { isTracedFromWithin } from "./tracer";
@@ -116,7 +119,17 @@ class Target {
   descriptor: u32;
   /** 1 when the program's name is its file's: it has no path (execveat with AT_EMPTY_PATH). */
   isNamedByFile: u32;
+  /** NEEDS_*: what a descriptor must be opened for. */
+  needs: u32;
+  padding: u32;
 }
+
+/** The path leads to the file in the new process, too. */
+const NEEDS_NOTHING: u32 = 0;
+/** The path is relative to a directory's descriptor, or is that descriptor. */
+const NEEDS_DIRECTORY: u32 = 1;
+/** The path leads through procfs. */
+const NEEDS_FILE: u32 = 2;
 
 /** Whether a path's last component is a symbolic link. */
 function isLink(directory: i32, path: usize, buffer: usize): bool {
@@ -150,18 +163,6 @@ function resolve(thread: ThreadBlock, request: Request): bool {
   return true;
 }
 
-/** Makes the path to open one that the new process can use: what leads through procfs goes by a descriptor. */
-function settle(thread: ThreadBlock, target: Target, directory: i32, path: usize): bool {
-  if (!isThroughProc(directory, path, frameBufferOf(thread))) return false;
-  const descriptor = syscall4(SYS_OPENAT, directory, addressOf(path), O_PATH, 0);
-  if (isError(descriptor)) return false;
-  target.descriptor = descriptor as u32;
-  const scratch = execScratchOf(thread);
-  store<u8>(scratch + EMPTY_OFFSET, 0);
-  writeDescriptorPath(scratch + PATH_OFFSET, "/proc/thread-self/fd/", descriptor as u32, scratch + EMPTY_OFFSET);
-  return true;
-}
-
 /**
  * Decides whether and how the launcher takes a target over.
  * @returns false when the kernel must be asked
@@ -169,6 +170,7 @@ function settle(thread: ThreadBlock, target: Target, directory: i32, path: usize
 function findTarget(thread: ThreadBlock, request: Request, target: Target): bool {
   target.descriptor = NO_DESCRIPTOR;
   target.isNamedByFile = 0;
+  target.needs = NEEDS_NOTHING;
   if (!resolve(thread, request)) return false;
   if (!followExec || (request.flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)) != 0 || isTracedFromWithin(thread))
     return false;
@@ -177,30 +179,42 @@ function findTarget(thread: ThreadBlock, request: Request, target: Target): bool
   const path = scratch + PATH_OFFSET;
   target.path = addressOf(path);
   target.fileName = request.path;
-  if (request.isExe != 0) {
-    settle(thread, target, AT_FDCWD, path);
-    return canRun(thread);
-  }
   const isEmpty = load<u8>(given) == 0;
-  if (!isEmpty && (request.directory == AT_FDCWD || load<u8>(given) == 47)) {
-    if (!settle(thread, target, AT_FDCWD, given)) memory.copy(path, given, lengthOf(given) + 1);
-    return canRun(thread);
-  }
-  if (request.directory < 0) return false;
-  if (isEmpty || !settle(thread, target, request.directory, given)) {
-    const duplicate = syscall1(SYS_DUP, request.directory);
-    if (isError(duplicate)) return false;
-    target.descriptor = duplicate as u32;
-    if (writeDescriptorPath(path, "/proc/thread-self/fd/", duplicate as u32, given) == 0) return false;
-  }
+  const isRelative = isEmpty || (request.directory != AT_FDCWD && load<u8>(given) != 47);
+  if (request.isExe == 0 && isRelative) {
+    if (request.directory < 0) return false;
+    if (writeDescriptorPath(path, "/proc/thread-self/fd/", request.directory, given) == 0) return false;
+  } else if (request.isExe == 0) memory.copy(path, given, lengthOf(given) + 1);
   if (!canRun(thread)) return false;
+  if (request.isExe != 0 || !isRelative) {
+    if (isThroughProc(AT_FDCWD, path, frameBufferOf(thread))) target.needs = NEEDS_FILE;
+    return true;
+  }
+  const isThrough = !isEmpty && isThroughProc(request.directory, given, frameBufferOf(thread));
+  target.needs = isThrough ? NEEDS_FILE : NEEDS_DIRECTORY;
+  target.isNamedByFile = isEmpty ? 1 : 0;
   const fileName = scratch + FILE_NAME_OFFSET;
   if (writeDescriptorPath(fileName, "/dev/fd/", request.directory, given) == 0) return false;
   target.fileName = addressOf(fileName);
-  target.isNamedByFile = isEmpty ? 1 : 0;
   // The interpreter opens a script by this name: the kernel refuses when the descriptor will be closed by then.
   if (candidateOf(thread).firstKind != (KIND_SCRIPT as u32)) return true;
   return syscall3(SYS_FCNTL, request.directory, F_GETFD, 0) == 0;
+}
+
+/** Opens what the launcher needs to find the target, with a path that says so. */
+function openTarget(thread: ThreadBlock, request: Request, target: Target): bool {
+  if (target.needs == NEEDS_NOTHING) return true;
+  const scratch = execScratchOf(thread);
+  const path = scratch + PATH_OFFSET;
+  const isFile = target.needs == NEEDS_FILE;
+  const descriptor = isFile
+    ? syscall4(SYS_OPENAT, AT_FDCWD, addressOf(path), O_PATH, 0)
+    : syscall1(SYS_DUP, request.directory);
+  if (isError(descriptor)) return false;
+  target.descriptor = descriptor as u32;
+  store<u8>(scratch + EMPTY_OFFSET, 0);
+  const rest = scratch + (isFile ? EMPTY_OFFSET : GIVEN_OFFSET);
+  return writeDescriptorPath(path, "/proc/thread-self/fd/", descriptor as u32, rest) != 0;
 }
 
 function candidateOf(thread: ThreadBlock): Candidate {
@@ -310,8 +324,11 @@ function follow(thread: ThreadBlock, frame: GateFrame, request: Request): u32 {
   }
   const buffer = frameBufferOf(thread);
   checkLauncher(thread);
+  // The kernel does so too, when it is sure that execve will not fail (begin_new_exec): what is opened for the launcher
+  // must not stay open in a process that shares the descriptors.
+  if (areDescriptorsShared) syscall1(SYS_UNSHARE, CLONE_FILES);
   let isReported = false;
-  const argv = buildArguments(thread, request, target);
+  const argv = openTarget(thread, request, target) ? buildArguments(thread, request, target) : -EMFILE;
   if (!isError(argv)) {
     // What arrives from here on must stay pending for the new program, which gets the mask with the handover.
     setKernelMask(thread, ~(0 as u64));

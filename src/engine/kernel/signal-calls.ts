@@ -134,7 +134,7 @@ function sendPending(thread: ThreadBlock, mask: u64): void {
   }
 }
 
-function sendToSelf(thread: ThreadBlock, signal: u32, info: usize): void {
+export function sendToSelf(thread: ThreadBlock, signal: u32, info: usize): void {
   syscall4(SYS_RT_TGSIGQUEUEINFO, thread.pid, thread.tid, signal, addressOf(info));
 }
 

@@ -34,7 +34,8 @@ import {
 import { createDispatchTable } from "../kernel/dispatch-table";
 import { adoptLauncher, holdUnreachable } from "../kernel/held-files";
 import { kernelMaskNow, setKernelMask } from "../kernel/signal-calls";
-import { handoverDescriptor, handoverMask, isNamedByFile } from "../options";
+import { armDispatch } from "../kernel/user-dispatch";
+import { exhaustive, handoverDescriptor, handoverMask, isNamedByFile } from "../options";
 import { avoid } from "../patch/territory";
 import { beginDescribing } from "../debug/describe";
 import { patchVdso } from "../patch/executable";
@@ -419,6 +420,9 @@ export function start(thread: ThreadBlock): void {
   readCommandLine(stack, line);
   adoptThread(thread, line);
   createDispatchTable();
+  // What execve brings may run under a filter that forbids the request: the program goes on without (I7).
+  if (exhaustive && !armDispatch(thread) && !line.handedOver)
+    fail(0, "--exhaustive needs Syscall User Dispatch, which this kernel does not have (Linux 5.11)", STATUS_FAILED);
   beginDescribing(line.handedOver != 0);
   avoid(stack.arguments - STACK_ROOM, stack.auxiliaryEnd);
 

@@ -14,6 +14,7 @@ import { programPath } from "../load/identity";
 import {
   NO_DESCRIPTOR,
   countCalls,
+  exhaustive,
   STATS_JSON,
   STATS_NONE,
   reportDescriptor,
@@ -37,6 +38,7 @@ import {
   FATE_TRAP,
   FATE_UNPATCHED,
   callCount,
+  dispatchedCount,
   fateCount,
   interiorCount,
   mappingCount,
@@ -132,6 +134,7 @@ function appendJsonCounts(at: usize): usize {
   at = appendMember(at, "doubtful", fateCount(FATE_DOUBTFUL));
   at = appendMember(at, "interior", interiorCount);
   at = appendMember(at, "executedTraps", executedTraps());
+  if (exhaustive) at = appendMember(at, "dispatched", dispatchedCount());
   if (countCalls) at = appendMember(at, "calls", callCount());
   at = appendMember(at, "mappings", mappingCount);
   at = appendMember(at, "unsearched", unsearchedCount);
@@ -169,6 +172,11 @@ function appendTextCounts(at: usize): usize {
   at = appendText(at, " KiB of code in ");
   at = appendDecimal(at, patchNanoseconds / 1000);
   at = appendText(at, " us");
+  if (exhaustive) {
+    at = appendText(at, "; ");
+    at = appendDecimal(at, dispatchedCount());
+    at = appendText(at, " calls dispatched");
+  }
   if (!countCalls) return at;
   at = appendText(at, "; ");
   at = appendDecimal(at, callCount());

@@ -93,6 +93,15 @@ export class ThreadBlock {
   heldFlags: u64;
   /** Where the trap flag's next SIGTRAP is not one that the program would see natively (thread/single-step.ts). */
   silentStep: u64;
+  /** 1 while the kernel's Syscall User Dispatch catches this thread's calls (kernel/user-dispatch.ts). */
+  dispatched: u32;
+  /** 1 while the program has Syscall User Dispatch on for itself: calls outside its range are dispatched to it. */
+  programDispatch: u32;
+  /** The range that is allowed to make calls, as the kernel keeps it: `ip - start < size`. */
+  programDispatchStart: u64;
+  programDispatchSize: u64;
+  /** Process address of the program's selector byte, or 0. */
+  programDispatchSelector: u64;
 }
 
 export const BLOCK_SIZE = offsetof<ThreadBlock>();

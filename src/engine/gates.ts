@@ -45,5 +45,8 @@ export declare function tryCopyFault(): u64;
 export declare function launcherStart(): u64;
 export declare function launcherEnd(): u64;
 
+/** The `syscall` of the engine's own calls (seccomp/site.ts). */
+export declare function engineSyscallInstruction(): u64;
+
 /** The first byte of the launcher's text: gates and compiled engine. */
 export declare function textStart(): u64;

@@ -72,6 +72,7 @@ import {
   type Memory,
   type Register,
 } from "../x64/assembler.js";
+import { jumpToSite } from "../x64/routines.js";
 import * as unwinding from "./unwinding.js";
 
 /** Where in struct ucontext the alternate stack's address is: uc_stack.ss_sp. */
@@ -244,6 +245,7 @@ export function emitGates(a: Assembler): void {
   a.lea(rsp, mem({ base: rsp, disp: 8 })); // the handler's `ret` has taken pretcode
   unwindBy(a, unwinding.atSignalReturn, true);
   a.mov(eax, SYS_RT_SIGRETURN);
+  jumpToSite(a);
   a.syscall();
   a.global("gateReturnEnd");
   unwindBy(a, unwinding.inFrame);
@@ -323,6 +325,7 @@ export function emitGates(a: Assembler): void {
   a.lea(rsp, mem({ base: rbx, disp: 8 }));
   unwindBy(a, unwinding.atSignalReturn, true);
   a.mov(eax, SYS_RT_SIGRETURN);
+  jumpToSite(a);
   a.syscall();
   a.global("gateSignalRestorer"); // also the end of gateSignalReturn's range
   unwindBy(a, unwinding.atSignalReturn, true);

@@ -40,7 +40,7 @@ import {
   isVfork,
 } from "./clone-flags";
 import { EAGAIN } from "./errno";
-import { SYS_CLONE, SYS_CLONE3, SYS_FORK, SYS_GETPID, SYS_GETTID, SYS_VFORK } from "./numbers";
+import { SYS_CLONE, SYS_CLONE3, SYS_FORK, SYS_GETTID, SYS_VFORK } from "./numbers";
 import { setKernelMask } from "./signal-calls";
 import { renewDispatch } from "./user-dispatch";
 
@@ -72,6 +72,7 @@ function blockForChild(thread: ThreadBlock, frame: GateFrame, flags: u64): usize
   child.borrowed = flags & CLONE_THREAD ? thread.borrowed : 1;
   if (child.borrowed && !isVfork(flags)) expectGone();
   child.pid = thread.pid;
+  child.filters = thread.filters;
   child.heldFlags = thread.heldFlags;
   child.lastTrap = thread.lastTrap;
   child.lastError = thread.lastError;
@@ -133,12 +134,13 @@ function inChild(thread: ThreadBlock): void {
   thread.tid = syscall0(SYS_GETTID) as u32;
   if (flags & CLONE_VM) {
     const isProcess = (flags & CLONE_THREAD) == 0;
-    if (isProcess) thread.pid = syscall0(SYS_GETPID) as u32;
+    // The number of a process is that of its first thread; a seccomp filter may forbid to ask for it.
+    if (isProcess) thread.pid = thread.tid;
     nameSharing(thread, thread.creator, isProcess);
     writeGsBase(thread.address);
     armAlternateStack(thread);
   } else {
-    thread.pid = syscall0(SYS_GETPID) as u32;
+    thread.pid = thread.tid;
     thread.pending = 0;
     thread.borrowed = 0;
     thread.birthFlags = 0;

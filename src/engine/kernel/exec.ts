@@ -12,7 +12,10 @@ import { HANDOVER_NAME, NO_DESCRIPTOR, followExec, writeHandover } from "../opti
 import { AT_EMPTY_PATH, AT_FDCWD, Candidate, KIND_SCRIPT, ScriptLine, probe } from "../load/program";
 import { pageCeil } from "../load/elf";
 import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "../load/map";
-import { Address, poke64, syscall, tryCopyIn } from "../process";
+import { Address, poke64, programSyscall, syscall, tryCopyIn } from "../process";
+import { ARGUMENT_MAX, sizeOfFilters, writeFilters } from "../seccomp/handover";
+import { lets, verdictOf } from "../seccomp/filters";
+import { letsLauncherStart } from "../seccomp/needs";
 import { keepReport, reportExec } from "../stats/report";
 import { appendBytes, appendDecimal, appendText, copyString, lengthOf } from "../text";
 import { ignoresEngineSignal, reclaimIgnored, surrenderIgnored } from "../thread/actions";
@@ -238,8 +241,9 @@ function buildArguments(thread: ThreadBlock, request: Request, target: Target): 
   const scratch = execScratchOf(thread);
   const count = countPointers(request.argv, frameBufferOf(thread));
   if (count < 0) return count;
+  const pointers = ((count as u64) + 7) << 3;
   // A page that cannot be read in front: an array of the program's that ends nowhere must not go on in this one.
-  const size = PAGE_SIZE + pageCeil(((count as u64) + 6) << 3);
+  const size = PAGE_SIZE + pageCeil(pointers + sizeOfFilters(thread));
   const place = syscall(SYS_MMAP, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (isError(place)) return place;
   thread.scratch = place as u64;
@@ -255,7 +259,9 @@ function buildArguments(thread: ThreadBlock, request: Request, target: Target): 
   poke64(at + 8, addressOf(scratch + HANDOVER_OFFSET));
   poke64(at + 16, target.path);
   poke64(at + 24, target.fileName);
-  at += 32;
+  poke64(at + 32, at + pointers);
+  writeFilters(thread, at + pointers);
+  at += 40;
   const pointer = frameBufferOf(thread);
   for (let i: u64 = 0; i < (count as u64); i++) {
     if (tryCopyIn(pointer, request.argv + (i << 3), 8) != 0) break;
@@ -287,7 +293,8 @@ function surrenderPending(thread: ThreadBlock): void {
 
 /** The call as the program made it, but for a link that the kernel would follow to the launcher. */
 function executeNatively(thread: ThreadBlock, frame: GateFrame, request: Request): i64 {
-  if (request.isExe == 0) return syscall(frame.rax, frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9);
+  if (request.isExe == 0)
+    return programSyscall(frame.rax, frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9);
   const path = addressOf(execScratchOf(thread) + PATH_OFFSET);
   return syscall5(SYS_EXECVEAT, AT_FDCWD, path, request.argv, request.envp, request.flags);
 }
@@ -311,6 +318,15 @@ function runNatively(thread: ThreadBlock, frame: GateFrame, request: Request, is
   return finish(thread, frame, result);
 }
 
+/**
+ * Whether a launcher can start, and be told, under the seccomp filters that survive the execve. One that a supervisor
+ * decides on is the kernel's as it is.
+ */
+function isAllowed(thread: ThreadBlock, frame: GateFrame): bool {
+  if (thread.filters == 0) return true;
+  return lets(verdictOf(thread, frame)) && sizeOfFilters(thread) <= ARGUMENT_MAX && letsLauncherStart(thread);
+}
+
 function closeTarget(target: Target): void {
   if (target.descriptor != NO_DESCRIPTOR) syscall1(SYS_CLOSE, target.descriptor);
 }
@@ -318,7 +334,7 @@ function closeTarget(target: Target): void {
 function follow(thread: ThreadBlock, frame: GateFrame, request: Request): u32 {
   const scratch = execScratchOf(thread);
   const target = changetype<Target>(scratch + TARGET_OFFSET);
-  if (!findTarget(thread, request, target)) {
+  if (!findTarget(thread, request, target) || !isAllowed(thread, frame)) {
     closeTarget(target);
     return runNatively(thread, frame, request, false);
   }

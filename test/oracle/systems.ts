@@ -113,7 +113,6 @@ export const systems: Scenario[] = [
     name: `python's own ${module}`,
     command: ["bash", script("python-suite.sh"), module],
     nativeStatus: null,
-    timeoutMs: 600_000,
     processes: { "python3.11": 1 },
     long: true,
   })),

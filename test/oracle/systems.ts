@@ -100,7 +100,7 @@ export const systems: Scenario[] = [
   {
     name: "big trees",
     command: ["bash", script("big-trees.sh")],
-    processes: { tar: 4, rsync: 4, cksum: 100 },
+    processes: { tar: 4, rsync: 2, cksum: 100 },
     long: true,
   },
   {

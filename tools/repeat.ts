@@ -4,7 +4,7 @@
 //     node --import tsx tools/repeat.ts --times 100 --only 'signal-storms|^git'
 //
 // --load runs `stress -c 2` beside it; --set chooses programs, kernel or all; --jobs says how many run at once; what each
-// failure leaves is kept under --keep. Every failure counts: nothing is retried.
+// failure leaves is kept under --keep; --run-option gives `flicker run` an option. Every failure counts: nothing is retried.
 import { spawn } from "node:child_process";
 import { mkdir, mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
@@ -22,6 +22,7 @@ const { values: options } = parseArgs({
     only: { type: "string", default: "" },
     set: { type: "string", default: "all" },
     keep: { type: "string" },
+    "run-option": { type: "string", multiple: true, default: [] },
   },
 });
 
@@ -78,7 +79,8 @@ async function runRound(round: number, cases: TargetCase[], tallies: Map<string,
     for (let next = waiting.shift(); next; next = waiting.shift()) {
       const tally = tallies.get(next.name)!;
       try {
-        await compareRuns(await next.scenario());
+        const scenario = await next.scenario();
+        await compareRuns({ ...scenario, options: [...(scenario.options ?? []), ...options["run-option"]] });
         tally.passed++;
       } catch (error) {
         const message = error instanceof Error ? error.message : String(error);

@@ -6,6 +6,8 @@ import { afterClone } from "./kernel/clone";
 import { dispatch } from "./kernel/dispatch";
 import { countCalls } from "./options";
 import { countCall } from "./stats/counters";
+import { programOwnsGs, settleGs } from "./thread/gs-base";
+import { leaveWithoutGs } from "./thread/trapped-call";
 import { ThreadBlock, gateFrameOf } from "./thread/block";
 import { onSignal as handleSignal } from "./thread/signal";
 import { SYSCALL_SIZE } from "./thread/trampoline";
@@ -23,12 +25,17 @@ export function onSyscall(thread: ThreadBlock): u32 {
   // A mask of ppoll and kin is in force during that one call only.
   thread.temporaryMaskSet = 0;
   if (countCalls) countCall();
-  return dispatch(thread, frame);
+  const descriptor = frame.target;
+  const next = dispatch(thread, frame);
+  if (programOwnsGs) leaveWithoutGs(thread, frame, descriptor);
+  return next;
 }
 
 /** Parent or child came back from the clone gate. */
 export function onCloneReturn(thread: ThreadBlock): u32 {
-  return afterClone(thread, gateFrameOf(thread));
+  const next = afterClone(thread, gateFrameOf(thread));
+  settleGs(thread);
+  return next;
 }
 
 /**
@@ -36,5 +43,7 @@ export function onCloneReturn(thread: ThreadBlock): u32 {
  * @returns 1 when the kernel's frame holds a state of the program's, 0 when it leads back into the engine
  */
 export function onSignal(thread: ThreadBlock, signal: u32, info: u64, context: u64): u32 {
-  return handleSignal(thread, signal, info, context) ? 1 : 0;
+  if (!handleSignal(thread, signal, info, context)) return 0;
+  settleGs(thread);
+  return 1;
 }

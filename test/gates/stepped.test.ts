@@ -15,11 +15,14 @@ const folder = new URL(".", import.meta.url).pathname;
 // gate; 1000 is no call; 65575 (0x10027) is an alias of getpid, 65550 (0x1000e) one of rt_sigprocmask.
 const CALLS = [110, 14, 127, 271, 1000, 65575, 65550];
 
-function build(directory: string): { stepper: string; stepped: string; site: string; seen: string } {
+function build(
+  directory: string,
+  flags: readonly string[],
+): { stepper: string; stepped: string; site: string; seen: string } {
   const stepper = join(directory, "stepper");
   const stepped = join(directory, "stepped");
   execFileSync("gcc", ["-O1", "-Wall", "-o", stepper, join(folder, "stepper.c")]);
-  execFileSync("gcc", ["-nostdlib", "-static", "-no-pie", "-o", stepped, join(folder, "stepped.S")]);
+  execFileSync("gcc", [...flags, "-nostdlib", "-static", "-no-pie", "-o", stepped, join(folder, "stepped.S")]);
   const symbols = execFileSync("nm", [stepped], { encoding: "utf8" });
   const addressOf = (name: string): string => {
     const line = symbols.split("\n").find((row) => row.endsWith(` ${name}`));
@@ -30,19 +33,23 @@ function build(directory: string): { stepper: string; stepped: string; site: str
 }
 
 for (const mode of ["natively", "under flicker"] as const) {
-  test(`a signal at every instruction of a system call, ${mode}`, async () => {
-    const directory = mkdtempSync(join(tmpdir(), "flicker-stepped-"));
-    try {
-      const { stepper, stepped, site, seen } = build(directory);
-      const program = mode === "natively" ? [stepped] : [await launcherPath(), "run", "--", stepped];
-      const output = execFileSync(stepper, [site, seen, CALLS.join(","), "--", ...program], { encoding: "utf8" });
-      assert.match(output, /^\d+ rounds, 0 failures$/m);
-      // Natively a system call is one instruction; under Flicker there must have been something to step through.
-      const rounds = Number(/^(\d+) rounds/m.exec(output)?.[1]);
-      if (mode === "natively") assert.equal(rounds, CALLS.length);
-      else assert.ok(rounds > 50 * CALLS.length, `only ${rounds} rounds: was the site patched?`);
-    } finally {
-      rmSync(directory, { recursive: true, force: true });
-    }
-  });
+  for (const ownsGs of [false, true]) {
+    const whose = ownsGs ? "of a program that owns gs, " : "";
+    test(`a signal at every instruction of a system call, ${whose}${mode}`, async () => {
+      const directory = mkdtempSync(join(tmpdir(), "flicker-stepped-"));
+      try {
+        const { stepper, stepped, site, seen } = build(directory, ownsGs ? ["-DOWN_GS"] : []);
+        const program = mode === "natively" ? [stepped] : [await launcherPath(), "run", "--", stepped];
+        const command = [...(ownsGs ? ["--own-gs"] : []), site, seen, CALLS.join(","), "--", ...program];
+        const output = execFileSync(stepper, command, { encoding: "utf8" });
+        assert.match(output, /^\d+ rounds, 0 failures$/m);
+        // Natively a system call is one instruction; under Flicker there must have been something to step through.
+        const rounds = Number(/^(\d+) rounds/m.exec(output)?.[1]);
+        if (mode === "natively") assert.equal(rounds, CALLS.length);
+        else assert.ok(rounds > 50 * CALLS.length, `only ${rounds} rounds: was the site patched?`);
+      } finally {
+        rmSync(directory, { recursive: true, force: true });
+      }
+    });
+  }
 }

@@ -175,6 +175,13 @@ export function emitGates(a: Assembler): void {
   // The engine has put the entry point below the stack pointer, where nothing of the program's is yet.
   a.jmp(mem64({ base: rsp, disp: -8 }));
 
+  // ---- a system call that does not just pass through, when gs base is the program's: nothing leads to the block but the
+  // alternate stack, so a fault brings the thread into the signal gate (src/engine/thread/trapped-call.ts). `hlt`, since
+  // hypervisors do not look at every #GP, as they do at #UD.
+  a.global("gateTrap");
+  unwindBy(a, unwinding.atDescriptor);
+  a.hlt();
+
   // ---- a system call that does not just pass through
   a.global("gateSyscall");
   unwindBy(a, unwinding.atDescriptor);
@@ -187,6 +194,7 @@ export function emitGates(a: Assembler): void {
   a.movsxd(rax, mem32({ base: rcx }));
   a.lea(rax, mem({ base: rcx, index: rax, disp: SYSCALL_SIZE }));
   a.mov(behindFrame(BLOCK_AFTER), rax);
+  a.global("gateEntered");
   unwindBy(a, unwinding.inFrame);
   callWithBlock(a, "engine.onSyscall");
   a.bind(leave);
@@ -244,6 +252,10 @@ export function emitGates(a: Assembler): void {
   a.syscall();
   a.mov(rcx, mem({ segment: "gs", disp: BLOCK_AFTER }));
   a.jmp(rcx);
+  a.global("gateNativeTrap");
+  unwindBy(a, unwinding.outermost);
+  a.syscall();
+  a.hlt();
   a.global("gateNativeEnd");
 
   // ---- clone, clone3, fork, vfork: r14 is the caller's block, r15 the child's, every signal is blocked

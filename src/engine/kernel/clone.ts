@@ -14,11 +14,12 @@ import { resetAlternateStack } from "../thread/alternate-stack";
 import { allocateBlock, armAlternateStack, freeBlock, freeOtherBlocks } from "../thread/areas";
 import { GateFrame, ThreadBlock } from "../thread/block";
 import { frameBufferOf } from "../thread/deferred";
+import { inheritGs, settleGs } from "../thread/gs-base";
 import { lockEngine, resetLockAfterFork, unlockEngine } from "../thread/lock";
 import { kernelMask } from "../thread/signal-frame";
 import { describeFork } from "../debug/describe";
 import { reportFork } from "../stats/report";
-import { tryCopyIn, writeGsBase } from "../process";
+import { tryCopyIn } from "../process";
 import { LEAVE, finish, passToKernel, undo } from "./call";
 import { addressOf, isError, syscall0, syscall2 } from "./calls";
 import { EAGAIN } from "./errno";
@@ -54,6 +55,9 @@ function blockForChild(thread: ThreadBlock, frame: GateFrame, flags: u64): usize
   child.birthFlags = flags;
   child.borrowed = flags & CLONE_THREAD ? thread.borrowed : 1;
   child.pid = thread.pid;
+  // It starts with its parent's gs base, and its parent leaves the engine before.
+  settleGs(thread);
+  child.hasProgramGs = thread.hasProgramGs;
   // sas_ss_reset in copy_process of kernel/fork.c: a thread starts without one, a vfork child keeps its parent's.
   if ((flags & (CLONE_VM | CLONE_VFORK)) == CLONE_VM) {
     resetAlternateStack(child);
@@ -106,7 +110,7 @@ function inChild(thread: ThreadBlock): void {
   thread.tid = syscall0(SYS_GETTID) as u32;
   if (flags & CLONE_VM) {
     if (!(flags & CLONE_THREAD)) thread.pid = syscall0(SYS_GETPID) as u32;
-    writeGsBase(thread.address);
+    inheritGs(thread);
     armAlternateStack(thread);
   } else {
     thread.pid = syscall0(SYS_GETPID) as u32;

@@ -22,8 +22,8 @@ import { mseal, processMadvise, remapFilePages, skipEngine, stopAtEngine } from 
 import { clone } from "./clone";
 import { execve, execveat } from "./exec";
 import { exit, exitGroup } from "./exit";
+import { archPrctl, modifyLdt } from "./arch-prctl";
 import { leaveRoot } from "./launcher-file";
-import { archPrctl } from "./arch-prctl";
 import {
   SYS_ARCH_PRCTL,
   SYS_CHROOT,
@@ -42,6 +42,7 @@ import {
   SYS_MLOCK,
   SYS_MLOCK2,
   SYS_MMAP,
+  SYS_MODIFY_LDT,
   SYS_MPROTECT,
   SYS_MREMAP,
   SYS_MSEAL,
@@ -102,6 +103,7 @@ export const virtualised: StaticArray<u32> = [
   SYS_SIGALTSTACK,
   SYS_MLOCK,
   SYS_MUNLOCK,
+  SYS_MODIFY_LDT,
   SYS_PIVOT_ROOT,
   SYS_ARCH_PRCTL,
   SYS_CHROOT,
@@ -177,6 +179,8 @@ export function dispatch(thread: ThreadBlock, frame: GateFrame): u32 {
       return rtSigsuspend(thread, frame);
     case SYS_SIGALTSTACK:
       return sigaltstack(thread, frame);
+    case SYS_MODIFY_LDT:
+      return modifyLdt(thread, frame);
     case SYS_PIVOT_ROOT:
     case SYS_CHROOT:
     case SYS_SETNS:

@@ -21,3 +21,4 @@ export const ENAMETOOLONG: i64 = 36;
 export const ENOSYS: i64 = 38;
 export const ELOOP: i64 = 40;
 export const ELIBBAD: i64 = 80;
+export const EOPNOTSUPP: i64 = 95;

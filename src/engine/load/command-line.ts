@@ -9,10 +9,12 @@ import {
   setCountCalls,
   setFollowExec,
   setGdbJit,
+  setNoFsgsbase,
   setOnlyTraps,
   setStrict,
   setPerfMap,
   setStatsMode,
+  setYieldsGs,
   statsFile,
   statsMode,
   HANDOVER_NAME,
@@ -146,6 +148,10 @@ function readOptions(stack: InitialStack, index: u64): u64 {
       setOnlyTraps(true);
     } else if (equalsText(word, "--strict")) {
       setStrict(true);
+    } else if (equalsText(word, "--no-fsgsbase")) {
+      setNoFsgsbase(true);
+    } else if (equalsText(word, "--yield-gs")) {
+      setYieldsGs(true);
     } else {
       failOption();
     }

@@ -5,6 +5,7 @@ import { allocateBlock, armAlternateStack } from "../thread/areas";
 import { resetAlternateStack } from "../thread/alternate-stack";
 import { ThreadBlock, assertLayouts } from "../thread/block";
 import { frameBufferOf } from "../thread/deferred";
+import { beginGs, setProgramOwnsGs, settleGs } from "../thread/gs-base";
 import { SIGSEGV, UNBLOCKABLE, kernelMask } from "../thread/signal-frame";
 import { addressOf, isError, syscall0, syscall1, syscall2, syscall3, syscall4, syscall5 } from "../kernel/calls";
 import {
@@ -33,13 +34,13 @@ import {
 import { createDispatchTable } from "../kernel/dispatch-table";
 import { adoptLauncher } from "../kernel/launcher-file";
 import { kernelMaskNow, setKernelMask } from "../kernel/signal-calls";
-import { handoverDescriptor, handoverMask } from "../options";
+import { handoverDescriptor, handoverMask, noFsgsbase, yieldsGs } from "../options";
 import { avoid } from "../patch/territory";
 import { beginDescribing } from "../debug/describe";
 import { patchVdso } from "../patch/executable";
 import { launcherEnd, launcherStart } from "../gates";
 import { claimMemory } from "../own-memory";
-import { Address, peek64, peek8, poke64, writeGsBase } from "../process";
+import { Address, peek64, peek8, poke64 } from "../process";
 import { openReport, reportStart } from "../stats/report";
 import { appendBytes, appendText, copyString, lengthOf } from "../text";
 import {
@@ -373,12 +374,9 @@ export function prepare(rsp: Address): u64 {
   const stack = changetype<InitialStack>(stackMemory);
   readInitialStack(stack, rsp);
   answerProbe(stack);
-  if ((auxiliaryValue(stack.auxiliary, AT_HWCAP2) & HWCAP2_FSGSBASE) == 0)
-    fail(0, "this processor or kernel has no FSGSBASE (Linux 5.9, Ivy Bridge or later)", STATUS_FAILED);
   claimMemory(launcherStart(), launcherEnd());
   const pointer = allocateBlock();
   if (pointer == 0) fail(0, "no memory for the engine", STATUS_FAILED);
-  writeGsBase(addressOf(pointer));
   return addressOf(pointer);
 }
 
@@ -401,8 +399,10 @@ export function start(thread: ThreadBlock): void {
   const stack = changetype<InitialStack>(stackMemory);
   const line = changetype<CommandLine>(lineMemory);
   readCommandLine(stack, line);
+  beginGs(thread, !noFsgsbase && (auxiliaryValue(stack.auxiliary, AT_HWCAP2) & HWCAP2_FSGSBASE) != 0);
   adoptThread(thread, line);
   createDispatchTable();
+  if (yieldsGs) setProgramOwnsGs();
   beginDescribing(line.handedOver != 0);
   avoid(stack.arguments - STACK_ROOM, stack.auxiliaryEnd);
 
@@ -440,5 +440,6 @@ export function start(thread: ThreadBlock): void {
   reportStart(thread);
   thread.savedRcx = programStack.rsp;
   poke64(programStack.rsp - 8, startAddress);
+  settleGs(thread);
   setKernelMask(thread, kernelMask(thread.programMask));
 }

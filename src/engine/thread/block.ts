@@ -66,6 +66,8 @@ export class ThreadBlock {
   borrowed: u32;
   /** The process's number: the thread group's id. */
   pid: u32;
+  /** 1 once this thread's gs base is what the program made it (thread/gs-base.ts). */
+  hasProgramGs: u32;
 }
 
 export const BLOCK_SIZE = offsetof<ThreadBlock>();

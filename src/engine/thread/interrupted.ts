@@ -18,12 +18,13 @@ import {
   gateExitJump,
   gateNative,
   gateNativeEnd,
+  gateNativeTrap,
   gateReturn,
   gateReturnEnd,
   gateSignalRestorer,
   gateSignalReturn,
-  gateSyscall,
   gateSyscallOnEngineStack,
+  gateTrap,
 } from "../gates";
 import { memoryBase } from "../process";
 import { isIsland } from "../patch/outpost";
@@ -94,14 +95,14 @@ export function toProgramState(thread: ThreadBlock, context: Context): bool {
   const rip = context.rip;
   let inKernel = false;
   if (rip >= gateNative() && rip < gateNativeEnd()) {
-    if (rip == gateNative()) {
+    if (rip == gateNative() || rip == gateNativeTrap()) {
       inKernel = stateBeforeSyscall(thread, context, rip, thread.site);
     } else {
       context.rip = thread.site + SYSCALL_SIZE;
       context.rcx = context.rip;
       inKernel = true;
     }
-  } else if (rip >= gateSyscall() && rip < gateSyscallOnEngineStack()) {
+  } else if (rip >= gateTrap() && rip < gateSyscallOnEngineStack()) {
     rollBack(thread, context, siteOfDescriptor(context.rcx));
   } else if (isIsland(rip)) {
     rollBack(thread, context, siteOfDescriptor(context.rcx));

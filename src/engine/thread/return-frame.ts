@@ -4,7 +4,6 @@
 import { ALTERNATE_STACK_OFFSET, ALTERNATE_STACK_SIZE } from "../../abi/thread-block";
 import { memoryBase } from "../process";
 import { addressOf } from "../kernel/calls";
-import { gateNative } from "../gates";
 import { ThreadBlock, areaOf, gateFrameOf, returnFrameOf } from "./block";
 import { deferredContextOf, deferredInfoOf, keepFpstateOf } from "./deferred";
 import { deliver } from "./deliver";
@@ -39,8 +38,8 @@ export function onDeferredAtExit(thread: ThreadBlock): void {
   memory.copy(changetype<usize>(context), changetype<usize>(deferredContextOf(thread)), CONTEXT_SIZE);
   loadGateFrame(thread, context);
   setEngineStackIn(thread, context);
-  const target = gateFrameOf(thread).target;
-  if (target == gateNative() || target == thread.site) {
+  // Without an answer the call has not begun, whoever was to make it.
+  if (gateFrameOf(thread).target != thread.after) {
     thread.temporaryMaskSet = 0;
     rollBack(thread, context, thread.site);
   }

@@ -1,9 +1,10 @@
 // The signal gate's body: every signal of every thread comes here first (invariant I10).
 
-import { textStart, tryCopyFault, tryCopyInstruction } from "../gates";
+import { gateTrap, textStart, tryCopyFault, tryCopyInstruction } from "../gates";
 import { syscall1 } from "../kernel/calls";
 import { SYS_EXIT_GROUP } from "../kernel/numbers";
 import { enterTrap } from "../patch/traps";
+import { retryWithoutGs } from "../patch/interrupted-trampoline";
 import { memoryBase } from "../process";
 import { STDERR, appendDecimal, appendHex, appendText, writeOut } from "../text";
 import { ASSERTION_STATUS } from "../assertion";
@@ -12,6 +13,7 @@ import { defer } from "./deferred";
 import { deliver } from "./deliver";
 import { toProgramState } from "./interrupted";
 import { deliverDeferred } from "./return-frame";
+import { endTrappedCall, enterFromTrap } from "./trapped-call";
 import {
   Context,
   SIGBUS,
@@ -73,6 +75,13 @@ export function onSignal(thread: ThreadBlock, signal: u32, infoAddress: u64, con
     return false;
   }
   const raised = load<i32>(info, SIGINFO_CODE) > 0 && isFault(signal);
+  if (raised && signal == SIGSEGV) {
+    if (context.rip == gateTrap()) {
+      enterFromTrap(thread, context);
+      return false;
+    }
+    if (endTrappedCall(thread, context) || retryWithoutGs(context)) return true;
+  }
   if (raised && signal != SIGSYS && isEngineCode(context.rip)) reportEngineFault(thread, signal, context);
   if (raised && signal == SIGILL && enterTrap(context)) return true;
   const interrupted = context.rip;

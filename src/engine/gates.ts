@@ -2,13 +2,15 @@
 // compiled to one `lea symbol(%rip)`: the symbol has the function's name.
 
 /** Entry of every trampoline's slow path when gs base is the program's: the signal gate goes on from there. */
-export declare function gateTrap(): u64;
-/** Behind the frame that gateSyscall builds: the stack pointer is at it, and `after` is set. */
-export declare function gateEntered(): u64;
+export declare function gateFault(): u64;
 /** Entry of every trampoline's slow path: rcx = descriptor, S_RCX and S_R11 saved, the program's rsp. */
 export declare function gateSyscall(): u64;
 /** First instruction of `gateSyscall` that runs on the engine stack. */
 export declare function gateSyscallOnEngineStack(): u64;
+/** Where a trap without a trampoline goes on: ThreadBlock.after, .savedRcx and .savedR11 are set, r11 = the block, which is the engine stack's
+ * top, the program's rsp. And its first instruction that runs on the engine stack. */
+export declare function gateTrap(): u64;
+export declare function gateTrapOnEngineStack(): u64;
 /** The conditional jump behind the check for deferred signals: from here on a signal finishes from the saved frame. */
 export declare function gateExit(): u64;
 /** The last jump out of the engine: rsp is the program's, rcx the target. */
@@ -17,8 +19,8 @@ export declare function gateExitJump(): u64;
 export declare function gateExitEnd(): u64;
 /** `syscall` of a call that the engine looked at and lets the kernel do with the program's registers. */
 export declare function gateNative(): u64;
-/** The same when gs base is the program's, for a call whose end must be told from others': a trap follows it. */
-export declare function gateNativeTrap(): u64;
+/** The same when gs base is the program's, for a call whose end must be told from others': a fault follows it. */
+export declare function gateNativeFault(): u64;
 /** One past the last byte of the native gates. */
 export declare function gateNativeEnd(): u64;
 /** `syscall` of clone, clone3, fork and vfork: r15 holds the child's block, every signal is blocked. */

@@ -7,7 +7,7 @@ import { dispatch } from "./kernel/dispatch";
 import { countCalls } from "./options";
 import { countCall } from "./stats/counters";
 import { programOwnsGs, settleGs } from "./thread/gs-base";
-import { leaveWithoutGs } from "./thread/trapped-call";
+import { leaveWithoutGs } from "./thread/faulted-call";
 import { ThreadBlock, gateFrameOf } from "./thread/block";
 import { onSignal as handleSignal } from "./thread/signal";
 import { SYSCALL_SIZE } from "./thread/trampoline";

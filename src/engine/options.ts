@@ -2,7 +2,7 @@
 //
 // A followed execve runs the launcher again: its argv is { HANDOVER_NAME, handover, path to open,
 // path as the program knows it, argv of the program... }. The
-// handover string is: follow, traps, count, strict, statistics, debugging and gs digits, 16 hexadecimal digits of the program's signal mask, the number of
+// handover string is: follow, traps, count, strict, statistics, debugging and gs digits, 1 when the program's name is its file's, 16 hexadecimal digits of the program's signal mask, the number of
 // a descriptor to close in 8 hexadecimal digits (or ffffffff), those of the statistics' descriptor and of the launcher's likewise, then the path
 // of the statistics file.
 
@@ -13,7 +13,7 @@ export const STATS_TEXT: u32 = 1;
 export const STATS_JSON: u32 = 2;
 
 export const HANDOVER_NAME = "flicker-exec";
-const HANDOVER_FIXED: usize = 47;
+const HANDOVER_FIXED: usize = 48;
 const PATH_MAX: usize = 4096;
 
 export let followExec: bool = true;
@@ -66,6 +66,7 @@ export function setStatsMode(value: u32): void {
 /** What a handover carries beside the options. */
 export let handoverMask: u64 = 0;
 export let handoverDescriptor: u32 = 0xffffffff;
+export let isNamedByFile: bool = false;
 
 /** "No descriptor" in a handover. */
 export const NO_DESCRIPTOR: u32 = 0xffffffff;
@@ -74,14 +75,14 @@ export let reportDescriptor: u32 = 0xffffffff;
 export function setReportDescriptor(value: u32): void {
   reportDescriptor = value;
 }
-/** A descriptor of the launcher's file (kernel/launcher-file.ts). */
+/** A descriptor of the launcher's file (kernel/held-files.ts). */
 export let launcherDescriptor: u32 = 0xffffffff;
 export function setLauncherDescriptor(value: u32): void {
   launcherDescriptor = value;
 }
 
 /** Writes the handover string for an execve; gives the pointer behind its zero. */
-export function writeHandover(at: usize, mask: u64, descriptor: u32): usize {
+export function writeHandover(at: usize, mask: u64, descriptor: u32, namedByFile: bool): usize {
   store<u8>(at++, followExec ? 49 : 48);
   store<u8>(at++, onlyTraps ? 49 : 48);
   store<u8>(at++, countCalls ? 49 : 48);
@@ -89,6 +90,7 @@ export function writeHandover(at: usize, mask: u64, descriptor: u32): usize {
   store<u8>(at++, (48 + statsMode) as u8);
   store<u8>(at++, (48 + (perfMap ? 1 : 0) + (gdbJit ? 2 : 0)) as u8);
   store<u8>(at++, (48 + (noFsgsbase ? 1 : 0) + (yieldsGs ? 2 : 0)) as u8);
+  store<u8>(at++, namedByFile ? 49 : 48);
   at = appendHex(at, mask, 16);
   at = appendHex(at, descriptor, 8);
   at = appendHex(at, reportDescriptor, 8);
@@ -118,10 +120,11 @@ export function readHandover(from: usize): void {
   gdbJit = (load<u8>(from + 5) & 2) != 0;
   noFsgsbase = (load<u8>(from + 6) & 1) != 0;
   yieldsGs = (load<u8>(from + 6) & 2) != 0;
-  handoverMask = parseHex(from + 7, 16);
-  handoverDescriptor = parseHex(from + 23, 8) as u32;
-  reportDescriptor = parseHex(from + 31, 8) as u32;
-  launcherDescriptor = parseHex(from + 39, 8) as u32;
+  isNamedByFile = load<u8>(from + 7) == 49;
+  handoverMask = parseHex(from + 8, 16);
+  handoverDescriptor = parseHex(from + 24, 8) as u32;
+  reportDescriptor = parseHex(from + 32, 8) as u32;
+  launcherDescriptor = parseHex(from + 40, 8) as u32;
   for (let i: usize = 0; i < PATH_MAX; i++) {
     const byte = load<u8>(from + HANDOVER_FIXED + i);
     store<u8>(statsFile + i, byte);

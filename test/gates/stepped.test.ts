@@ -15,6 +15,9 @@ const folder = new URL(".", import.meta.url).pathname;
 // gate; 1000 is no call; 65575 (0x10027) is an alias of getpid, 65550 (0x1000e) one of rt_sigprocmask.
 const CALLS = [110, 14, 127, 271, 1000, 65575, 65550];
 
+/** Around this program all addresses within 1 GiB are taken, so its site is a trap without a trampoline. */
+const NO_ROOM = [join(folder, "no-room.S"), "-Wl,-Ttext-segment=0x10000", "-Wl,-z,noseparate-code"];
+
 function build(
   directory: string,
   flags: readonly string[],
@@ -22,7 +25,7 @@ function build(
   const stepper = join(directory, "stepper");
   const stepped = join(directory, "stepped");
   execFileSync("gcc", ["-O1", "-Wall", "-o", stepper, join(folder, "stepper.c")]);
-  execFileSync("gcc", [...flags, "-nostdlib", "-static", "-no-pie", "-o", stepped, join(folder, "stepped.S")]);
+  execFileSync("gcc", ["-nostdlib", "-static", "-no-pie", "-o", stepped, join(folder, "stepped.S"), ...flags]);
   const symbols = execFileSync("nm", [stepped], { encoding: "utf8" });
   const addressOf = (name: string): string => {
     const line = symbols.split("\n").find((row) => row.endsWith(` ${name}`));
@@ -32,13 +35,14 @@ function build(
   return { stepper, stepped, site: addressOf("call_site"), seen: addressOf("seen") };
 }
 
-for (const mode of ["natively", "under flicker"] as const) {
+for (const mode of ["natively", "under flicker", "under flicker, without room for trampolines"] as const) {
   for (const ownsGs of [false, true]) {
     const whose = ownsGs ? "of a program that owns gs, " : "";
     test(`a signal at every instruction of a system call, ${whose}${mode}`, async () => {
       const directory = mkdtempSync(join(tmpdir(), "flicker-stepped-"));
       try {
-        const { stepper, stepped, site, seen } = build(directory, ownsGs ? ["-DOWN_GS"] : []);
+        const flags = [...(ownsGs ? ["-DOWN_GS"] : []), ...(mode.endsWith("trampolines") ? NO_ROOM : [])];
+        const { stepper, stepped, site, seen } = build(directory, flags);
         const program = mode === "natively" ? [stepped] : [await launcherPath(), "run", "--", stepped];
         const command = [...(ownsGs ? ["--own-gs"] : []), site, seen, CALLS.join(","), "--", ...program];
         const output = execFileSync(stepper, command, { encoding: "utf8" });

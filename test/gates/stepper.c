@@ -65,11 +65,11 @@ static int stop(void) {
   return WSTOPSIG(status) & 0x7f;
 }
 
-// One instruction, without the trap flag's traces.
-static int step(void) {
+// One instruction, without the trap flag's traces, or the delivery of a signal.
+static int step(int deliver) {
   struct user_regs_struct before = registers();
   uint64_t code = peek(before.rip);
-  if (ptrace(PTRACE_SINGLESTEP, child, 0, 0) != 0) perror("PTRACE_SINGLESTEP"), exit(2);
+  if (ptrace(PTRACE_SINGLESTEP, child, 0, deliver) != 0) perror("PTRACE_SINGLESTEP"), exit(2);
   int signal = stop();
   if (own_gs && signal == SIGSEGV) {
     if (ptrace(PTRACE_SINGLESTEP, child, 0, signal) != 0) perror("PTRACE_SINGLESTEP"), exit(2);
@@ -109,13 +109,18 @@ static int round_of(int call, int n, int with_signal) {
   uint64_t count = peek(seen + 64);
   int over = 0;
   struct user_regs_struct at = start;
+  int trap = 0;
   for (int i = 0; i < n && !over; i++) {
-    int signal = step();
+    int signal = step(trap);
     at = registers();
-    if (signal != SIGTRAP) fail(call, n, "a signal of its own", 0, signal, &at);
+    // Where no jump fits, the site is a ud2.
+    trap = signal == SIGILL && at.rip == site ? SIGILL : 0;
+    if (!trap && signal != SIGTRAP) fail(call, n, "a signal of its own", 0, signal, &at);
     over = at.rip >= site + AFTER_LENGTH && at.rip < site + TEXT_LENGTH;
   }
-  // Sent, not given to PTRACE_CONT: the stop behind a signal's delivery takes none (ptrace(2)).
+  // The kernel takes no other signal where it is about to deliver one: ptrace(2), PTRACE_CONT. Nor does it take one from the
+  // tracer where it tells that it has: so the signal is sent.
+  if (trap) step(trap), at = registers();
   if (with_signal && !over && kill(child, SIGNALLED) != 0) perror("kill"), exit(2);
   run_to_marker();
   struct user_regs_struct end = registers();

@@ -9,7 +9,7 @@
 //   endbr64                 f3 0f 1e fa      0x1e0ff3xx: heap           0xfa1e0ff3: below 0      so: a trap
 //
 // `dump_and_map FILE` writes the program's executable segment and the vDSO as they are now into FILE, then maps that segment
-// once more while there is no memory for trampolines. `no_room_for_a_trap` does so with the page of the trapped site.
+// once more while no page of it may become writable. `map_unwritable` does so with the page of the trapped site.
 // variants: static
 #include "cases.h"
 #include <elf.h>
@@ -62,18 +62,16 @@ static const Elf64_Phdr *executable_segment(const char *image) {
   return segment;
 }
 
-/** Maps a part of the program's file when address space for it is left, and for nothing else. */
-static void map_without_room(unsigned long offset, unsigned long size) {
-  int program = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), status = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-  char text[64] = "";
-  check(program >= 0 && read(status, text, sizeof text - 1) > 0);
+/** Maps a part of the program's file when private pages may not become writable: they count as data. */
+static void map_unwritable(unsigned long offset, unsigned long size) {
+  int program = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
   struct rlimit old, limit;
-  check(getrlimit(RLIMIT_AS, &old) == 0);
+  check(program >= 0 && getrlimit(RLIMIT_DATA, &old) == 0);
   limit = old;
-  limit.rlim_cur = strtoul(text, 0, 10) * 4096 + size;
-  check(setrlimit(RLIMIT_AS, &limit) == 0);
+  limit.rlim_cur = 4096;
+  check(setrlimit(RLIMIT_DATA, &limit) == 0);
   void *place = mmap(0, size, PROT_READ | PROT_EXEC, MAP_PRIVATE, program, (long)offset);
-  check(setrlimit(RLIMIT_AS, &old) == 0);
+  check(setrlimit(RLIMIT_DATA, &old) == 0);
   check(place != MAP_FAILED);
 }
 
@@ -94,12 +92,12 @@ CASE(dump_and_map) {
   // Section headers stand behind the segment, up to the page's end.
   const Elf64_Phdr *code = executable_segment(vdso);
   dump(file, vdso, vdso + ((code->p_offset + code->p_filesz + 4095) & ~4095ul));
-  map_without_room(segment->p_offset, (segment->p_memsz + 4095) & ~4095ul);
+  map_unwritable(segment->p_offset, (segment->p_memsz + 4095) & ~4095ul);
 }
 
-CASE(no_room_for_a_trap) {
+CASE(map_unwritable) {
   const Elf64_Phdr *segment = executable_segment(__executable_start);
   unsigned long page = (unsigned long)trapped & ~4095ul;
-  map_without_room(page - segment->p_vaddr + segment->p_offset, 4096);
+  map_unwritable(page - segment->p_vaddr + segment->p_offset, 4096);
   say("mapped");
 }

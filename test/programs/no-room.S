@@ -1,5 +1,5 @@
 # A program around which all addresses within 1 GiB are taken, by memory that is never touched: no trampoline can be in reach
-# of its `syscall`s. It is the lowest program there can be: below it is mmap_min_addr.
+# of its `syscall`s, which are traps. It is the lowest program there can be: below it is mmap_min_addr.
 # variants: bare-low
   .section .gap, "a", @nobits
   .skip 0x50000000

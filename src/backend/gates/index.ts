@@ -83,6 +83,10 @@ const SYS_EXIT = 60;
 
 /** AC of RFLAGS: a program that set it would have every unaligned access of the engine fault. */
 const FLAG_ALIGNMENT_CHECK = 1 << 18;
+/** TF of RFLAGS: a program that set it would have a SIGTRAP behind every instruction of the engine. */
+const FLAG_TRAP = 1 << 8;
+/** Flags that the kernel leaves alone on the way into a handler or a gate, and the engine cannot run with. */
+const FLAGS_CLEARED = FLAG_ALIGNMENT_CHECK | FLAG_TRAP;
 /** IF, and the bit that is always one: RFLAGS of a process that starts. */
 const FLAGS_AT_START = 0x202;
 
@@ -131,14 +135,18 @@ function saveFrame(a: Assembler): void {
   a.push(mem64({ base: rsp, disp: FRAME_SIZE - FRAME_TARGET + BLOCK_SAVED_RCX }));
   a.push(mem64({ base: rsp, disp: FRAME_SIZE - FRAME_RCX + BLOCK_SAVED_R11 }));
   for (const register of [rax, rbx, rdx, rsi, rdi, rbp, r8, r9, r10, r12, r13, r14, r15]) a.push(register);
-  const aligned = a.label();
-  a.test(mem32({ base: rsp, disp: FRAME_FLAGS }), FLAG_ALIGNMENT_CHECK);
-  a.jcc("e", aligned);
-  a.pushfq();
-  a.and(mem64({ base: rsp }), ~FLAG_ALIGNMENT_CHECK);
-  a.popfq();
-  a.bind(aligned);
+  const plain = a.label();
+  a.test(mem32({ base: rsp, disp: FRAME_FLAGS }), FLAGS_CLEARED);
+  a.jcc("e", plain);
+  clearFlags(a);
+  a.bind(plain);
   a.cld();
+}
+
+function clearFlags(a: Assembler): void {
+  a.pushfq();
+  a.and(mem64({ base: rsp }), ~FLAGS_CLEARED);
+  a.popfq();
 }
 
 /** Calls an entry point of the engine from the gate's frame: its argument is the engine pointer of the thread's block. */
@@ -154,6 +162,7 @@ export function emitGates(a: Assembler): void {
   const deferredAtReturn = a.label();
   const threadExit = a.label();
   const leave = a.label();
+  const onSyscall = a.label();
 
   // ---- start of the process
   a.global("_start");
@@ -175,10 +184,20 @@ export function emitGates(a: Assembler): void {
   // The engine has put the entry point below the stack pointer, where nothing of the program's is yet.
   a.jmp(mem64({ base: rsp, disp: -8 }));
 
-  // ---- a system call that does not just pass through, when gs base is the program's: nothing leads to the block but the
-  // alternate stack, so a fault brings the thread into the signal gate (src/engine/thread/trapped-call.ts). `hlt`, since
-  // hypervisors do not look at every #GP, as they do at #UD.
+  // ---- a system call whose site is a trap without a trampoline (src/engine/patch/traps.ts): the signal gate has set
+  // BLOCK_AFTER and the saved registers, and r11 to the engine stack's top
   a.global("gateTrap");
+  unwindBy(a, unwinding.beforeSwitch);
+  switchStack(a, unwinding.savingFrameAfter);
+  a.global("gateTrapOnEngineStack");
+  unwindBy(a, unwinding.savingFrameAfter);
+  saveFrame(a);
+  unwindBy(a, unwinding.inFrame);
+  a.jmp(onSyscall);
+  // ---- a system call that does not just pass through, when gs base is the program's: nothing leads to the block but the
+  // alternate stack, so a fault brings the thread into the signal gate (src/engine/thread/faulted-call.ts). `hlt`, since
+  // hypervisors do not look at every #GP, as they do at #UD.
+  a.global("gateFault");
   unwindBy(a, unwinding.atDescriptor);
   a.hlt();
 
@@ -194,8 +213,8 @@ export function emitGates(a: Assembler): void {
   a.movsxd(rax, mem32({ base: rcx }));
   a.lea(rax, mem({ base: rcx, index: rax, disp: SYSCALL_SIZE }));
   a.mov(behindFrame(BLOCK_AFTER), rax);
-  a.global("gateEntered");
   unwindBy(a, unwinding.inFrame);
+  a.bind(onSyscall);
   callWithBlock(a, "engine.onSyscall");
   a.bind(leave);
   a.cmp(eax, 1);
@@ -252,7 +271,7 @@ export function emitGates(a: Assembler): void {
   a.syscall();
   a.mov(rcx, mem({ segment: "gs", disp: BLOCK_AFTER }));
   a.jmp(rcx);
-  a.global("gateNativeTrap");
+  a.global("gateNativeFault");
   unwindBy(a, unwinding.outermost);
   a.syscall();
   a.hlt();
@@ -286,6 +305,7 @@ export function emitGates(a: Assembler): void {
   const signalReturn = a.label();
   const deferredAtSignal = a.label();
   a.mov(rbx, rsp);
+  clearFlags(a);
   // uc_stack.ss_sp: the alternate stack is the start of the thread's area.
   a.mov(rbp, mem({ base: rdx, disp: UC_STACK }));
   a.add(rbp, BLOCK_OFFSET - ALTERNATE_STACK_OFFSET);

@@ -16,7 +16,7 @@ import { GateFrame, ThreadBlock } from "../thread/block";
 import { frameBufferOf } from "../thread/deferred";
 import { inheritGs, settleGs } from "../thread/gs-base";
 import { lockEngine, resetLockAfterFork, unlockEngine } from "../thread/lock";
-import { kernelMask } from "../thread/signal-frame";
+import { FLAG_TRAP, kernelMask } from "../thread/signal-frame";
 import { describeFork } from "../debug/describe";
 import { reportFork } from "../stats/report";
 import { tryCopyIn } from "../process";
@@ -58,6 +58,10 @@ function blockForChild(thread: ThreadBlock, frame: GateFrame, flags: u64): usize
   // It starts with its parent's gs base, and its parent leaves the engine before.
   settleGs(thread);
   child.hasProgramGs = thread.hasProgramGs;
+  child.heldFlags = thread.heldFlags;
+  child.lastTrap = thread.lastTrap;
+  child.lastError = thread.lastError;
+  child.lastFaultAddress = thread.lastFaultAddress;
   // sas_ss_reset in copy_process of kernel/fork.c: a thread starts without one, a vfork child keeps its parent's.
   if ((flags & (CLONE_VM | CLONE_VFORK)) == CLONE_VM) {
     resetAlternateStack(child);
@@ -72,6 +76,9 @@ function blockForChild(thread: ThreadBlock, frame: GateFrame, flags: u64): usize
 function cloneWith(thread: ThreadBlock, frame: GateFrame, flags: u64): u32 {
   setKernelMask(thread, ~(0 as u64));
   if (thread.deferred != 0) return undo(thread, frame);
+  // With every signal blocked a SIGTRAP of the trap flag would kill.
+  thread.heldFlags = frame.flags & FLAG_TRAP;
+  frame.flags &= ~FLAG_TRAP;
   lockEngine();
   let child: usize = changetype<usize>(thread);
   if (flags & CLONE_VM) {
@@ -79,6 +86,7 @@ function cloneWith(thread: ThreadBlock, frame: GateFrame, flags: u64): u32 {
     unlockEngine();
     if (child == 0) {
       setKernelMask(thread, kernelMask(thread.programMask));
+      frame.flags |= thread.heldFlags;
       return finish(thread, frame, -EAGAIN);
     }
   }
@@ -145,6 +153,7 @@ function inParent(thread: ThreadBlock, result: i64): void {
 /** Both sides of a clone come here, each with its own block, all signals blocked. */
 export function afterClone(thread: ThreadBlock, frame: GateFrame): u32 {
   const result = frame.rax as i64;
+  frame.flags |= thread.heldFlags;
   if (result == 0) inChild(thread);
   else inParent(thread, result);
   setKernelMask(thread, kernelMask(thread.programMask));

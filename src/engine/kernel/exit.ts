@@ -6,7 +6,7 @@ import { GateFrame, ThreadBlock } from "../thread/block";
 import { lockEngine, unlockEngine } from "../thread/lock";
 import { STATS_NONE, statsMode } from "../options";
 import { reportExit } from "../stats/report";
-import { EXIT_THREAD } from "./call";
+import { EXIT_THREAD, undo } from "./call";
 import { CLONE_THREAD, CLONE_VFORK } from "./clone";
 import { syscall1 } from "./calls";
 import { SYS_EXIT, SYS_EXIT_GROUP } from "./numbers";
@@ -20,6 +20,7 @@ export function exit(thread: ThreadBlock, frame: GateFrame): u32 {
     syscall1(SYS_EXIT, frame.rdi);
   }
   setKernelMask(thread, ~(0 as u64));
+  if (thread.deferred != 0) return undo(thread, frame);
   lockEngine();
   if (statsMode != STATS_NONE && !thread.borrowed && liveThreadCount() == 1) reportExit(thread, frame.rdi as u32);
   releaseActions(thread.actions);

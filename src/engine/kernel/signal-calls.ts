@@ -148,6 +148,7 @@ export function rtSigreturn(thread: ThreadBlock, frame: GateFrame): u32 {
     memory.fill(info, 0, SIGINFO_SIZE);
     store<u32>(info, SIGSEGV, SIGINFO_SIGNO);
     store<i32>(info, SI_KERNEL, SIGINFO_CODE);
+    thread.forced = SIGSEGV;
     sendToSelf(thread, SIGSEGV, info);
     return finish(thread, frame, 0);
   }

@@ -32,9 +32,9 @@ import {
   SYS_TGKILL,
 } from "../kernel/numbers";
 import { createDispatchTable } from "../kernel/dispatch-table";
-import { adoptLauncher } from "../kernel/launcher-file";
+import { adoptLauncher, holdUnreachable } from "../kernel/held-files";
 import { kernelMaskNow, setKernelMask } from "../kernel/signal-calls";
-import { handoverDescriptor, handoverMask, noFsgsbase, yieldsGs } from "../options";
+import { handoverDescriptor, handoverMask, isNamedByFile, noFsgsbase, yieldsGs } from "../options";
 import { avoid } from "../patch/territory";
 import { beginDescribing } from "../debug/describe";
 import { patchVdso } from "../patch/executable";
@@ -42,7 +42,7 @@ import { launcherEnd, launcherStart } from "../gates";
 import { claimMemory } from "../own-memory";
 import { Address, peek64, peek8, poke64 } from "../process";
 import { openReport, reportStart } from "../stats/report";
-import { appendBytes, appendText, copyString, lengthOf } from "../text";
+import { appendBytes, appendText, copyString, equalsText, lengthOf } from "../text";
 import {
   AT_BASE,
   AT_ENTRY,
@@ -74,7 +74,7 @@ import {
   pageCeil,
   pageFloor,
 } from "./elf";
-import { identify, identifyMapping } from "./identity";
+import { identify, identifyMapping, isProgramReachable, programPath } from "./identity";
 import {
   headerRefusal,
   interpreterBase,
@@ -98,6 +98,7 @@ import {
   R_OK,
   X_OK,
   checkProgram,
+  isExecveCheckKnown,
   openCandidate,
   openScriptInterpreter,
   parseScriptLine,
@@ -302,6 +303,19 @@ function openProgram(stack: InitialStack, line: CommandLine, candidate: Candidat
   fail(what, "its program headers are damaged (Exec format error)", STATUS_NOT_EXECUTABLE);
 }
 
+/**
+ * execveat of a descriptor: since Linux 6.14, which also came to know AT_EXECVE_CHECK, the name is that of the file's last
+ * link, not the descriptor's number (begin_new_exec of fs/exec.c).
+ */
+function nameByFile(): void {
+  let name = programPath;
+  for (let at = programPath; load<u8>(at) != 0; at++) if (load<u8>(at) == 47) name = at + 1;
+  const end = appendBytes(programName, name);
+  store<u8>(end, 0);
+  const mark = end - 10;
+  if (mark >= programName && equalsText(mark, " (deleted)") && !isProgramReachable()) store<u8>(mark, 0);
+}
+
 /** struct prctl_mm_map of include/uapi/linux/prctl.h. */
 @unmanaged
 class MemoryMap {
@@ -413,6 +427,7 @@ export function start(thread: ThreadBlock): void {
   candidate.path = interpreterPath;
   openProgram(stack, line, candidate);
   identify(candidate.descriptor, searched);
+  if (isNamedByFile && isExecveCheckKnown) nameByFile();
   openReport(line.handedOver != 0);
   adoptLauncher();
   if (line.handedOver && handoverDescriptor != 0xffffffff) syscall1(SYS_CLOSE, handoverDescriptor);
@@ -420,7 +435,8 @@ export function start(thread: ThreadBlock): void {
   const loaded = loadImages(candidate);
   if (isError(loaded)) failToLoad(thread, line);
   const image = programImage();
-  identifyMapping(image.low, image.firstEnd);
+  identifyMapping(image.low);
+  holdUnreachable(candidate.descriptor);
   syscall1(SYS_CLOSE, candidate.descriptor);
 
   const vdso = auxiliaryValue(stack.auxiliary, AT_SYSINFO_EHDR);

@@ -20,9 +20,6 @@ import { FATE_B1, FATE_TRAP, countFates, countInterior, countMapping, countTime 
 import {
   WHY_DOUBTFUL,
   WHY_ENGINE_MEMORY,
-  WHY_KERNEL_MEMORY,
-  WHY_NO_OUTPOST,
-  WHY_NO_TRAP,
   WHY_PROTECTED,
   WHY_TOO_MANY,
   countLeftAlone,
@@ -275,30 +272,35 @@ function patchRange(start: Address, end: Address, protection: u64, offset: u64):
   findSites(start, end, offset);
   // The program may be about to use gs base itself. Without memory for that it is looked at again with the next mapping.
   if (gsBaseSeen) yieldGs();
-  if (siteCount != 0) {
-    outpost = outpostFor(start, end);
-    if (outpost == 0) leaveAllAlone(WHY_NO_OUTPOST);
-    else applyPlan(start, end, protection);
-  }
+  if (siteCount != 0) patchSites(start, end, protection);
   countMapping(end - start);
   countTime(nanoseconds() - began);
 }
 
-function applyPlan(start: Address, end: Address, protection: u64): void {
+/** Plans jumps and puts their trampolines into the process; false when memory is out, and nothing has changed. */
+function commitJumps(start: Address, end: Address): bool {
   beginPlan(SYSCALL_TRAMPOLINE_SIZE, emit, explore);
   boundTrampolines(reachLow(outpost), reachHigh(outpost));
-  if (!planAll(start, end)) {
-    abandonPlan();
-    leaveAllAlone(WHY_ENGINE_MEMORY);
-    return;
-  }
-  if (commitPlan() != 0) {
-    leaveAllAlone(WHY_KERNEL_MEMORY);
-    return;
-  }
+  if (planAll(start, end)) return commitPlan() == 0;
+  abandonPlan();
+  return false;
+}
+
+/** Every site is to become a trap. */
+function trapAll(): void {
+  clusterCount = 0;
+  memory.fill(planned, 0, 32);
+  memory.copy(trapped, sites, siteCount << 3);
+  trappedCount = siteCount;
+}
+
+function patchSites(start: Address, end: Address, protection: u64): void {
+  outpost = outpostFor(start, end);
+  const hasPlan = outpost != 0 && commitJumps(start, end);
+  if (!hasPlan) trapAll();
   rememberRange(start, end);
   const wanted = trappedCount;
-  if (trappedCount != 0 && !addTraps(trapped, trappedCount, outpost)) trappedCount = 0;
+  if (trappedCount != 0) trappedCount = addTraps(trapped, trappedCount, outpost);
   if (
     !writeClusters(
       siteAt(0) - min(SLACK as u64, siteAt(0) - start),
@@ -312,9 +314,9 @@ function applyPlan(start: Address, end: Address, protection: u64): void {
     for (let tactic: u32 = TACTIC_B1; tactic < 8; tactic++)
       countFates(FATE_B1 + tactic - TACTIC_B1, load<u32>(planned + (tactic << 2)));
     countFates(FATE_TRAP, trappedCount);
-    for (let i: u32 = trappedCount; i < wanted; i++) leaveAlone(load<u64>(trapped + (i << 3)), WHY_NO_TRAP);
+    for (let i: u32 = trappedCount; i < wanted; i++) leaveAlone(load<u64>(trapped + (i << 3)), WHY_ENGINE_MEMORY);
   }
-  endPlan();
+  if (hasPlan) endPlan();
 }
 
 /** struct stat: st_size is at 48. */

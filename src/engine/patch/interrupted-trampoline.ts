@@ -1,10 +1,10 @@
 // A thread was interrupted in trampoline memory, or in the jump that a site or victim became: the program's state there.
 
+import { Address } from "../process";
 import { Context } from "../thread/signal-frame";
 import { lockEngine, unlockEngine } from "../thread/lock";
 import { ThreadBlock } from "../thread/block";
-import { AFTER_SAVES, syscallTrampolineState } from "../thread/trampoline";
-import { Address } from "../process";
+import { AFTER_SAVES, resumesAfter, syscallTrampolineState } from "../thread/trampoline";
 import { isError } from "../kernel/calls";
 import { findTrapTrampoline } from "./traps";
 import { yieldGs } from "./yield-gs";
@@ -39,4 +39,22 @@ export function stateInTrampoline(thread: ThreadBlock, context: Context): void {
     if (trampoline != 0) syscallTrampolineState(thread, context, trampoline);
   }
   unlockEngine();
+}
+
+/** Whether an address is in any trampoline. */
+export function isTrampoline(rip: Address): bool {
+  lockEngine();
+  const found = findTrampoline(rip) != 0 || findTrapTrampoline(rip) != 0;
+  unlockEngine();
+  return found;
+}
+
+/** Where the program goes on, if `rip` is behind the `syscall` of a site's trampoline; else 0. */
+export function resumesFromTrampoline(rip: Address): Address {
+  lockEngine();
+  const pointer = findTrampoline(rip);
+  let trampoline = findTrapTrampoline(rip);
+  if (pointer != 0 && changetype<Record>(pointer).kind == SITE) trampoline = changetype<Record>(pointer).address;
+  unlockEngine();
+  return trampoline == 0 ? 0 : resumesAfter(trampoline, rip);
 }

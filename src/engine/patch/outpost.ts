@@ -2,13 +2,13 @@
 //
 //   +0x00000  a view of the dispatch table (64 KiB, r--)
 //   +0x10000  one page (r-x) with the island: ff 25 00 00 00 00  jmp *0(%rip)
-//                                             <gateSyscall: u64>, or gateTrap (patch/yield-gs.ts)
+//                                             <gateSyscall: u64>, or gateFault (patch/yield-gs.ts)
 //
 // One outpost serves all code within 1 GiB; the planner keeps trampolines within another GiB of it. The view is made
 // from the one shared mapping with mremap(old_size = 0), which duplicates it (mm/mremap.c): two mappings an outpost, no
 // descriptor, no copy.
 
-import { gateSyscall, gateTrap } from "../gates";
+import { gateSyscall, gateFault } from "../gates";
 import { DISPATCH_SIZE, dispatchTable } from "../kernel/dispatch-table";
 import { isError, syscall2, syscall3 } from "../kernel/calls";
 import { SYS_MMAP, SYS_MPROTECT, SYS_MREMAP, SYS_MUNMAP } from "../kernel/numbers";
@@ -82,7 +82,7 @@ function build(at: Address): bool {
   const island = islandOf(at);
   poke16(island, 0x25ff);
   poke32(island + 2, 0);
-  poke64(island + ISLAND_TARGET, programOwnsGs ? gateTrap() : gateSyscall());
+  poke64(island + ISLAND_TARGET, programOwnsGs ? gateFault() : gateSyscall());
   const view = syscall(SYS_MREMAP, dispatchTable, 0, DISPATCH_SIZE, MREMAP_MAYMOVE_FIXED, at, 0);
   if (
     !isError(view) &&

@@ -1,15 +1,18 @@
 // Tactic B0: a site where no jump fits has `ud2` in place of `syscall`; SIGILL leads to its trampoline.
 //
 // A trapped site needs its trampoline only within reach of an outpost and, for the way back, of itself: the signal gate
-// sends the thread there. The trap costs a signal for each execution, which its site counts: the statistics name the
-// hottest ones, also when their code is gone.
+// sends the thread there. Where there is no memory for a trampoline, the thread goes straight to the gate, which every trap
+// can reach: a site stays as it is only when its page cannot be written. The trap costs a signal for each execution, which
+// its site counts: the statistics name the hottest ones, also when their code is gone.
 
 import { isError, syscall2, syscall3 } from "../kernel/calls";
 import { SYS_MMAP, SYS_MPROTECT, SYS_MUNMAP } from "../kernel/numbers";
 import { pageCeil } from "../load/elf";
 import { claimMemory, releaseMemory } from "../own-memory";
 import { Address, copyOut, syscall } from "../process";
+import { gateTrap } from "../gates";
 import { STATS_NONE, statsMode } from "../options";
+import { ThreadBlock } from "../thread/block";
 import { Context } from "../thread/signal-frame";
 import { SYSCALL_SIZE, SYSCALL_TRAMPOLINE_SIZE, emitSyscallTrampoline } from "../thread/trampoline";
 import { allocate } from "./arena";
@@ -31,6 +34,7 @@ const REACH: u64 = 0x40000000;
 @unmanaged
 export class Trap {
   site: Address;
+  /** 0 when there is none. */
   trampoline: Address;
   /** How often it was executed. */
   executed: u64;
@@ -72,27 +76,35 @@ function mapTrampolines(near: Address, count: u32): Address {
   return 0;
 }
 
-/**
- * Gives trapped sites their trampolines and makes them known; the caller writes the traps. Under the engine lock.
- * @param sites engine pointer of `count` u64
- * @returns false when memory is out: nothing has changed
- */
-export function addTraps(sites: usize, count: u32, outpost: Address): bool {
+/** Makes the trampolines of `count` sites; gives the address of the first, or 0 when memory is out. */
+function makeTrampolines(sites: usize, count: u32, outpost: Address): Address {
   const place = mapTrampolines(load<u64>(sites), count);
-  if (place == 0) return false;
-  const size = pageCeil((count as u64) * (SYSCALL_TRAMPOLINE_SIZE as u64));
+  if (place == 0) return 0;
   for (let i: u32 = 0; i < count; i++) {
     const site = load<u64>(sites + (i << 3));
     const trampoline = place + (i as u64) * (SYSCALL_TRAMPOLINE_SIZE as u64);
     emitSyscallTrampoline(emitted, trampoline, site, outpost, islandOf(outpost), site + SYSCALL_SIZE);
     copyOut(trampoline, emitted, SYSCALL_TRAMPOLINE_SIZE);
-    if (!addTrap(site, trampoline)) {
-      forgetTraps(load<u64>(sites), site);
-      if (syscall2(SYS_MUNMAP, place, size) == 0) releaseMemory(place, place + size);
-      return false;
-    }
   }
-  return syscall3(SYS_MPROTECT, place, size, PROT_READ_EXECUTE) == 0;
+  const size = pageCeil((count as u64) * (SYSCALL_TRAMPOLINE_SIZE as u64));
+  if (syscall3(SYS_MPROTECT, place, size, PROT_READ_EXECUTE) == 0) return place;
+  if (syscall2(SYS_MUNMAP, place, size) == 0) releaseMemory(place, place + size);
+  return 0;
+}
+
+/**
+ * Gives trapped sites their trampolines and makes them known; the caller writes the traps. Under the engine lock.
+ * @param sites engine pointer of `count` u64
+ * @param outpost in reach of all sites, or 0: they go without trampolines
+ * @returns how many there was memory for, the first ones
+ */
+export function addTraps(sites: usize, count: u32, outpost: Address): u32 {
+  const place = outpost == 0 ? 0 : makeTrampolines(sites, count, outpost);
+  for (let i: u32 = 0; i < count; i++) {
+    const trampoline = place == 0 ? 0 : place + (i as u64) * (SYSCALL_TRAMPOLINE_SIZE as u64);
+    if (!addTrap(load<u64>(sites + (i << 3)), trampoline)) return i;
+  }
+  return count;
 }
 
 /** Calls `visit` with the site and the trampoline of each trap. */
@@ -100,7 +112,7 @@ export function forEachTrap(visit: (site: Address, trampoline: Address) => void)
   for (let i: usize = 0; i < BUCKETS; i++) {
     for (let pointer: usize = load<u32>(buckets + i * 4); pointer != 0;) {
       const trap = changetype<Trap>(pointer);
-      if (trap.site != 0) visit(trap.site, trap.trampoline);
+      if (trap.trampoline != 0) visit(trap.site, trap.trampoline);
       pointer = trap.next;
     }
   }
@@ -111,7 +123,8 @@ export function findTrapTrampoline(rip: Address): Address {
   for (let i: usize = 0; i < BUCKETS; i++) {
     for (let pointer: usize = load<u32>(buckets + i * 4); pointer != 0;) {
       const trap = changetype<Trap>(pointer);
-      if (rip >= trap.trampoline && rip < trap.trampoline + (SYSCALL_TRAMPOLINE_SIZE as u64)) return trap.trampoline;
+      // Without a trampoline this is the first page, where no code is.
+      if (rip - trap.trampoline < (SYSCALL_TRAMPOLINE_SIZE as u64)) return trap.trampoline;
       pointer = trap.next;
     }
   }
@@ -150,12 +163,20 @@ export function trapTrampolineOf(site: Address): Address {
   return pointer == 0 ? 0 : changetype<Trap>(pointer).trampoline;
 }
 
-/** If the context is at a trapped site: goes on in its trampoline. */
-export function enterTrap(context: Context): bool {
+/** If the context is at a trapped site: goes on in its trampoline, or in the gate. */
+export function enterTrap(thread: ThreadBlock, context: Context): bool {
   const pointer = findTrap(context.rip);
   if (pointer == 0) return false;
   atomic.add<u64>(pointer + offsetof<Trap>("executed"), 1);
   context.rip = changetype<Trap>(pointer).trampoline;
+  if (context.rip != 0) return true;
+  thread.savedRcx = context.rcx;
+  thread.savedR11 = context.r11;
+  thread.after = changetype<Trap>(pointer).site + SYSCALL_SIZE;
+  // In the place of a descriptor (thread/faulted-call.ts).
+  context.rcx = 0;
+  context.r11 = thread.address;
+  context.rip = gateTrap();
   return true;
 }
 

@@ -1,4 +1,4 @@
-// The program wants gs base for itself: every trampoline goes on without it, and every way in leads to `gateTrap`.
+// The program wants gs base for itself: every trampoline goes on without it, and every way in leads to `gateFault`.
 //
 // A trampoline begins with two stores through gs. `eb 10` in their place jumps over them:
 //
@@ -16,7 +16,7 @@
 import { isError, syscall2, syscall3 } from "../kernel/calls";
 import { ENOMEM } from "../kernel/errno";
 import { SYS_MMAP, SYS_MPROTECT, SYS_MREMAP, SYS_MUNMAP } from "../kernel/numbers";
-import { gateTrap } from "../gates";
+import { gateFault } from "../gates";
 import { Address, copyIn, copyOut, poke16, poke64, syscall } from "../process";
 import { programOwnsGs, setProgramOwnsGs } from "../thread/gs-base";
 import { SKIP_SAVES } from "../thread/trampoline";
@@ -98,7 +98,7 @@ function skipSavesOfTrap(_site: Address, trampoline: Address): void {
 function redirectIsland(island: Address): bool {
   const copy = copyPages(island, PAGE_SIZE);
   if (copy == 0) return false;
-  poke64(copy + ISLAND_TARGET, gateTrap());
+  poke64(copy + ISLAND_TARGET, gateFault());
   return swapIn(copy, island, PAGE_SIZE);
 }
 

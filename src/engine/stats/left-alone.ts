@@ -11,20 +11,14 @@ import { FATE_DOUBTFUL, FATE_UNPATCHED, countFate } from "./counters";
 
 /** Evidence of data around it. */
 export const WHY_DOUBTFUL: u32 = 0;
-export const WHY_NO_OUTPOST: u32 = 1;
-export const WHY_ENGINE_MEMORY: u32 = 2;
-export const WHY_KERNEL_MEMORY: u32 = 3;
-export const WHY_PROTECTED: u32 = 4;
-export const WHY_NO_TRAP: u32 = 5;
-export const WHY_TOO_MANY: u32 = 6;
+export const WHY_ENGINE_MEMORY: u32 = 1;
+export const WHY_PROTECTED: u32 = 2;
+export const WHY_TOO_MANY: u32 = 3;
 
 export function reasonOf(why: u32): string {
   if (why == WHY_DOUBTFUL) return "there is data around it";
-  if (why == WHY_NO_OUTPOST) return "no free address space within 1 GiB";
   if (why == WHY_ENGINE_MEMORY) return "the engine's memory is out";
-  if (why == WHY_KERNEL_MEMORY) return "the kernel gives no memory for trampolines";
   if (why == WHY_PROTECTED) return "its page cannot be written";
-  if (why == WHY_NO_TRAP) return "no jump fits, and there is no room for a trap's trampoline";
   return "its mapping has more sites than a plan can hold";
 }
 

@@ -5,6 +5,7 @@ import {
   BLOCK_AFTER,
   BLOCK_DEAD,
   BLOCK_DEFERRED,
+  BLOCK_FIRST_DEFERRED,
   BLOCK_OFFSET,
   BLOCK_RETURN_FRAME,
   BLOCK_SAVED_R11,
@@ -32,11 +33,14 @@ export class ThreadBlock {
   savedR11: u64;
   savedR15: u64;
   after: u64;
-  /** How many of the signals in the deferred slots wait. */
+  /** How many signals in the deferred slots wait, and the slot of the first: one word (thread/deferred.ts). */
   deferred: u32;
-  dead: u32;
+  firstDeferred: u32;
   returnFrame: u64;
   savedR14: u64;
+  dead: u32;
+  /** The signal that the engine is sending the thread as the kernel would force it; 0 else. */
+  forced: u32;
 
   /** The site of the system call that is being made, for rolling it back. */
   site: u64;
@@ -68,6 +72,14 @@ export class ThreadBlock {
   pid: u32;
   /** 1 once this thread's gs base is what the program made it (thread/gs-base.ts). */
   hasProgramGs: u32;
+  /** The program's last fault: `trap_nr`, `error_code` and `cr2` of the kernel's thread_struct, without the engine's own. */
+  lastTrap: u64;
+  lastError: u64;
+  lastFaultAddress: u64;
+  /** The program's trap flag across a clone. */
+  heldFlags: u64;
+  /** Where the trap flag's next SIGTRAP is not one that the program would see natively (thread/single-step.ts). */
+  silentStep: u64;
 }
 
 export const BLOCK_SIZE = offsetof<ThreadBlock>();
@@ -105,6 +117,7 @@ export function assertLayouts(): void {
   assert(offsetof<ThreadBlock>("savedR15") == BLOCK_SAVED_R15, "ThreadBlock.savedR15");
   assert(offsetof<ThreadBlock>("after") == BLOCK_AFTER, "ThreadBlock.after");
   assert(offsetof<ThreadBlock>("deferred") == BLOCK_DEFERRED, "ThreadBlock.deferred");
+  assert(offsetof<ThreadBlock>("firstDeferred") == BLOCK_FIRST_DEFERRED, "ThreadBlock.firstDeferred");
   assert(offsetof<ThreadBlock>("dead") == BLOCK_DEAD, "ThreadBlock.dead");
   assert(offsetof<ThreadBlock>("returnFrame") == BLOCK_RETURN_FRAME, "ThreadBlock.returnFrame");
   assert(offsetof<ThreadBlock>("savedR14") == BLOCK_SAVED_R14, "ThreadBlock.savedR14");

@@ -3,7 +3,7 @@
 // At the start gs base is the engine's, and the program's is virtual: 0, as natively, and setting it to 0 changes nothing.
 // From the moment that the program may have another one (arch_prctl, an instruction that writes it, a descriptor of its
 // own) it is the program's, process-wide and for good: patch/yield-gs.ts takes the trampolines off it, the way in is
-// `gateTrap`, and gates and engine find the block through their stack as ever. Nobody then loads or saves gs base at a
+// `gateFault`, and gates and engine find the block through their stack as ever. Nobody then loads or saves gs base at a
 // gate, a signal or a clone: what the register holds is the program's, as natively.
 //
 // A thread that is not the one that asked still has the engine's value in its register. It gets the program's, 0, when it

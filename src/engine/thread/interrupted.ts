@@ -16,16 +16,19 @@ import {
   gateExit,
   gateExitEnd,
   gateExitJump,
+  gateFault,
   gateNative,
   gateNativeEnd,
-  gateNativeTrap,
+  gateNativeFault,
   gateReturn,
   gateReturnEnd,
   gateSignalRestorer,
   gateSignalReturn,
   gateSyscallOnEngineStack,
   gateTrap,
+  gateTrapOnEngineStack,
 } from "../gates";
+import { EINTR } from "../kernel/errno";
 import { memoryBase } from "../process";
 import { isIsland } from "../patch/outpost";
 import { stateInTrampoline } from "../patch/interrupted-trampoline";
@@ -93,22 +96,25 @@ export function toProgramState(thread: ThreadBlock, context: Context): bool {
   if (context.rip == gateExitJump()) context.rip = context.rcx;
 
   const rip = context.rip;
-  let inKernel = false;
+  let isInterrupted = false;
   if (rip >= gateNative() && rip < gateNativeEnd()) {
-    if (rip == gateNative() || rip == gateNativeTrap()) {
-      inKernel = stateBeforeSyscall(thread, context, rip, thread.site);
+    if (rip == gateNative() || rip == gateNativeFault()) {
+      stateBeforeSyscall(thread, context, rip, thread.site);
     } else {
       context.rip = thread.site + SYSCALL_SIZE;
       context.rcx = context.rip;
-      inKernel = true;
+      // restore_saved_sigmask_unless: a call that was not interrupted has given the mask back before the signal came.
+      isInterrupted = (context.rax as i64) == -EINTR;
     }
-  } else if (rip >= gateTrap() && rip < gateSyscallOnEngineStack()) {
+  } else if (rip >= gateFault() && rip < gateSyscallOnEngineStack()) {
     rollBack(thread, context, siteOfDescriptor(context.rcx));
+  } else if (rip >= gateTrap() && rip < gateTrapOnEngineStack()) {
+    rollBack(thread, context, thread.after - SYSCALL_SIZE);
   } else if (isIsland(rip)) {
     rollBack(thread, context, siteOfDescriptor(context.rcx));
   } else {
     stateInTrampoline(thread, context);
   }
-  if (!inKernel) thread.temporaryMaskSet = 0;
+  if (!isInterrupted) thread.temporaryMaskSet = 0;
   return true;
 }

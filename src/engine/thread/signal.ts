@@ -1,6 +1,6 @@
 // The signal gate's body: every signal of every thread comes here first (invariant I10).
 
-import { gateTrap, textStart, tryCopyFault, tryCopyInstruction } from "../gates";
+import { textStart, tryCopyFault, tryCopyInstruction } from "../gates";
 import { syscall1 } from "../kernel/calls";
 import { SYS_EXIT_GROUP } from "../kernel/numbers";
 import { enterTrap } from "../patch/traps";
@@ -13,7 +13,7 @@ import { defer } from "./deferred";
 import { deliver } from "./deliver";
 import { toProgramState } from "./interrupted";
 import { deliverDeferred } from "./return-frame";
-import { endTrappedCall, enterFromTrap } from "./trapped-call";
+import { endFaultedCall, enterFromFault } from "./faulted-call";
 import {
   Context,
   SIGBUS,
@@ -25,6 +25,10 @@ import {
   SIGSYS,
   SIGTRAP,
 } from "./signal-frame";
+import { TRAP_TRACE, isSilentStep } from "./single-step";
+
+/** X86_TRAP_PF of arch/x86/include/asm/trapnr.h: the fault that sets cr2. */
+const PAGE_FAULT: u64 = 14;
 
 const line = memory.data(512, 8);
 
@@ -62,6 +66,13 @@ function isFault(signal: u32): bool {
   );
 }
 
+/** A fault of the program's: what its later frames say of the last one. */
+function noteFault(thread: ThreadBlock, context: Context): void {
+  thread.lastTrap = context.trapno;
+  thread.lastError = context.err;
+  if (context.trapno == PAGE_FAULT) thread.lastFaultAddress = context.cr2;
+}
+
 /**
  * Handles one signal: changes the kernel's frame so that its rt_sigreturn goes where the program must go on.
  * @param infoAddress process address of the siginfo, @param contextAddress of the ucontext; both in engine memory
@@ -74,16 +85,18 @@ export function onSignal(thread: ThreadBlock, signal: u32, infoAddress: u64, con
     context.rip = tryCopyFault();
     return false;
   }
-  const raised = load<i32>(info, SIGINFO_CODE) > 0 && isFault(signal);
+  const code = load<i32>(info, SIGINFO_CODE);
+  const isForced = thread.forced == signal;
+  if (isForced) thread.forced = 0;
+  const raised = code > 0 && isFault(signal) && !isForced;
   if (raised && signal == SIGSEGV) {
-    if (context.rip == gateTrap()) {
-      enterFromTrap(thread, context);
-      return false;
-    }
-    if (endTrappedCall(thread, context) || retryWithoutGs(context)) return true;
+    if (enterFromFault(thread, context)) return false;
+    if (endFaultedCall(thread, context) || retryWithoutGs(context)) return true;
   }
+  if (raised && signal == SIGTRAP && code == TRAP_TRACE && isSilentStep(thread, context)) return false;
   if (raised && signal != SIGSYS && isEngineCode(context.rip)) reportEngineFault(thread, signal, context);
-  if (raised && signal == SIGILL && enterTrap(context)) return true;
+  if (raised && signal == SIGILL && enterTrap(thread, context)) return true;
+  if (raised && signal != SIGSYS) noteFault(thread, context);
   const interrupted = context.rip;
   if (!toProgramState(thread, context)) {
     defer(thread, info, context);

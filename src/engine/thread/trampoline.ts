@@ -31,7 +31,7 @@ import { BLOCK_SAVED_R11, BLOCK_SAVED_RCX } from "../../abi/thread-block";
 import { Address, peek32 } from "../process";
 import { ThreadBlock } from "./block";
 import { programOwnsGs } from "./gs-base";
-import { Context } from "./signal-frame";
+import { Context, FLAG_RESUME } from "./signal-frame";
 
 /** `0f 05`. */
 export const SYSCALL_SIZE: u64 = 2;
@@ -104,12 +104,18 @@ export function siteOfDescriptor(descriptor: Address): Address {
 export function rollBack(thread: ThreadBlock, context: Context, site: Address): void {
   context.rip = site;
   context.rcx = programOwnsGs ? site + SYSCALL_SIZE : thread.savedRcx;
-  context.r11 = programOwnsGs ? context.flags : thread.savedR11;
+  context.r11 = programOwnsGs ? context.flags & ~FLAG_RESUME : thread.savedR11;
 }
 
 /** The `syscall` of the trampoline that a descriptor belongs to. */
 export function syscallOfDescriptor(descriptor: Address): Address {
   return descriptor - (DESCRIPTOR - SYSCALL);
+}
+
+/** Where the program goes on, if a thread is between a trampoline's `syscall` and its last jump; else 0. */
+export function resumesAfter(trampoline: Address, rip: Address): Address {
+  if (rip - trampoline <= SYSCALL) return 0;
+  return siteOfDescriptor(trampoline + DESCRIPTOR) + SYSCALL_SIZE;
 }
 
 /** Turns a context inside a site's trampoline into the program's state. */
@@ -132,14 +138,12 @@ export function syscallTrampolineState(thread: ThreadBlock, context: Context, tr
 /**
  * Interrupted with rip at a `syscall` of the engine's that stands for the program's. It has left its own return address
  * in rcx if the kernel rewound it for a restart; else it has not begun.
- * @returns whether the kernel had it
  */
-export function stateBeforeSyscall(thread: ThreadBlock, context: Context, instruction: Address, site: Address): bool {
+export function stateBeforeSyscall(thread: ThreadBlock, context: Context, instruction: Address, site: Address): void {
   if (context.rcx != instruction + SYSCALL_SIZE) {
     rollBack(thread, context, site);
-    return false;
+    return;
   }
   context.rip = site;
   context.rcx = site + SYSCALL_SIZE;
-  return true;
 }

@@ -3,7 +3,9 @@
 
 import "./assertion";
 import { afterClone } from "./kernel/clone";
+import { LEAVE } from "./kernel/call";
 import { dispatch } from "./kernel/dispatch";
+import { isTakenByProgram } from "./kernel/user-dispatch";
 import { countCalls } from "./options";
 import { countCall } from "./stats/counters";
 import { programOwnsGs, settleGs } from "./thread/gs-base";
@@ -26,7 +28,7 @@ export function onSyscall(thread: ThreadBlock): u32 {
   thread.temporaryMaskSet = 0;
   if (countCalls) countCall();
   const descriptor = frame.target;
-  const next = dispatch(thread, frame);
+  const next = thread.programDispatch && isTakenByProgram(thread, frame) ? LEAVE : dispatch(thread, frame);
   if (programOwnsGs) leaveWithoutGs(thread, frame, descriptor);
   return next;
 }

@@ -2,7 +2,7 @@
 //
 // A followed execve runs the launcher again: its argv is { HANDOVER_NAME, handover, path to open,
 // path as the program knows it, argv of the program... }. The
-// handover string is: follow, traps, count, strict, statistics, debugging and gs digits, 1 when the program's name is its file's, 16 hexadecimal digits of the program's signal mask, the number of
+// handover string is: follow, traps, count, thoroughness (strict and exhaustive), statistics, debugging and gs digits, 1 when the program's name is its file's, 16 hexadecimal digits of the program's signal mask, the number of
 // a descriptor to close in 8 hexadecimal digits (or ffffffff), those of the statistics' descriptor and of the launcher's likewise, then the path
 // of the statistics file.
 
@@ -23,6 +23,8 @@ export let onlyTraps: bool = false;
 export let countCalls: bool = false;
 /** What Flicker cannot answer for ends the process (patch/strict.ts). */
 export let strict: bool = false;
+/** Calls at sites that are not patched are caught by Syscall User Dispatch (kernel/user-dispatch.ts). */
+export let exhaustive: bool = false;
 /** Trampolines are named in /tmp/perf-PID.map (debug/perf-map.ts). */
 export let perfMap: bool = false;
 /** Trampolines are described to gdb (debug/gdb-jit.ts). */
@@ -46,6 +48,9 @@ export function setCountCalls(value: bool): void {
 }
 export function setStrict(value: bool): void {
   strict = value;
+}
+export function setExhaustive(value: bool): void {
+  exhaustive = value;
 }
 export function setPerfMap(value: bool): void {
   perfMap = value;
@@ -86,7 +91,7 @@ export function writeHandover(at: usize, mask: u64, descriptor: u32, namedByFile
   store<u8>(at++, followExec ? 49 : 48);
   store<u8>(at++, onlyTraps ? 49 : 48);
   store<u8>(at++, countCalls ? 49 : 48);
-  store<u8>(at++, strict ? 49 : 48);
+  store<u8>(at++, (48 + (strict ? 1 : 0) + (exhaustive ? 2 : 0)) as u8);
   store<u8>(at++, (48 + statsMode) as u8);
   store<u8>(at++, (48 + (perfMap ? 1 : 0) + (gdbJit ? 2 : 0)) as u8);
   store<u8>(at++, (48 + (noFsgsbase ? 1 : 0) + (yieldsGs ? 2 : 0)) as u8);
@@ -114,7 +119,8 @@ export function readHandover(from: usize): void {
   followExec = load<u8>(from) == 49;
   onlyTraps = load<u8>(from + 1) == 49;
   countCalls = load<u8>(from + 2) == 49;
-  strict = load<u8>(from + 3) == 49;
+  strict = (load<u8>(from + 3) & 1) != 0;
+  exhaustive = (load<u8>(from + 3) & 2) != 0;
   statsMode = (load<u8>(from + 4) as u32) - 48;
   perfMap = (load<u8>(from + 5) & 1) != 0;
   gdbJit = (load<u8>(from + 5) & 2) != 0;

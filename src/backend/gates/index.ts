@@ -79,7 +79,6 @@ const UC_STACK = 16;
 /** `0f 05`. */
 const SYSCALL_SIZE = 2;
 const SYS_RT_SIGRETURN = 15;
-const SYS_EXIT = 60;
 
 /** AC of RFLAGS: a program that set it would have every unaligned access of the engine fault. */
 const FLAG_ALIGNMENT_CHECK = 1 << 18;
@@ -184,8 +183,9 @@ export function emitGates(a: Assembler): void {
   // The engine has put the entry point below the stack pointer, where nothing of the program's is yet.
   a.jmp(mem64({ base: rsp, disp: -8 }));
 
-  // ---- a system call whose site is a trap without a trampoline (src/engine/patch/traps.ts): the signal gate has set
-  // BLOCK_AFTER and the saved registers, and r11 to the engine stack's top
+  // ---- a system call whose site is a trap without a trampoline (src/engine/patch/traps.ts), or that Syscall User Dispatch
+  // caught (src/engine/thread/dispatched-call.ts): the signal gate has set BLOCK_AFTER and the saved registers, and r11 to
+  // the engine stack's top
   a.global("gateTrap");
   unwindBy(a, unwinding.beforeSwitch);
   switchStack(a, unwinding.savingFrameAfter);
@@ -257,10 +257,17 @@ export function emitGates(a: Assembler): void {
   callWithBlock(a, "engine.onDeferredAtReturn");
   a.jmp(enterReturnFrame);
 
-  // ---- the end of a thread: from the store on, another thread may use the area
+  // ---- an `int $0x80` that Syscall User Dispatch caught: every register but rax is the program's, before and after
+  a.global("gateInterrupt");
+  unwindBy(a, unwinding.outermost);
+  a.int(0x80);
+  a.jmp(mem64({ segment: "gs", disp: BLOCK_AFTER }));
+  a.global("gateInterruptEnd");
+
+  // ---- exit or exit_group of a thread whose memory others go on using: from the store on, they may use or unmap the area
   a.bind(threadExit);
   a.mov(edi, mem32({ base: rsp, disp: FRAME_RDI }));
-  a.mov(eax, SYS_EXIT);
+  a.mov(eax, mem32({ base: rsp, disp: FRAME_RAX }));
   a.mov(behindFrame32(BLOCK_DEAD), 1);
   a.syscall();
   a.ud2();

@@ -27,7 +27,7 @@ const ARCH_SHSTK_STATUS: u32 = 0x5005;
 
 /** The kernel answers, and gs base is the program's from here on. */
 function passWithGs(thread: ThreadBlock, frame: GateFrame): u32 {
-  lockEngine();
+  lockEngine(thread);
   const result = yieldGs();
   unlockEngine();
   if (isError(result)) return finish(thread, frame, result);

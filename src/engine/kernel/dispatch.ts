@@ -24,6 +24,7 @@ import { execve, execveat } from "./exec";
 import { exit, exitGroup } from "./exit";
 import { changeCredentials, leaveRoot } from "./held-files";
 import { archPrctl, modifyLdt } from "./arch-prctl";
+import { prctl } from "./prctl";
 import {
   SYS_ACCESS,
   SYS_ARCH_PRCTL,
@@ -79,6 +80,7 @@ import {
   SYS_PIVOT_ROOT,
   SYS_PKEY_MPROTECT,
   SYS_PPOLL,
+  SYS_PRCTL,
   SYS_PROCESS_MADVISE,
   SYS_PSELECT6,
   SYS_READLINK,
@@ -162,6 +164,7 @@ export const virtualised: StaticArray<u32> = [
   SYS_MUNLOCK,
   SYS_MODIFY_LDT,
   SYS_PIVOT_ROOT,
+  SYS_PRCTL,
   SYS_ARCH_PRCTL,
   SYS_CHROOT,
   SYS_MOUNT,
@@ -316,6 +319,8 @@ export function dispatch(thread: ThreadBlock, frame: GateFrame): u32 {
     case SYS_CHROOT:
     case SYS_SETNS:
       return leaveRoot(thread, frame);
+    case SYS_PRCTL:
+      return prctl(thread, frame);
     case SYS_ARCH_PRCTL:
       return archPrctl(thread, frame);
     case SYS_REMAP_FILE_PAGES:

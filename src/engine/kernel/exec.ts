@@ -2,7 +2,7 @@
 //
 // A target that can be opened and mapped is handed to the launcher (options.ts says how); everything else, set-user-ID
 // programs and what the kernel refuses included, is the kernel's: same errors, same effects. The launcher is found
-// through /proc/self/exe, which the kernel keeps across chroot and deletion.
+// through /proc/thread-self/exe, which the kernel keeps across chroot and deletion.
 //
 // The launcher opens its program by a path, in the new process. A path that leads through a link of procfs (/dev/fd/3,
 // /proc/self/exe, /proc/self/task/12/fd/3) may lead elsewhere by then: such a target goes by a descriptor of its file.
@@ -94,7 +94,7 @@ function countPointers(array: Address, buffer: usize): i64 {
 /** Writes PREFIX, the descriptor's number and, when it is not empty, a slash and the path; gives the end or 0 when too long. */
 function writeDescriptorPath(at: usize, prefix: string, descriptor: u32, path: usize): usize {
   const size = lengthOf(path);
-  if (size + 32 >= PATH_MAX) return 0;
+  if (size + 40 >= PATH_MAX) return 0;
   at = appendText(at, prefix);
   at = appendDecimal(at, descriptor);
   if (size != 0) {
@@ -158,7 +158,7 @@ function settle(thread: ThreadBlock, target: Target, directory: i32, path: usize
   target.descriptor = descriptor as u32;
   const scratch = execScratchOf(thread);
   store<u8>(scratch + EMPTY_OFFSET, 0);
-  writeDescriptorPath(scratch + PATH_OFFSET, "/proc/self/fd/", descriptor as u32, scratch + EMPTY_OFFSET);
+  writeDescriptorPath(scratch + PATH_OFFSET, "/proc/thread-self/fd/", descriptor as u32, scratch + EMPTY_OFFSET);
   return true;
 }
 
@@ -191,7 +191,7 @@ function findTarget(thread: ThreadBlock, request: Request, target: Target): bool
     const duplicate = syscall1(SYS_DUP, request.directory);
     if (isError(duplicate)) return false;
     target.descriptor = duplicate as u32;
-    if (writeDescriptorPath(path, "/proc/self/fd/", duplicate as u32, given) == 0) return false;
+    if (writeDescriptorPath(path, "/proc/thread-self/fd/", duplicate as u32, given) == 0) return false;
   }
   if (!canRun(thread)) return false;
   const fileName = scratch + FILE_NAME_OFFSET;
@@ -309,7 +309,7 @@ function follow(thread: ThreadBlock, frame: GateFrame, request: Request): u32 {
     return runNatively(thread, frame, request, false);
   }
   const buffer = frameBufferOf(thread);
-  checkLauncher();
+  checkLauncher(thread);
   let isReported = false;
   const argv = buildArguments(thread, request, target);
   if (!isError(argv)) {

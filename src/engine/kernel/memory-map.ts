@@ -29,7 +29,7 @@ function native(frame: GateFrame): i64 {
 export function mmap(thread: ThreadBlock, frame: GateFrame): u32 {
   const isFile = (frame.r10 & MAP_ANONYMOUS) == 0;
   if (!(frame.rdx & PROT_EXEC) && !(frame.r10 & MAP_FIXED)) return finish(thread, frame, native(frame));
-  lockEngine();
+  lockEngine(thread);
   const result = mapWatched(frame, isFile);
   unlockEngine();
   return finish(thread, frame, result);
@@ -49,7 +49,7 @@ function mapWatched(frame: GateFrame, isFile: bool): i64 {
 
 /** munmap(address, size) */
 export function munmap(thread: ThreadBlock, frame: GateFrame): u32 {
-  lockEngine();
+  lockEngine(thread);
   const end = endOfPages(frame.rdi, frame.rsi);
   const result = hasOwnMemory(frame.rdi, end) ? unmapAround(frame.rdi, end) : native(frame);
   if (!isError(result)) forgetCode(frame.rdi, end);
@@ -72,7 +72,7 @@ function unmapAround(start: u64, end: u64): i64 {
 
 /** mremap(address, old size, new size, flags, new address) */
 export function mremap(thread: ThreadBlock, frame: GateFrame): u32 {
-  lockEngine();
+  lockEngine(thread);
   const result = move(frame);
   unlockEngine();
   return finish(thread, frame, result);
@@ -91,7 +91,7 @@ function move(frame: GateFrame): i64 {
 
 /** mprotect(start, size, protection), pkey_mprotect(start, size, protection, key) */
 export function mprotect(thread: ThreadBlock, frame: GateFrame): u32 {
-  lockEngine();
+  lockEngine(thread);
   const concerned = hasOwnMemory(frame.rdi, endOfPages(frame.rdi, frame.rsi));
   const result: i64 = concerned ? upToEngine(frame) : 0;
   unlockEngine();
@@ -100,7 +100,7 @@ export function mprotect(thread: ThreadBlock, frame: GateFrame): u32 {
 
 /** madvise(start, size, advice) */
 export function madvise(thread: ThreadBlock, frame: GateFrame): u32 {
-  lockEngine();
+  lockEngine(thread);
   const concerned = hasOwnMemory(frame.rdi, endOfPages(frame.rdi, frame.rsi));
   const result: i64 = concerned ? aroundEngine(frame) : 0;
   unlockEngine();
@@ -118,7 +118,7 @@ const PAGE_MASK: u64 = 0xfff;
 /** shmat(segment, address, flags) */
 export function shmat(thread: ThreadBlock, frame: GateFrame): u32 {
   if (!(frame.rdx & (SHM_REMAP | SHM_EXEC))) return passToKernel(frame);
-  lockEngine();
+  lockEngine(thread);
   const result = attach(thread, frame);
   unlockEngine();
   return finish(thread, frame, result);

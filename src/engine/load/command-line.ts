@@ -7,6 +7,7 @@ import {
   STATS_JSON,
   STATS_TEXT,
   setCountCalls,
+  setExhaustive,
   setFollowExec,
   setGdbJit,
   setNoFsgsbase,
@@ -148,6 +149,8 @@ function readOptions(stack: InitialStack, index: u64): u64 {
       setOnlyTraps(true);
     } else if (equalsText(word, "--strict")) {
       setStrict(true);
+    } else if (equalsText(word, "--exhaustive")) {
+      setExhaustive(true);
     } else if (equalsText(word, "--no-fsgsbase")) {
       setNoFsgsbase(true);
     } else if (equalsText(word, "--yield-gs")) {

@@ -1,11 +1,12 @@
 // The way of a run, up to the program's first instruction: docs/architecture.md.
 
 import { SIG_DFL, adoptActions, installPlain, newActions } from "../thread/actions";
-import { allocateBlock, armAlternateStack } from "../thread/areas";
+import { firstBlock, armAlternateStack } from "../thread/areas";
 import { resetAlternateStack } from "../thread/alternate-stack";
 import { ThreadBlock, assertLayouts } from "../thread/block";
 import { frameBufferOf } from "../thread/deferred";
 import { beginGs, setProgramOwnsGs, settleGs } from "../thread/gs-base";
+import { nameFirst } from "../thread/presence";
 import { SIGSEGV, UNBLOCKABLE, kernelMask } from "../thread/signal-frame";
 import { addressOf, isError, syscall0, syscall1, syscall2, syscall3, syscall4, syscall5 } from "../kernel/calls";
 import {
@@ -34,7 +35,8 @@ import {
 import { createDispatchTable } from "../kernel/dispatch-table";
 import { adoptLauncher, holdUnreachable } from "../kernel/held-files";
 import { kernelMaskNow, setKernelMask } from "../kernel/signal-calls";
-import { handoverDescriptor, handoverMask, isNamedByFile, noFsgsbase, yieldsGs } from "../options";
+import { armDispatch } from "../kernel/user-dispatch";
+import { exhaustive, handoverDescriptor, handoverMask, isNamedByFile, noFsgsbase, yieldsGs } from "../options";
 import { avoid } from "../patch/territory";
 import { beginDescribing } from "../debug/describe";
 import { patchVdso } from "../patch/executable";
@@ -389,7 +391,7 @@ export function prepare(rsp: Address): u64 {
   readInitialStack(stack, rsp);
   answerProbe(stack);
   claimMemory(launcherStart(), launcherEnd());
-  const pointer = allocateBlock();
+  const pointer = firstBlock();
   if (pointer == 0) fail(0, "no memory for the engine", STATUS_FAILED);
   return addressOf(pointer);
 }
@@ -398,6 +400,7 @@ export function prepare(rsp: Address): u64 {
 function adoptThread(thread: ThreadBlock, line: CommandLine): void {
   thread.pid = syscall0(SYS_GETPID) as u32;
   thread.tid = syscall0(SYS_GETTID) as u32;
+  nameFirst(thread);
   thread.actions = newActions() as u32;
   const mask = kernelMaskNow(thread);
   thread.programMask = (line.handedOver ? handoverMask : mask) & ~UNBLOCKABLE;
@@ -417,6 +420,9 @@ export function start(thread: ThreadBlock): void {
   adoptThread(thread, line);
   createDispatchTable();
   if (yieldsGs) setProgramOwnsGs();
+  // What execve brings may run under a filter that forbids the request: the program goes on without (I7).
+  if (exhaustive && !armDispatch(thread) && !line.handedOver)
+    fail(0, "--exhaustive needs Syscall User Dispatch, which this kernel does not have (Linux 5.11)", STATUS_FAILED);
   beginDescribing(line.handedOver != 0);
   avoid(stack.arguments - STACK_ROOM, stack.auxiliaryEnd);
 

@@ -16,7 +16,15 @@ import { Address, copyIn, copyOut, peek16, peek32, peek64, poke16, syscall } fro
 import { gsBaseSeen, nextCandidate } from "../scan/candidates";
 import { allIsCode, codeRangeCount, codeRangeEnd, codeRangeStart, findCodeRanges } from "../scan/sections";
 import { EVIDENCE_CODE, EVIDENCE_DOUBTFUL, EVIDENCE_INTERIOR, markBehind, markFront, weigh } from "../scan/evidence";
-import { FATE_B1, FATE_TRAP, countFates, countInterior, countMapping, countTime } from "../stats/counters";
+import {
+  FATE_B1,
+  FATE_TRAP,
+  countFates,
+  countInterior,
+  countMapping,
+  countTime,
+  countUnsearched,
+} from "../stats/counters";
 import {
   WHY_DOUBTFUL,
   WHY_ENGINE_MEMORY,
@@ -25,6 +33,7 @@ import {
   countLeftAlone,
   reasonOf,
 } from "../stats/left-alone";
+import { isTorn } from "../thread/lock";
 import { SYSCALL_TRAMPOLINE_SIZE, emitSyscallTrampoline } from "../thread/trampoline";
 import { Cluster } from "./cluster";
 import { NO_FILE, beginMapping } from "./mapping";
@@ -346,7 +355,8 @@ export function mapExecutable(address: u64, size: u64, protection: u64, flags: u
   const readable = readableSize(pageCeil(size), descriptor, offset);
   findCodeRanges(descriptor);
   beginMapping(start, start + readable, descriptor, offset);
-  if (readable != 0) {
+  if (isTorn()) countUnsearched();
+  else if (readable != 0) {
     patchRange(start, start + readable, closed, offset);
     describeCode(start, start + readable, descriptor, offset);
   }
@@ -396,7 +406,7 @@ function takePatched(start: Address, end: Address): bool {
 
 /** The code in [start, end) is gone: its trampolines are free. Under the engine lock. */
 export function forgetCode(start: Address, end: Address): void {
-  if (!takePatched(start, end)) return;
+  if (!takePatched(start, end) || isTorn()) return;
   forgetRange(start, end);
   forgetTraps(start, end);
   forgetDescribed(start, end);

@@ -14,8 +14,8 @@ import { Record, SITE, findTrampoline, translate } from "./record";
  * A fault in the stores through gs at a trampoline's start: the program has changed gs base unseen (`mov` or `pop` to gs).
  * @returns whether it was that: the thread then begins the trampoline again, without them
  */
-export function retryWithoutGs(context: Context): bool {
-  lockEngine();
+export function retryWithoutGs(thread: ThreadBlock, context: Context): bool {
+  lockEngine(thread);
   let trampoline: Address = 0;
   const pointer = findTrampoline(context.rip);
   if (pointer == 0) trampoline = findTrapTrampoline(context.rip);
@@ -28,7 +28,7 @@ export function retryWithoutGs(context: Context): bool {
 
 /** Turns a context inside any trampoline into the program's state; leaves every other context alone. */
 export function stateInTrampoline(thread: ThreadBlock, context: Context): void {
-  lockEngine();
+  lockEngine(thread);
   const pointer = findTrampoline(context.rip);
   if (pointer != 0) {
     const record = changetype<Record>(pointer);
@@ -42,16 +42,16 @@ export function stateInTrampoline(thread: ThreadBlock, context: Context): void {
 }
 
 /** Whether an address is in any trampoline. */
-export function isTrampoline(rip: Address): bool {
-  lockEngine();
+export function isTrampoline(thread: ThreadBlock, rip: Address): bool {
+  lockEngine(thread);
   const found = findTrampoline(rip) != 0 || findTrapTrampoline(rip) != 0;
   unlockEngine();
   return found;
 }
 
 /** Where the program goes on, if `rip` is behind the `syscall` of a site's trampoline; else 0. */
-export function resumesFromTrampoline(rip: Address): Address {
-  lockEngine();
+export function resumesFromTrampoline(thread: ThreadBlock, rip: Address): Address {
+  lockEngine(thread);
   const pointer = findTrampoline(rip);
   let trampoline = findTrapTrampoline(rip);
   if (pointer != 0 && changetype<Record>(pointer).kind == SITE) trampoline = changetype<Record>(pointer).address;

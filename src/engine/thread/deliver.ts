@@ -176,7 +176,7 @@ export function deliver(thread: ThreadBlock, signal: u32, info: usize, context: 
   const synchronous = isSynchronous(signal, info);
   context.sigmask = kernelMask(thread.programMask);
 
-  lockEngine();
+  lockEngine(thread);
   const action = changetype<Action>(infoBufferOf(thread) + SIGINFO_SIZE);
   memory.copy(changetype<usize>(action), changetype<usize>(actionOf(thread, signal)), ACTION_SIZE);
   const blocked = (blockedNow & bit) != 0;

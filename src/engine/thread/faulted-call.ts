@@ -3,7 +3,7 @@
 //
 // The signal gate sends the thread on to the gate of traps, with its block in a register, and the way out is the usual one:
 // it needs no gs base. What the kernel answers is made by the trampoline's own `syscall`, which knows where to go on. A fault
-// behind the call (gateNativeFault) is needed only where there is no trampoline, and for a call with a temporary mask
+// behind the call (gateNativeFault) is needed only where there is no trampoline, under Syscall User Dispatch, which lets none of them make calls, and for a call with a temporary mask
 // (ppoll and kin), which must be told from other calls of the same site when a signal interrupts it.
 
 import { gateFault, gateNative, gateNativeEnd, gateNativeFault, gateTrap } from "../gates";
@@ -41,5 +41,6 @@ export function endFaultedCall(thread: ThreadBlock, context: Context): bool {
 export function leaveWithoutGs(thread: ThreadBlock, frame: GateFrame, descriptor: u64): void {
   settleGs(thread);
   if (frame.target != gateNative()) return;
-  frame.target = descriptor == 0 || thread.temporaryMaskSet ? gateNativeFault() : syscallOfDescriptor(descriptor);
+  const onlyFromGate = descriptor == 0 || thread.dispatched || thread.temporaryMaskSet;
+  frame.target = onlyFromGate ? gateNativeFault() : syscallOfDescriptor(descriptor);
 }

@@ -9,6 +9,7 @@
 //   program's rsp, gate's first instructions          back
 //   program's rsp, gate's last jump                   as at its target
 //   program's rsp, trampoline                         back or forward, by offset (thread/trampoline.ts, patch/)
+//   program's rsp, a caught `int $0x80`              back or forward (thread/dispatched-call.ts)
 //   program's rsp, a native call of the gate          back before the `syscall` or when the kernel rewound it for a
 //                                                     restart; else forward
 
@@ -35,6 +36,7 @@ import { stateInTrampoline } from "../patch/interrupted-trampoline";
 import { isInArea } from "./areas";
 import { ThreadBlock, gateFrameOf, returnFrameOf } from "./block";
 import { keepFpstateOf } from "./deferred";
+import { stateOfInterruptGate } from "./dispatched-call";
 import { CONTEXT_SIZE, Context, FRAME_CONTEXT_OFFSET } from "./signal-frame";
 import { SYSCALL_SIZE, rollBack, siteOfDescriptor, stateBeforeSyscall } from "./trampoline";
 
@@ -86,12 +88,17 @@ export function toProgramState(thread: ThreadBlock, context: Context): bool {
     }
     if (context.rip >= gateSignalReturn() && context.rip < gateSignalRestorer()) {
       loadFrame(thread, context, (context.rbx - memoryBase()) as usize);
-      thread.temporaryMaskSet = 0;
-      return true;
+    } else {
+      if (context.rip < gateExit() || context.rip >= gateExitEnd()) return false;
+      loadGateFrame(thread, context);
     }
-    if (context.rip < gateExit() || context.rip >= gateExitEnd()) return false;
-    loadGateFrame(thread, context);
   }
+  toStateOutside(thread, context);
+  return true;
+}
+
+/** The same for a context that is not on a stack of the engine's. */
+export function toStateOutside(thread: ThreadBlock, context: Context): void {
   // A frame's target, or the last jump's, is at most one more step away.
   if (context.rip == gateExitJump()) context.rip = context.rcx;
 
@@ -112,9 +119,8 @@ export function toProgramState(thread: ThreadBlock, context: Context): bool {
     rollBack(thread, context, thread.after - SYSCALL_SIZE);
   } else if (isIsland(rip)) {
     rollBack(thread, context, siteOfDescriptor(context.rcx));
-  } else {
+  } else if (!stateOfInterruptGate(thread, context)) {
     stateInTrampoline(thread, context);
   }
   if (!isInterrupted) thread.temporaryMaskSet = 0;
-  return true;
 }

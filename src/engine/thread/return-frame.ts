@@ -7,7 +7,7 @@ import { addressOf } from "../kernel/calls";
 import { ThreadBlock, areaOf, gateFrameOf, returnFrameOf } from "./block";
 import { deferredContextOf, keepFpstateOf, takeDeferred } from "./deferred";
 import { deliver, resetFpstate } from "./deliver";
-import { loadGateFrame } from "./interrupted";
+import { loadGateFrame, toStateOutside } from "./interrupted";
 import { CONTEXT_SIZE, Context, FRAME_CONTEXT_OFFSET, SIGINFO_SIGNO } from "./signal-frame";
 import { rollBack } from "./trampoline";
 
@@ -58,5 +58,7 @@ export function onDeferredAtReturn(thread: ThreadBlock): void {
 export function onDeferredAtSignal(thread: ThreadBlock, frame: u64): void {
   const context = changetype<Context>(((frame - memoryBase()) as usize) + FRAME_CONTEXT_OFFSET);
   keepFpstateOf(thread, context);
+  // It may be on its way into a trampoline or a gate.
+  toStateOutside(thread, context);
   deliverDeferred(thread, context);
 }

@@ -11,6 +11,7 @@ import { ASSERTION_STATUS } from "../assertion";
 import { ThreadBlock } from "./block";
 import { defer } from "./deferred";
 import { deliver } from "./deliver";
+import { enterDispatchedCall, isDispatchedCall } from "./dispatched-call";
 import { toProgramState } from "./interrupted";
 import { deliverDeferred } from "./return-frame";
 import { endFaultedCall, enterFromFault } from "./faulted-call";
@@ -91,11 +92,15 @@ export function onSignal(thread: ThreadBlock, signal: u32, infoAddress: u64, con
   const raised = code > 0 && isFault(signal) && !isForced;
   if (raised && signal == SIGSEGV) {
     if (enterFromFault(thread, context)) return false;
-    if (endFaultedCall(thread, context) || retryWithoutGs(context)) return true;
+    if (endFaultedCall(thread, context) || retryWithoutGs(thread, context)) return true;
   }
   if (raised && signal == SIGTRAP && code == TRAP_TRACE && isSilentStep(thread, context)) return false;
   if (raised && signal != SIGSYS && isEngineCode(context.rip)) reportEngineFault(thread, signal, context);
   if (raised && signal == SIGILL && enterTrap(thread, context)) return true;
+  if (raised && signal == SIGSYS && isDispatchedCall(thread, info, context)) {
+    enterDispatchedCall(thread, info, context);
+    return true;
+  }
   if (raised && signal != SIGSYS) noteFault(thread, context);
   const interrupted = context.rip;
   if (!toProgramState(thread, context)) {

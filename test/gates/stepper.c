@@ -104,6 +104,7 @@ static int round_of(int call, int n, int with_signal) {
   struct user_regs_struct start = registers();
   start.rax = call;
   start.orig_rax = -1;
+  start.eflags &= ~(uint64_t)TF;  // left by a step over rt_sigreturn
   set_registers(&start);
   uint64_t flags = start.eflags;
   uint64_t count = peek(seen + 64);

@@ -5,19 +5,31 @@ import "./assertion";
 import { afterClone } from "./kernel/clone";
 import { LEAVE } from "./kernel/call";
 import { dispatch } from "./kernel/dispatch";
+import { GO_ON, judge } from "./kernel/seccomp";
 import { isTakenByProgram } from "./kernel/user-dispatch";
 import { countCalls } from "./options";
 import { countCall } from "./stats/counters";
 import { programOwnsGs, settleGs } from "./thread/gs-base";
 import { leaveWithoutGs } from "./thread/faulted-call";
-import { ThreadBlock, gateFrameOf } from "./thread/block";
+import { GateFrame, ThreadBlock, gateFrameOf } from "./thread/block";
 import { onSignal as handleSignal } from "./thread/signal";
 import { SYSCALL_SIZE } from "./thread/trampoline";
 
 export * from "./inspection";
 export { gdbJitDescriptor } from "./debug/gdb-jit";
+export { engineSite } from "./seccomp/site";
 export { prepare, start } from "./load/start";
 export { onDeferredAtExit, onDeferredAtReturn, onDeferredAtSignal } from "./thread/return-frame";
+
+/** The program's own dispatch and filters see a call before the engine does. */
+function answer(thread: ThreadBlock, frame: GateFrame): u32 {
+  if (thread.programDispatch && isTakenByProgram(thread, frame)) return LEAVE;
+  if (thread.filters != 0) {
+    const judgement = judge(thread, frame);
+    if (judgement != GO_ON) return judgement;
+  }
+  return dispatch(thread, frame);
+}
 
 /** A system call came in through its trampoline; gives what the gate is to do next (kernel/call.ts). */
 export function onSyscall(thread: ThreadBlock): u32 {
@@ -28,7 +40,7 @@ export function onSyscall(thread: ThreadBlock): u32 {
   thread.temporaryMaskSet = 0;
   if (countCalls) countCall();
   const descriptor = frame.target;
-  const next = thread.programDispatch && isTakenByProgram(thread, frame) ? LEAVE : dispatch(thread, frame);
+  const next = answer(thread, frame);
   if (programOwnsGs) leaveWithoutGs(thread, frame, descriptor);
   return next;
 }

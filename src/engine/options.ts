@@ -1,11 +1,12 @@
 // Options of `flicker run`, and how they travel through execve.
 //
 // A followed execve runs the launcher again: its argv is { HANDOVER_NAME, handover, path to open,
-// path as the program knows it, argv of the program... }. The
+// path as the program knows it, seccomp filters (seccomp/handover.ts), argv of the program... }. The
 // handover string is: follow, traps, count, thoroughness (strict and exhaustive), statistics, debugging and gs digits, 1 when the program's name is its file's, 16 hexadecimal digits of the program's signal mask, the number of
-// a descriptor to close in 8 hexadecimal digits (or ffffffff), those of the statistics' descriptor and of the launcher's likewise, then the path
-// of the statistics file.
+// a descriptor to close in 8 hexadecimal digits (or ffffffff), those of the statistics' descriptor and of the launcher's likewise, 16 digits
+// of the address of the engine's call site (seccomp/site.ts), then the path of the statistics file.
 
+import { siteAddress } from "./seccomp/site";
 import { appendBytes, appendHex } from "./text";
 
 export const STATS_NONE: u32 = 0;
@@ -13,7 +14,7 @@ export const STATS_TEXT: u32 = 1;
 export const STATS_JSON: u32 = 2;
 
 export const HANDOVER_NAME = "flicker-exec";
-const HANDOVER_FIXED: usize = 48;
+const HANDOVER_FIXED: usize = 64;
 const PATH_MAX: usize = 4096;
 
 export let followExec: bool = true;
@@ -71,6 +72,7 @@ export function setStatsMode(value: u32): void {
 /** What a handover carries beside the options. */
 export let handoverMask: u64 = 0;
 export let handoverDescriptor: u32 = 0xffffffff;
+export let handoverSite: u64 = 0;
 export let isNamedByFile: bool = false;
 
 /** "No descriptor" in a handover. */
@@ -100,6 +102,7 @@ export function writeHandover(at: usize, mask: u64, descriptor: u32, namedByFile
   at = appendHex(at, descriptor, 8);
   at = appendHex(at, reportDescriptor, 8);
   at = appendHex(at, launcherDescriptor, 8);
+  at = appendHex(at, siteAddress(), 16);
   at = appendBytes(at, statsFile);
   store<u8>(at++, 0);
   return at;
@@ -131,6 +134,7 @@ export function readHandover(from: usize): void {
   handoverDescriptor = parseHex(from + 24, 8) as u32;
   reportDescriptor = parseHex(from + 32, 8) as u32;
   launcherDescriptor = parseHex(from + 40, 8) as u32;
+  handoverSite = parseHex(from + 48, 16);
   for (let i: usize = 0; i < PATH_MAX; i++) {
     const byte = load<u8>(from + HANDOVER_FIXED + i);
     store<u8>(statsFile + i, byte);

@@ -37,6 +37,8 @@ export interface Scenario {
   /** The executables that run and how often each is executed, by the name of the file behind it ("dash", not "sh"). */
   processes?: Readonly<Record<string, number>>;
   timeoutMs?: number;
+  /** Takes minutes: only in `npm run test:long` and in the soak. */
+  long?: boolean;
   /** Which exit is right natively, so that a scenario that proves nothing is noticed. Default "exit 0"; null: any. */
   nativeStatus?: string | null;
 }

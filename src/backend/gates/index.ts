@@ -72,6 +72,7 @@ import {
   type Memory,
   type Register,
 } from "../x64/assembler.js";
+import { jumpToSite } from "../x64/routines.js";
 import * as unwinding from "./unwinding.js";
 
 /** Where in struct ucontext the alternate stack's address is: uc_stack.ss_sp. */
@@ -250,6 +251,7 @@ export function emitGates(a: Assembler): void {
   a.lea(rsp, mem({ base: rsp, disp: 8 })); // the handler's `ret` has taken pretcode
   unwindBy(a, unwinding.atSignalReturn, true);
   a.mov(eax, SYS_RT_SIGRETURN);
+  jumpToSite(a);
   a.syscall();
   a.global("gateReturnEnd");
   unwindBy(a, unwinding.inFrame);
@@ -262,6 +264,10 @@ export function emitGates(a: Assembler): void {
   unwindBy(a, unwinding.outermost);
   a.int(0x80);
   a.jmp(mem64({ segment: "gs", disp: BLOCK_AFTER }));
+  a.global("gateInterruptFault");
+  unwindBy(a, unwinding.outermost);
+  a.int(0x80);
+  a.hlt();
   a.global("gateInterruptEnd");
 
   // ---- exit or exit_group of a thread whose memory others go on using: from the store on, they may use or unmap the area
@@ -333,6 +339,7 @@ export function emitGates(a: Assembler): void {
   a.lea(rsp, mem({ base: rbx, disp: 8 }));
   unwindBy(a, unwinding.atSignalReturn, true);
   a.mov(eax, SYS_RT_SIGRETURN);
+  jumpToSite(a);
   a.syscall();
   a.global("gateSignalRestorer"); // also the end of gateSignalReturn's range
   unwindBy(a, unwinding.atSignalReturn, true);

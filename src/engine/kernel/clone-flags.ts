@@ -1,6 +1,7 @@
 // Flags of clone and clone3 that the engine looks at: include/uapi/linux/sched.h.
 
 export const CLONE_VM: u64 = 0x00000100;
+export const CLONE_FILES: u64 = 0x00000400;
 export const CLONE_SIGHAND: u64 = 0x00000800;
 export const CLONE_VFORK: u64 = 0x00004000;
 export const CLONE_THREAD: u64 = 0x00010000;

@@ -31,11 +31,22 @@ import { reportFork } from "../stats/report";
 import { tryCopyIn } from "../process";
 import { LEAVE, finish, passToKernel, undo } from "./call";
 import { addressOf, isError, syscall0 } from "./calls";
-import { CLONE_CLEAR_SIGHAND, CLONE_SIGHAND, CLONE_THREAD, CLONE_VFORK, CLONE_VM, isVfork } from "./clone-flags";
+import {
+  CLONE_CLEAR_SIGHAND,
+  CLONE_FILES,
+  CLONE_SIGHAND,
+  CLONE_THREAD,
+  CLONE_VFORK,
+  CLONE_VM,
+  isVfork,
+} from "./clone-flags";
 import { EAGAIN } from "./errno";
-import { SYS_CLONE, SYS_CLONE3, SYS_FORK, SYS_GETPID, SYS_GETTID, SYS_VFORK } from "./numbers";
+import { SYS_CLONE, SYS_CLONE3, SYS_FORK, SYS_GETTID, SYS_VFORK } from "./numbers";
 import { setKernelMask } from "./signal-calls";
 import { renewDispatch } from "./user-dispatch";
+
+/** Whether another process may share this one's table of descriptors. */
+export let areDescriptorsShared: bool = false;
 
 /** CLONE_ARGS_SIZE_VER0 of include/uapi/linux/sched.h. */
 const CLONE_ARGS_SIZE_MIN: u64 = 64;
@@ -65,6 +76,7 @@ function blockForChild(thread: ThreadBlock, frame: GateFrame, flags: u64): usize
   // It starts with its parent's gs base, and its parent leaves the engine before.
   settleGs(thread);
   child.hasProgramGs = thread.hasProgramGs;
+  child.filters = thread.filters;
   child.heldFlags = thread.heldFlags;
   child.lastTrap = thread.lastTrap;
   child.lastError = thread.lastError;
@@ -87,6 +99,7 @@ function cloneWith(thread: ThreadBlock, frame: GateFrame, flags: u64): u32 {
   thread.heldFlags = frame.flags & FLAG_TRAP;
   frame.flags &= ~FLAG_TRAP;
   lockEngine(thread);
+  if ((flags & (CLONE_FILES | CLONE_THREAD)) == CLONE_FILES) areDescriptorsShared = true;
   let child: usize = changetype<usize>(thread);
   if (flags & CLONE_VM) child = blockForChild(thread, frame, flags);
   else if (isVfork(flags) && !lendEngine(thread)) child = 0;
@@ -125,12 +138,13 @@ function inChild(thread: ThreadBlock): void {
   thread.tid = syscall0(SYS_GETTID) as u32;
   if (flags & CLONE_VM) {
     const isProcess = (flags & CLONE_THREAD) == 0;
-    if (isProcess) thread.pid = syscall0(SYS_GETPID) as u32;
+    // The number of a process is that of its first thread; a seccomp filter may forbid to ask for it.
+    if (isProcess) thread.pid = thread.tid;
     nameSharing(thread, thread.creator, isProcess);
     inheritGs(thread);
     armAlternateStack(thread);
   } else {
-    thread.pid = syscall0(SYS_GETPID) as u32;
+    thread.pid = thread.tid;
     thread.pending = 0;
     thread.borrowed = 0;
     thread.birthFlags = 0;

@@ -25,6 +25,7 @@ import { exit, exitGroup } from "./exit";
 import { changeCredentials, leaveRoot } from "./held-files";
 import { archPrctl, modifyLdt } from "./arch-prctl";
 import { prctl } from "./prctl";
+import { seccomp } from "./seccomp";
 import {
   SYS_ACCESS,
   SYS_ARCH_PRCTL,
@@ -94,6 +95,7 @@ import {
   SYS_RT_SIGRETURN,
   SYS_RT_SIGSUSPEND,
   SYS_RT_SIGTIMEDWAIT,
+  SYS_SECCOMP,
   SYS_SETFSGID,
   SYS_SETFSUID,
   SYS_SETGID,
@@ -191,6 +193,7 @@ export const virtualised: StaticArray<u32> = [
   SYS_FANOTIFY_MARK,
   SYS_NAME_TO_HANDLE_AT,
   SYS_SETNS,
+  SYS_SECCOMP,
   SYS_EXECVEAT,
   SYS_MLOCK2,
   SYS_PKEY_MPROTECT,
@@ -334,6 +337,8 @@ export function dispatch(thread: ThreadBlock, frame: GateFrame): u32 {
     case SYS_EPOLL_PWAIT:
     case SYS_EPOLL_PWAIT2:
       return epollPwait(thread, frame);
+    case SYS_SECCOMP:
+      return seccomp(thread, frame);
     case SYS_EXECVEAT:
       return execveat(thread, frame);
     case SYS_PROCESS_MADVISE:

@@ -14,7 +14,7 @@ import { isProgram, isProgramReachable, programPath } from "../load/identity";
 import { GateFrame, ThreadBlock } from "../thread/block";
 import { lockEngine, unlockEngine } from "../thread/lock";
 import { appendDecimal, appendText } from "../text";
-import { syscall } from "../process";
+import { programSyscall } from "../process";
 import { finish, passToKernel } from "./call";
 import { addressOf, isError, syscall1, syscall2, syscall3, syscall4, syscall5 } from "./calls";
 import { SYS_CLOSE, SYS_EXECVE, SYS_EXECVEAT, SYS_FCNTL, SYS_FSTAT, SYS_OPENAT, SYS_STAT } from "./numbers";
@@ -138,7 +138,7 @@ export function leaveRoot(thread: ThreadBlock, frame: GateFrame): u32 {
 export function changeCredentials(thread: ThreadBlock, frame: GateFrame): u32 {
   lockEngine(thread);
   const isNew = holdProgram();
-  const result = syscall(frame.rax, frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9);
+  const result = programSyscall(frame.rax, frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9);
   if (isNew && isProgramReachable()) releaseProgram();
   unlockEngine();
   return finish(thread, frame, result);

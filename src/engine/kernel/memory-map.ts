@@ -10,7 +10,7 @@ import { foreignEnd, foreignStart, hasOwnMemory, nextForeign } from "../own-memo
 import { GateFrame, ThreadBlock } from "../thread/block";
 import { frameBufferOf } from "../thread/deferred";
 import { lockEngine, unlockEngine } from "../thread/lock";
-import { syscall } from "../process";
+import { programSyscall } from "../process";
 import { pageCeil } from "../load/elf";
 import { MAP_ANONYMOUS, MAP_FIXED, PROT_EXEC, PROT_WRITE } from "../load/map";
 import { finish, passToKernel } from "./call";
@@ -22,7 +22,7 @@ import { SYS_MUNMAP, SYS_SHMCTL } from "./numbers";
 const MREMAP_FIXED: u64 = 2;
 
 function native(frame: GateFrame): i64 {
-  return syscall(frame.rax, frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9);
+  return programSyscall(frame.rax, frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9);
 }
 
 /** mmap(address, size, protection, flags, descriptor, offset) */

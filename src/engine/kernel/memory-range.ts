@@ -8,7 +8,7 @@
 import { foreignEnd, foreignStart, hasOwnMemory, nextForeign } from "../own-memory";
 import { GateFrame, ThreadBlock } from "../thread/block";
 import { lockEngine, unlockEngine } from "../thread/lock";
-import { syscall, tryCopyIn } from "../process";
+import { programSyscall, tryCopyIn } from "../process";
 import { pageCeil } from "../load/elf";
 import { isError } from "./calls";
 import { finish, passToKernel } from "./call";
@@ -34,7 +34,7 @@ function concernsEngine(thread: ThreadBlock, frame: GateFrame): bool {
 
 /** The call for another range of pages. */
 function callFor(frame: GateFrame, start: u64, end: u64): i64 {
-  return syscall(frame.rax, start, end - start, frame.rdx, frame.r10, frame.r8, frame.r9);
+  return programSyscall(frame.rax, start, end - start, frame.rdx, frame.r10, frame.r8, frame.r9);
 }
 
 /** The part in front of the engine's memory, then ENOMEM. Under the engine lock. */

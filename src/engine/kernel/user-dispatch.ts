@@ -13,6 +13,7 @@
 import { textStart } from "../gates";
 import { exhaustive } from "../options";
 import { memoryBase, tryCopyIn } from "../process";
+import { keepSiteIn } from "../seccomp/site";
 import { SIG_DFL, actionOf } from "../thread/actions";
 import { GateFrame, ThreadBlock } from "../thread/block";
 import { frameBufferOf, infoBufferOf } from "../thread/deferred";
@@ -52,6 +53,8 @@ const BLOCK: u8 = 1;
 function request(selector: u64): i64 {
   const start = textStart();
   const size = memoryBase() - start;
+  // Seccomp filters let the engine's calls through elsewhere only (seccomp/site.ts).
+  if (!keepSiteIn(start, size)) return -EINVAL;
   return syscall5(SYS_PRCTL, PR_SET_SYSCALL_USER_DISPATCH, PR_SYS_DISPATCH_EXCLUSIVE_ON, start, size, selector);
 }
 

@@ -23,20 +23,22 @@ import {
   ENOTDIR,
   ETXTBSY,
 } from "../kernel/errno";
-import {
-  SYS_CLOSE,
-  SYS_FACCESSAT2,
-  SYS_GETPID,
-  SYS_GETTID,
-  SYS_MPROTECT,
-  SYS_PRCTL,
-  SYS_TGKILL,
-} from "../kernel/numbers";
+import { SYS_CLOSE, SYS_FACCESSAT2, SYS_GETTID, SYS_MPROTECT, SYS_PRCTL, SYS_TGKILL } from "../kernel/numbers";
 import { createDispatchTable } from "../kernel/dispatch-table";
 import { adoptLauncher, holdUnreachable } from "../kernel/held-files";
 import { kernelMaskNow, setKernelMask } from "../kernel/signal-calls";
 import { armDispatch } from "../kernel/user-dispatch";
-import { exhaustive, handoverDescriptor, handoverMask, isNamedByFile, noFsgsbase, yieldsGs } from "../options";
+import {
+  exhaustive,
+  handoverDescriptor,
+  handoverMask,
+  handoverSite,
+  isNamedByFile,
+  noFsgsbase,
+  yieldsGs,
+} from "../options";
+import { adoptFilters } from "../seccomp/handover";
+import { createSite } from "../seccomp/site";
 import { avoid } from "../patch/territory";
 import { beginDescribing } from "../debug/describe";
 import { patchVdso } from "../patch/executable";
@@ -113,7 +115,7 @@ const PATH_MAX: usize = 4096;
 const STACK_ROOM: u64 = 0x8000000;
 
 const stackMemory = memory.data(40, 8);
-const lineMemory = memory.data(32, 8);
+const lineMemory = memory.data(40, 8);
 const programStackMemory = memory.data(56, 8);
 const candidateMemory = memory.data(32, 8);
 const candidateHead = memory.data(400, 8);
@@ -398,8 +400,8 @@ export function prepare(rsp: Address): u64 {
 
 /** The engine's hold on the first thread and its signals. */
 function adoptThread(thread: ThreadBlock, line: CommandLine): void {
-  thread.pid = syscall0(SYS_GETPID) as u32;
   thread.tid = syscall0(SYS_GETTID) as u32;
+  thread.pid = thread.tid;
   nameFirst(thread);
   thread.actions = newActions() as u32;
   const mask = kernelMaskNow(thread);
@@ -411,11 +413,19 @@ function adoptThread(thread: ThreadBlock, line: CommandLine): void {
   setKernelMask(thread, kernelMask(mask));
 }
 
+/** What survives execve of the program's seccomp filters, and the call site that they let the engine through at. */
+function adoptSeccomp(thread: ThreadBlock, line: CommandLine): void {
+  if (line.filters == 0 || handoverSite == 0) return;
+  if (!createSite(handoverSite) || !adoptFilters(thread, line.filters))
+    fail(0, "no memory for the engine", STATUS_FAILED);
+}
+
 /** What `_start` calls on the engine stack. The gate then enters the program. */
 export function start(thread: ThreadBlock): void {
   const stack = changetype<InitialStack>(stackMemory);
   const line = changetype<CommandLine>(lineMemory);
   readCommandLine(stack, line);
+  adoptSeccomp(thread, line);
   beginGs(thread, !noFsgsbase && (auxiliaryValue(stack.auxiliary, AT_HWCAP2) & HWCAP2_FSGSBASE) != 0);
   adoptThread(thread, line);
   createDispatchTable();

@@ -25,7 +25,7 @@ import { EEXIST } from "../kernel/errno";
 import { addressOf, isError, syscall2, syscall3 } from "../kernel/calls";
 import { SYS_MMAP, SYS_MUNMAP, SYS_SIGALTSTACK } from "../kernel/numbers";
 import { claimMemory, releaseMemory } from "../own-memory";
-import { memoryBase, syscall } from "../process";
+import { memoryBase, stackPointer, syscall } from "../process";
 import { releaseActions } from "./actions";
 import { ThreadBlock, areaOf } from "./block";
 import { isGone } from "./presence";
@@ -94,6 +94,12 @@ function mapArea(): usize {
     return changetype<usize>(blockAt(index));
   }
   return 0;
+}
+
+/** The thread whose code runs: its stack pointer is in its area. */
+export function runningThread(): ThreadBlock {
+  const offset = stackPointer() - memoryBase() - placeOffset(0);
+  return blockAt((offset / (AREA_SIZE as u64)) as u32);
 }
 
 /** Takes a free area over; gives its block or 0. */
@@ -228,6 +234,15 @@ export function releaseOtherAreas(mine: ThreadBlock): void {
 let survivor: ThreadBlock | null = null;
 function isOther(block: ThreadBlock): bool {
   return block != survivor;
+}
+
+/** All threads of the calling one's process have its seccomp filters. Under the engine lock. */
+export function shareFilters(thread: ThreadBlock): void {
+  for (let index: u32 = 0; index < placeEnd; index++) {
+    if (load<u8>(places + index) != AREA) continue;
+    const other = blockAt(index);
+    if (!isDead(other) && other.pid == thread.pid) other.filters = thread.filters;
+  }
 }
 
 /** How many threads of a process go on. */

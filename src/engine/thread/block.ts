@@ -104,6 +104,10 @@ export class ThreadBlock {
   programDispatchSize: u64;
   /** Process address of the program's selector byte, or 0. */
   programDispatchSelector: u64;
+  /** Process address of the newest seccomp filter (seccomp/filters.ts), or 0. */
+  filters: u64;
+  /** 1 in seccomp's strict mode. */
+  isStrict: u32;
 }
 
 export const BLOCK_SIZE = offsetof<ThreadBlock>();

@@ -6,7 +6,7 @@
 // behind the call (gateNativeFault) is needed only where there is no trampoline, under Syscall User Dispatch, which lets none of them make calls, and for a call with a temporary mask
 // (ppoll and kin), which must be told from other calls of the same site when a signal interrupts it.
 
-import { gateFault, gateNative, gateNativeEnd, gateNativeFault, gateTrap } from "../gates";
+import { gateFault, gateInterruptFault, gateNative, gateNativeEnd, gateNativeFault, gateTrap } from "../gates";
 import { GateFrame, ThreadBlock } from "./block";
 import { settleGs } from "./gs-base";
 import { Context, FLAG_RESUME } from "./signal-frame";
@@ -24,8 +24,13 @@ export function enterFromFault(thread: ThreadBlock, context: Context): bool {
   return true;
 }
 
-/** If the thread stands at the fault behind gateNativeFault's call: it goes on after the site. */
+/** If the thread stands at the fault behind a gate's call: it goes on after the site. */
 export function endFaultedCall(thread: ThreadBlock, context: Context): bool {
+  // `int $0x80` is as long as `syscall`, and leaves all registers alone.
+  if (context.rip == gateInterruptFault() + SYSCALL_SIZE) {
+    context.rip = thread.after;
+    return true;
+  }
   if (context.rip != gateNativeFault() + SYSCALL_SIZE) return false;
   assert(context.rip < gateNativeEnd(), "the fault behind a native call is part of its gate");
   context.rip = thread.after;

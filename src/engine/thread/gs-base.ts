@@ -10,6 +10,7 @@
 // next leaves the engine or is interrupted by a signal (`settleGs`); its trampolines do not care by then.
 //
 // Without FSGSBASE (before Linux 5.9 or Ivy Bridge) gs base is set by arch_prctl: once at the start, once for each thread.
+// A seccomp filter may forbid that. So under a filter gs base is the program's there, too, and the engine never sets it.
 
 import { syscall2 } from "../kernel/calls";
 import { SYS_ARCH_PRCTL } from "../kernel/numbers";
@@ -20,6 +21,8 @@ const ARCH_SET_GS: u64 = 0x1001;
 
 /** Whether `wrgsbase` may be used. */
 let hasInstructions: bool = false;
+/** Whether a filter may forbid to set it by a system call. */
+let isForbidden: bool = false;
 
 /** Whether gs base is the program's. */
 export let programOwnsGs: bool = false;
@@ -34,6 +37,7 @@ function setGsBase(base: u64): void {
     writeGsBase(base);
     return;
   }
+  if (isForbidden) return;
   const result = syscall2(SYS_ARCH_PRCTL, ARCH_SET_GS, base);
   assert(result == 0, "the kernel refuses to set gs base");
 }
@@ -41,7 +45,21 @@ function setGsBase(base: u64): void {
 /** In the first thread: gs base leads to its block. */
 export function beginGs(thread: ThreadBlock, withInstructions: bool): void {
   hasInstructions = withInstructions;
-  setGsBase(thread.address);
+  if (!withInstructions && thread.filters != 0) {
+    isForbidden = true;
+    programOwnsGs = true;
+  }
+  inheritGs(thread);
+}
+
+/** Whether gs base has to be the program's under a filter. */
+export function losesGsToFilters(): bool {
+  return !hasInstructions;
+}
+
+/** gs base is the program's, and a filter is about to be installed. */
+export function forbidSettingGs(): void {
+  isForbidden = true;
 }
 
 /** In a thread that has its parent's gs base. */

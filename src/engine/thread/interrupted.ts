@@ -30,7 +30,9 @@ import {
   gateTrapOnEngineStack,
 } from "../gates";
 import { EINTR } from "../kernel/errno";
+import { SYS_RT_SIGRETURN } from "../kernel/numbers";
 import { memoryBase } from "../process";
+import { siteAddress } from "../seccomp/site";
 import { isIsland } from "../patch/outpost";
 import { stateInTrampoline } from "../patch/interrupted-trampoline";
 import { isInArea } from "./areas";
@@ -88,6 +90,9 @@ export function toProgramState(thread: ThreadBlock, context: Context): bool {
     }
     if (context.rip >= gateSignalReturn() && context.rip < gateSignalRestorer()) {
       loadFrame(thread, context, (context.rbx - memoryBase()) as usize);
+    } else if (siteAddress() != 0 && context.rip == siteAddress() && context.rax == (SYS_RT_SIGRETURN as u64)) {
+      // Both make their rt_sigreturn at the engine's site once the program has a seccomp filter (seccomp/site.ts).
+      loadFrame(thread, context, (context.rsp - 8 - memoryBase()) as usize);
     } else {
       if (context.rip < gateExit() || context.rip >= gateExitEnd()) return false;
       loadGateFrame(thread, context);

@@ -8,6 +8,7 @@ import { retryWithoutGs } from "../patch/interrupted-trampoline";
 import { memoryBase } from "../process";
 import { STDERR, appendDecimal, appendHex, appendText, writeOut } from "../text";
 import { ASSERTION_STATUS } from "../assertion";
+import { endStrictlyAt } from "../seccomp/strict";
 import { ThreadBlock } from "./block";
 import { defer } from "./deferred";
 import { deliver } from "./deliver";
@@ -110,6 +111,10 @@ export function onSignal(thread: ThreadBlock, signal: u32, infoAddress: u64, con
   // A seccomp filter's SIGSYS says where the call was made: si_call_addr of seccomp_init_siginfo (kernel/seccomp.c).
   if (signal == SIGSYS && raised && load<u64>(info, SIGINFO_ADDRESS) == interrupted)
     store<u64>(info, context.rip, SIGINFO_ADDRESS);
+  if (signal == SIGSYS && raised && thread.isStrict) {
+    endStrictlyAt(thread, context);
+    return true;
+  }
   if (thread.deferred != 0) deliverDeferred(thread, context);
   deliver(thread, signal, info, context);
   return true;

@@ -7,7 +7,7 @@
 // The launcher opens its program by a path, in the new process. A path that leads through a link of procfs (/dev/fd/3,
 // /proc/self/exe, /proc/self/task/12/fd/3) may lead elsewhere by then: such a target goes by a descriptor of its file.
 
-import { exePath, findProgram } from "./exe-link";
+import { exePath, findProgram, leadsToLauncher } from "./exe-link";
 import { HANDOVER_NAME, NO_DESCRIPTOR, followExec, writeHandover } from "../options";
 import { AT_EMPTY_PATH, AT_FDCWD, Candidate, KIND_SCRIPT, ScriptLine, probe } from "../load/program";
 import { pageCeil } from "../load/elf";
@@ -189,6 +189,8 @@ function findTarget(thread: ThreadBlock, request: Request, target: Target): bool
     if (writeDescriptorPath(path, "/proc/thread-self/fd/", request.directory, given) == 0) return false;
   } else if (request.isExe == 0) memory.copy(path, given, lengthOf(given) + 1);
   if (!canRun(thread)) return false;
+  // Flicker under Flicker: it knows what to do.
+  if (leadsToLauncher(AT_FDCWD, path, frameBufferOf(thread))) return false;
   if (request.isExe != 0 || !isRelative) {
     if (isThroughProc(AT_FDCWD, path, frameBufferOf(thread))) target.needs = NEEDS_FILE;
     return true;

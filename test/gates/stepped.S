@@ -1,40 +1,45 @@
 # A target for the stepper: system calls between markers, with every register, the flags and the red zone known.
 #
-# Each round raises a marker (int3) in front of one of the sites below, makes the call whose number and arguments the tracer
-# put into the registers, and raises another marker behind it. The tracer steps a number of instructions from the first
-# marker and then sends a signal. The handler copies what it is given; the tracer looks at it.
+# Each round raises a marker (int3), makes the call whose number the tracer put into r12, and compares what it finds
+# afterwards. The tracer steps a number of instructions from the marker and then sends a signal; the handler must see a
+# state that the program could have natively.
 #
-# The stack is the target's own, and nothing here depends on where the kernel put what: natively and under Flicker every
-# byte that a handler sees must be equal.
-
-        .set    UC_SIZE, 304
-        .set    XSTATE_MAX, 4096
+# With OWN_GS the program has set gs base, and its handler reads through it.
+#
+#   r12  number of the call          r13  round
+#   rbx, rbp, r14, r15, r8, r9       patterns that nothing may change
 
         .globl  _start
+        .globl  call_site
+        .globl  call_after
+        .globl  handler
+        .globl  restorer
         .text
 
-        # rdi = signal, rsi = siginfo, rdx = ucontext; seen: { runs, rsp, rax, flags, siginfo, ucontext, xstate }
-handler:
-        push    %rbx
-        lea     seen(%rip), %rbx
-        pushfq
-        popq    24(%rbx)
-        mov     %rax, 16(%rbx)
-        lea     8(%rsp), %rax
-        mov     %rax, 8(%rbx)
-        incq    (%rbx)
-        mov     %rdx, %rax
-        lea     32(%rbx), %rdi
-        mov     $128, %ecx
-        rep movsb
-        mov     %rax, %rsi
-        mov     $UC_SIZE, %ecx
-        rep movsb
-        mov     224(%rax), %rsi         # uc_mcontext.fpregs
-        mov     468(%rsi), %ecx         # extended_size
-        rep movsb
-        pop     %rbx
-        # System calls nested in a handler that may have interrupted one: passed through, answered, made by the gate.
+handler:                                # rdi = signal, rsi = siginfo, rdx = ucontext
+        lea     seen(%rip), %rax
+        incq    seen_count(%rip)
+        mov     168(%rdx), %rcx         # gregs: REG_RIP is 16th, at uc + 40 + 8*16
+        mov     %rcx, (%rax)
+        mov     160(%rdx), %rcx         # REG_RSP
+        mov     %rcx, 8(%rax)
+        mov     144(%rdx), %rcx         # REG_RAX
+        mov     %rcx, 16(%rax)
+        mov     152(%rdx), %rcx         # REG_RCX
+        mov     %rcx, 24(%rax)
+        mov     64(%rdx), %rcx          # REG_R11
+        mov     %rcx, 32(%rax)
+        mov     176(%rdx), %rcx         # REG_EFL
+        mov     %rcx, 40(%rax)
+        mov     128(%rdx), %rcx         # REG_RBX
+        mov     %rcx, 48(%rax)
+        mov     96(%rdx), %rcx          # REG_R15
+        mov     %rcx, 56(%rax)
+#ifdef OWN_GS
+        mov     %gs:0, %rcx
+        mov     %rcx, seen_gs(%rip)
+#endif
+        # A nested system call from a handler that may have interrupted one.
         mov     $110, %eax              # getppid
         syscall
         mov     $14, %eax               # rt_sigprocmask(SIG_BLOCK, 0, old, 8)
@@ -43,138 +48,111 @@ handler:
         lea     old_mask(%rip), %rdx
         mov     $8, %r10d
         syscall
-        mov     $271, %eax              # ppoll(0, 0, &no_time, 0, 0)
-        xor     %edi, %edi
-        xor     %esi, %esi
-        lea     no_time(%rip), %rdx
-        xor     %r10d, %r10d
-        xor     %r8d, %r8d
-        syscall
         ret
 
 restorer:
         mov     $15, %eax
         syscall
 
-        # rt_sigaction(signal, { handler, SA_SIGINFO | SA_ONSTACK | SA_RESTORER })
-        .macro  install signal, function
+_start:
+        # sigaltstack, so that the handler's stack is known
+        mov     $131, %eax
+        lea     alternate(%rip), %rdi
+        lea     alternate_memory(%rip), %rax
+        mov     %rax, (%rdi)
+        movl    $0, 8(%rdi)
+        movq    $16384, 16(%rdi)
+        xor     %esi, %esi
+        mov     $131, %eax
+        syscall
+        # rt_sigaction(SIGUSR1, { handler, SA_SIGINFO | SA_ONSTACK | SA_RESTORER })
         lea     action(%rip), %rsi
-        lea     \function(%rip), %rax
+        lea     handler(%rip), %rax
         mov     %rax, (%rsi)
         movq    $0x0c000004, 8(%rsi)
         lea     restorer(%rip), %rax
         mov     %rax, 16(%rsi)
         movq    $0, 24(%rsi)
-        mov     $\signal, %edi
+        mov     $10, %edi
         xor     %edx, %edx
         mov     $8, %r10d
         mov     $13, %eax
         syscall
-        .endm
 
-_start:
-        lea     stack_end(%rip), %rsp
-        lea     alternate(%rip), %rdi
-        lea     alternate_memory(%rip), %rax
-        mov     %rax, (%rdi)
-        movl    $0, 8(%rdi)
-        movq    $32768, 16(%rdi)
-        xor     %esi, %esi
-        mov     $131, %eax              # sigaltstack
+#ifdef OWN_GS
+        lea     own_gs(%rip), %rsi
+        mov     %rsi, (%rsi)
+        mov     $0x1001, %edi           # arch_prctl(ARCH_SET_GS, own_gs)
+        mov     $158, %eax
         syscall
-        install 10, handler             # SIGUSR1
-        install 11, handler             # SIGSEGV, which the engine never blocks
-        lea     action(%rip), %rsi      # SIGCHLD is ignored: children leave nothing behind
-        movq    $1, (%rsi)
-        mov     $17, %edi
-        xor     %edx, %edx
-        mov     $8, %r10d
-        mov     $13, %eax
-        syscall
-        lea     table(%rip), %rax
-        int3                            # the tracer reads the table's address
-
+#endif
 round:
         mov     $0x1111222233334444, %rbx
         mov     $0x5555666677778888, %rbp
-        mov     $0x1212121212121212, %r12
         mov     $0x1414141414141414, %r14
         mov     $0x1515151515151515, %r15
+        mov     $0x0808080808080808, %r8
+        mov     $0x0909090909090909, %r9
+        xor     %edi, %edi              # arguments that suit every call that is tried
+        xor     %esi, %esi
+        lea     old_mask(%rip), %rdx
+        mov     $8, %r10d
+        mov     $0x7a7a7a7a, %ecx
+        mov     $0x6a6a6a6a, %r11d
         movq    $0x12345678, -8(%rsp)
         movq    $0x0fedcba9, -128(%rsp)
-        mov     site_number(%rip), %rax
-        lea     sites(%rip), %rcx
-        mov     (%rcx,%rax,8), %r13
-        cmp     %eax, %eax
         std                             # DF, CF and the rest of the flags must survive
         stc
-        jmp     *%r13
-
-        # What follows a `syscall` decides how it can be patched: each site has other neighbours.
-        .macro  site name
-        .balign 64
-        int3                            # the tracer sets all registers of a call here
-\name:  syscall
-        .endm
-
-        site    before_long_instruction
-        mov     %rax, result(%rip)
-        jmp     done
-        site    before_nops
-        nop
-        nop
-        nop
-        jmp     done
-        site    before_comparison
-        cmp     $-4096, %rax
-        stc
-        jmp     done
-        site    before_short_instructions
-        push    %r9
-        pop     %r9
-        push    %r9
-        pop     %r9
-        jmp     done
-        site    before_lea
-        lea     (%r9), %r9
-        lea     (%rbx,%r12), %rbx
-        sub     %r12, %rbx
-        std
-        stc
-        jmp     done
-
-done:
-        mov     %rax, result(%rip)
-        cmp     $0x14, %r14b            # not in a call that makes a child
-        je      1f
-        test    %rax, %rax
-        jnz     1f
-        xor     %edi, %edi              # the new thread or process ends
-        mov     $60, %eax
+        int3                            # the tracer sets rax to the number here
+call_site:
         syscall
-1:      int3                            # the tracer reads everything
+call_after:
+        mov     %rax, result(%rip)
+        mov     %rcx, result_rcx(%rip)
+        mov     %r11, result_r11(%rip)
+        mov     -8(%rsp), %rcx          # before pushfq writes there
+        mov     %rcx, result_red(%rip)
+        mov     -128(%rsp), %rcx
+        mov     %rcx, result_red_far(%rip)
+        pushfq
+        popq    result_flags(%rip)
         cld
-        jmp     round
-
-        .data
-sites:  .quad   before_long_instruction - 1, before_nops - 1, before_comparison - 1
-        .quad   before_short_instructions - 1, before_lea - 1
-table:  .quad   sites, 5, site_number, seen, old_mask, no_time, alternate, child_stack_end
+        mov     %rbx, result_rbx(%rip)
+        mov     %r15, result_r15(%rip)
+        mov     %r14, result_r14(%rip)
+        mov     %rbp, result_rbp(%rip)
+        mov     %r8, result_r8(%rip)
+        mov     %r9, result_r9(%rip)
+        mov     %r10, result_r10(%rip)
+        int3                            # the tracer reads everything, and sets r13 to 1 to stop
+        test    %r13, %r13
+        jz      round
+        mov     $231, %eax
+        xor     %edi, %edi
+        syscall
 
         .bss
-        .balign 64
-site_number: .skip 8
-result:      .skip 8
-no_time:     .skip 16
-old_mask:    .skip 64
-action:      .skip 64
-alternate:   .skip 32
-        .balign 64
-seen:        .skip 32 + 128 + UC_SIZE + XSTATE_MAX
-        .balign 64
-        .skip 16384
-stack_end:   .skip 256
-        .skip 16384
-child_stack_end: .skip 64
-        .balign 64
-alternate_memory: .skip 32768
+        .globl  seen, seen_count, result, old_mask
+        .balign 16
+seen:           .skip 64
+seen_count:     .skip 8
+result:         .skip 8
+result_rcx:     .skip 8
+result_r11:     .skip 8
+result_red:     .skip 8
+result_red_far: .skip 8
+result_flags:   .skip 8
+result_rbx:     .skip 8
+result_r15:     .skip 8
+result_r14:     .skip 8
+result_rbp:     .skip 8
+result_r8:      .skip 8
+result_r9:      .skip 8
+result_r10:     .skip 8
+seen_gs:        .skip 8
+old_mask:       .skip 64
+action:         .skip 64
+alternate:      .skip 32
+own_gs:         .skip 64
+        .balign 16
+alternate_memory: .skip 16384

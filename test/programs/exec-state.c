@@ -3,6 +3,7 @@
 #include "execs.h"
 #include <pthread.h>
 #include <sched.h>
+#include <spawn.h>
 #include <sys/auxv.h>
 #include <sys/io.h>
 #include <sys/ioctl.h>
@@ -334,4 +335,137 @@ CASE(show_high) {
   int open_files = 0;
   for (int file = 800; file < 1024; file++) open_files += fcntl(file, F_GETFD) >= 0;
   say("open %d", open_files);
+}
+
+// ---- under fire
+
+static int hops(void) { return case_argv[2] ? atoi(case_argv[2]) : 0; }
+
+static void hop(const char *name, int left) {
+  char number[16];
+  snprintf(number, sizeof number, "%d", left);
+  char *path = strdup(case_argv[0]);
+  execl(path, path, name, number, (char *)0);
+  say("errno %d", errno);
+  _exit(1);
+}
+
+enum { SENT = 200 };
+
+CASE(hop_and_count) {
+  int left = hops();
+  if (left > 0) hop("hop_and_count", left - 1);
+  siginfo_t info;
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGRTMIN + 1);
+  sigaddset(&set, SIGSEGV);
+  sigaddset(&set, SIGTRAP);
+  sigset_t pending;
+  int in_order = 1, count = 0, engine = 0;
+  struct timespec patience = {10, 0};
+  while (count < SENT && sigtimedwait(&set, &info, &patience) > 0) {
+    if (info.si_signo != SIGRTMIN + 1) engine |= 1 << (info.si_signo == SIGTRAP);
+    else in_order &= info.si_value.sival_int == count++;
+  }
+  sigpending(&pending);
+  say("received %d in order %d, of the engine's %d", count, in_order, engine);
+}
+
+CASE(signals_while_executing) {
+  // A process that is always somewhere in an execve gets signals, all blocked: none may be lost.
+  sigset_t all;
+  sigfillset(&all);
+  sigprocmask(SIG_BLOCK, &all, 0);
+  pid_t pid = fork();
+  if (pid == 0) hop("hop_and_count", rounds(25));
+  struct timespec pause = {0, 400000};
+  for (int i = 0; i < SENT; i++) {
+    check(sigqueue(pid, SIGRTMIN + 1, (union sigval){.sival_int = i}) == 0);
+    kill(pid, i & 1 ? SIGSEGV : SIGTRAP);
+    nanosleep(&pause, 0);
+  }
+  wait_and_say(pid, "hops");
+}
+
+static volatile int stop;
+static void *be_busy(void *argument) {
+  while (!stop) {
+    void *place = mmap(0, 65536, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    access("/proc/self/exe", X_OK);
+    sched_yield();
+    munmap(place, 65536);
+  }
+  return 0;
+}
+static void *hop_on(void *argument) {
+  hop("busy_threads", hops() ? hops() - 1 : rounds(15));
+  return 0;
+}
+
+CASE(busy_threads) {
+  // Threads in the midst of calls are ended by an execve of one that is not the first.
+  if (case_argv[2] && hops() == 0) return say("arrived, %d threads", (status_line("Threads:", (char[64]){0}, 64), 1));
+  pthread_t thread;
+  for (int i = 0; i < 6; i++) pthread_create(&thread, 0, be_busy, 0);
+  pthread_create(&thread, 0, hop_on, 0);
+  pthread_join(thread, 0);
+}
+
+static void *race(void *argument) {
+  pthread_barrier_wait(argument);
+  execl("/bin/echo", "echo", "one of them", (char *)0);
+  return 0;
+}
+
+CASE(two_at_once) {
+  for (int i = 0; i < rounds(10); i++) {
+    pid_t pid = fork();
+    if (pid == 0) {
+      static pthread_barrier_t barrier;
+      pthread_barrier_init(&barrier, 0, 4);
+      pthread_t threads[4];
+      for (int j = 0; j < 4; j++) pthread_create(&threads[j], 0, race, &barrier);
+      for (int j = 0; j < 4; j++) pthread_join(threads[j], 0);
+      _exit(9);
+    }
+    wait_and_say(pid, "race");
+  }
+}
+
+static void *spawn_many(void *argument) {
+  char *arguments[] = {"sh", "-c", "exit 3", 0};
+  for (int i = 0; i < rounds(8); i++) {
+    pid_t pid;
+    int status = 0;
+    check(posix_spawn(&pid, "/bin/sh", 0, 0, arguments, environ) == 0);
+    check(waitpid(pid, &status, 0) == pid && WIFEXITED(status) && WEXITSTATUS(status) == 3);
+  }
+  return 0;
+}
+
+CASE(spawn_storm) {
+  // posix_spawn is clone(CLONE_VM | CLONE_VFORK): the children's execve happens in this memory, several at once.
+  pthread_t threads[8];
+  for (int i = 0; i < 8; i++) pthread_create(&threads[i], 0, spawn_many, 0);
+  for (int i = 0; i < 8; i++) pthread_join(threads[i], 0);
+  int files = 0;
+  for (int file = 0; file < 256; file++) files += fcntl(file, F_GETFD) >= 0;
+  say("descriptors %d", files);
+}
+
+static int execute_by_descriptor(void *argument) {
+  syscall(SYS_execveat, (int)(long)argument, "", (char *[]){"echo", "shared", 0}, environ, AT_EMPTY_PATH);
+  return 1;
+}
+
+CASE(shared_descriptors) {
+  // A child that shares the table of descriptors executes one; what the engine opens for that is gone afterwards.
+  static char stack[65536];
+  int program = open("/bin/echo", O_PATH | O_CLOEXEC);
+  pid_t pid = clone(execute_by_descriptor, stack + sizeof stack, CLONE_FILES | CLONE_VM | SIGCHLD, (void *)(long)program);
+  wait_and_say(pid, "child");
+  int files = 0;
+  for (int file = 0; file < 1024; file++) files += fcntl(file, F_GETFD) >= 0;
+  say("descriptors %d", files);
 }

@@ -506,3 +506,34 @@ CASE(largest) {
   setrlimit(RLIMIT_STACK, &limit);
   say_largest("a stack without limit", 100, none);
 }
+
+CASE(names_of_scripts) {
+  write_file("script", "#!/bin/sh\ncat /proc/$$/comm\n", 0700);
+  write_file("nested", "#!./script\n", 0700);
+  write_file("a-name-that-is-longer-than-comm", "#!/bin/sh\ncat /proc/$$/comm\n", 0700);
+  symlink("script", "linked");
+  int script = open("script", O_RDONLY), here = open(".", O_PATH | O_DIRECTORY);
+  try("script", execve("./script", echo, environ));
+  try("nested", execve("./nested", echo, environ));
+  try("long", execve("./a-name-that-is-longer-than-comm", echo, environ));
+  try("linked", execve("./linked", echo, environ));
+  try("by descriptor", at(script, "", EMPTY_PATH));
+  try("by directory", at(here, "script", 0));
+  char path[64];
+  snprintf(path, sizeof path, "/dev/fd/%d", script);
+  try("by /dev/fd", execve(path, echo, environ));
+  int program = open(case_argv[0], O_RDONLY | O_CLOEXEC);
+  char *arguments[] = {"name", "show_comm", 0};
+  try("a program by descriptor", syscall(SYS_execveat, program, "", arguments, environ, EMPTY_PATH));
+  symlink(case_argv[0], "alias");
+  int alias = open("alias", O_RDONLY | O_CLOEXEC);
+  try("through a link", syscall(SYS_execveat, alias, "", arguments, environ, EMPTY_PATH));
+  snprintf(path, sizeof path, "/proc/self/fd/%d", program);
+  try("a program by /proc", execve(path, arguments, environ));
+}
+
+CASE(show_comm) {
+  char name[32] = "";
+  prctl(PR_GET_NAME, name, 0, 0, 0);
+  say("comm %s", name);
+}

@@ -72,6 +72,7 @@ import {
   type Memory,
   type Register,
 } from "../x64/assembler.js";
+import { jumpToSite } from "../x64/routines.js";
 import * as unwinding from "./unwinding.js";
 
 /** Where in struct ucontext the alternate stack's address is: uc_stack.ss_sp. */
@@ -79,7 +80,6 @@ const UC_STACK = 16;
 /** `0f 05`. */
 const SYSCALL_SIZE = 2;
 const SYS_RT_SIGRETURN = 15;
-const SYS_EXIT = 60;
 
 /** AC of RFLAGS: a program that set it would have every unaligned access of the engine fault. */
 const FLAG_ALIGNMENT_CHECK = 1 << 18;
@@ -184,8 +184,9 @@ export function emitGates(a: Assembler): void {
   // The engine has put the entry point below the stack pointer, where nothing of the program's is yet.
   a.jmp(mem64({ base: rsp, disp: -8 }));
 
-  // ---- a system call whose site is a trap without a trampoline (src/engine/patch/traps.ts): the signal gate has set
-  // BLOCK_AFTER and the saved registers, and r11 to the engine stack's top
+  // ---- a system call whose site is a trap without a trampoline (src/engine/patch/traps.ts), or that Syscall User Dispatch
+  // caught (src/engine/thread/dispatched-call.ts): the signal gate has set BLOCK_AFTER and the saved registers, and r11 to
+  // the engine stack's top
   a.global("gateTrap");
   unwindBy(a, unwinding.beforeSwitch);
   switchStack(a, unwinding.savingFrameAfter);
@@ -194,6 +195,12 @@ export function emitGates(a: Assembler): void {
   saveFrame(a);
   unwindBy(a, unwinding.inFrame);
   a.jmp(onSyscall);
+  // ---- a system call that does not just pass through, when gs base is the program's: nothing leads to the block but the
+  // alternate stack, so a fault brings the thread into the signal gate (src/engine/thread/faulted-call.ts). `hlt`, since
+  // hypervisors do not look at every #GP, as they do at #UD.
+  a.global("gateFault");
+  unwindBy(a, unwinding.atDescriptor);
+  a.hlt();
 
   // ---- a system call that does not just pass through
   a.global("gateSyscall");
@@ -244,6 +251,7 @@ export function emitGates(a: Assembler): void {
   a.lea(rsp, mem({ base: rsp, disp: 8 })); // the handler's `ret` has taken pretcode
   unwindBy(a, unwinding.atSignalReturn, true);
   a.mov(eax, SYS_RT_SIGRETURN);
+  jumpToSite(a);
   a.syscall();
   a.global("gateReturnEnd");
   unwindBy(a, unwinding.inFrame);
@@ -251,10 +259,21 @@ export function emitGates(a: Assembler): void {
   callWithBlock(a, "engine.onDeferredAtReturn");
   a.jmp(enterReturnFrame);
 
-  // ---- the end of a thread: from the store on, another thread may use the area
+  // ---- an `int $0x80` that Syscall User Dispatch caught: every register but rax is the program's, before and after
+  a.global("gateInterrupt");
+  unwindBy(a, unwinding.outermost);
+  a.int(0x80);
+  a.jmp(mem64({ segment: "gs", disp: BLOCK_AFTER }));
+  a.global("gateInterruptFault");
+  unwindBy(a, unwinding.outermost);
+  a.int(0x80);
+  a.hlt();
+  a.global("gateInterruptEnd");
+
+  // ---- exit or exit_group of a thread whose memory others go on using: from the store on, they may use or unmap the area
   a.bind(threadExit);
   a.mov(edi, mem32({ base: rsp, disp: FRAME_RDI }));
-  a.mov(eax, SYS_EXIT);
+  a.mov(eax, mem32({ base: rsp, disp: FRAME_RAX }));
   a.mov(behindFrame32(BLOCK_DEAD), 1);
   a.syscall();
   a.ud2();
@@ -265,6 +284,10 @@ export function emitGates(a: Assembler): void {
   a.syscall();
   a.mov(rcx, mem({ segment: "gs", disp: BLOCK_AFTER }));
   a.jmp(rcx);
+  a.global("gateNativeFault");
+  unwindBy(a, unwinding.outermost);
+  a.syscall();
+  a.hlt();
   a.global("gateNativeEnd");
 
   // ---- clone, clone3, fork, vfork: r14 is the caller's block, r15 the child's, every signal is blocked
@@ -316,6 +339,7 @@ export function emitGates(a: Assembler): void {
   a.lea(rsp, mem({ base: rbx, disp: 8 }));
   unwindBy(a, unwinding.atSignalReturn, true);
   a.mov(eax, SYS_RT_SIGRETURN);
+  jumpToSite(a);
   a.syscall();
   a.global("gateSignalRestorer"); // also the end of gateSignalReturn's range
   unwindBy(a, unwinding.atSignalReturn, true);

@@ -25,7 +25,9 @@ import { clone } from "./clone";
 import { execve, execveat } from "./exec";
 import { exit, exitGroup } from "./exit";
 import { changeCredentials, leaveRoot } from "./held-files";
-import { archPrctl } from "./arch-prctl";
+import { archPrctl, modifyLdt } from "./arch-prctl";
+import { prctl } from "./prctl";
+import { seccomp } from "./seccomp";
 import {
   SYS_ACCESS,
   SYS_ARCH_PRCTL,
@@ -65,6 +67,7 @@ import {
   SYS_MLOCK,
   SYS_MLOCK2,
   SYS_MMAP,
+  SYS_MODIFY_LDT,
   SYS_MOUNT,
   SYS_MPROTECT,
   SYS_MREMAP,
@@ -82,6 +85,7 @@ import {
   SYS_PIVOT_ROOT,
   SYS_PKEY_MPROTECT,
   SYS_PPOLL,
+  SYS_PRCTL,
   SYS_PROCESS_MADVISE,
   SYS_PSELECT6,
   SYS_READLINK,
@@ -95,6 +99,7 @@ import {
   SYS_RT_SIGRETURN,
   SYS_RT_SIGSUSPEND,
   SYS_RT_SIGTIMEDWAIT,
+  SYS_SECCOMP,
   SYS_SETFSGID,
   SYS_SETFSUID,
   SYS_SETGID,
@@ -163,7 +168,9 @@ export const virtualised: StaticArray<u32> = [
   SYS_STATFS,
   SYS_MLOCK,
   SYS_MUNLOCK,
+  SYS_MODIFY_LDT,
   SYS_PIVOT_ROOT,
+  SYS_PRCTL,
   SYS_ARCH_PRCTL,
   SYS_CHROOT,
   SYS_MOUNT,
@@ -190,6 +197,7 @@ export const virtualised: StaticArray<u32> = [
   SYS_FANOTIFY_MARK,
   SYS_NAME_TO_HANDLE_AT,
   SYS_SETNS,
+  SYS_SECCOMP,
   SYS_EXECVEAT,
   SYS_MLOCK2,
   SYS_PKEY_MPROTECT,
@@ -314,10 +322,14 @@ export function dispatch(thread: ThreadBlock, frame: GateFrame): u32 {
       return rtSigsuspend(thread, frame);
     case SYS_SIGALTSTACK:
       return sigaltstack(thread, frame);
+    case SYS_MODIFY_LDT:
+      return modifyLdt(thread, frame);
     case SYS_PIVOT_ROOT:
     case SYS_CHROOT:
     case SYS_SETNS:
       return leaveRoot(thread, frame);
+    case SYS_PRCTL:
+      return prctl(thread, frame);
     case SYS_ARCH_PRCTL:
       return archPrctl(thread, frame);
     case SYS_REMAP_FILE_PAGES:
@@ -331,6 +343,8 @@ export function dispatch(thread: ThreadBlock, frame: GateFrame): u32 {
     case SYS_EPOLL_PWAIT:
     case SYS_EPOLL_PWAIT2:
       return epollPwait(thread, frame);
+    case SYS_SECCOMP:
+      return seccomp(thread, frame);
     case SYS_EXECVEAT:
       return execveat(thread, frame);
     case SYS_IO_PGETEVENTS:

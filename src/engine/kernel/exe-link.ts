@@ -101,7 +101,7 @@ function isPlainlyOwn(thread: ThreadBlock, path: usize): bool {
 function pathOfDescriptor(scratch: usize, descriptor: i64): usize {
   const file = scratch + FILE_OFFSET;
   const link = scratch + LINK_OFFSET;
-  store<u8>(appendDecimal(appendText(file, "/proc/self/fd/"), descriptor as u64), 0);
+  store<u8>(appendDecimal(appendText(file, "/proc/thread-self/fd/"), descriptor as u64), 0);
   const size = syscall3(SYS_READLINK, addressOf(file), addressOf(link), LINK_MAX);
   if (isError(size) || (size as usize) >= LINK_MAX) return 0;
   store<u8>(link + (size as usize), 0);
@@ -301,10 +301,14 @@ export function findProgram(thread: ThreadBlock, directory: i64, path: usize, is
     isFollowed = false;
   }
   if (isPlainlyOwn(thread, path)) return findOwnProgram(scratch, program);
-  const stat = scratch + STAT_OFFSET;
-  if (syscall4(SYS_NEWFSTATAT, directory, addressOf(path), addressOf(stat), 0) != 0 || !isLauncher(stat)) return false;
+  if (!leadsToLauncher(directory, path, scratch + STAT_OFFSET)) return false;
   if (!findDirectory(scratch, directory, path, !isFollowed)) return false;
   return isOwnDirectory(scratch) ? findOwnProgram(scratch, program) : findOtherProgram(scratch, program);
+}
+
+/** Whether a path leads to the launcher. `buffer` is for a struct stat. */
+export function leadsToLauncher(directory: i64, path: usize, buffer: usize): bool {
+  return syscall4(SYS_NEWFSTATAT, directory, addressOf(path), addressOf(buffer), 0) == 0 && isLauncher(buffer);
 }
 
 /** What the link that findProgram found says. */
@@ -323,7 +327,7 @@ export function exePath(thread: ThreadBlock): usize {
     if (leadsToProgram(text, stat)) return text;
     const held = heldProgram(stat);
     if (held != NO_DESCRIPTOR) {
-      store<u8>(appendDecimal(appendText(file, "/proc/self/fd/"), held), 0);
+      store<u8>(appendDecimal(appendText(file, "/proc/thread-self/fd/"), held), 0);
       return file;
     }
   } else if (syscall2(SYS_STAT, addressOf(text), addressOf(stat)) == 0 && load<u64>(stat, 8) == program.inode)

@@ -2,17 +2,20 @@
 //
 // A target that can be opened and mapped is handed to the launcher (options.ts says how); everything else, set-user-ID
 // programs and what the kernel refuses included, is the kernel's: same errors, same effects. The launcher is found
-// through /proc/self/exe, which the kernel keeps across chroot and deletion.
+// through /proc/thread-self/exe, which the kernel keeps across chroot and deletion.
 //
 // The launcher opens its program by a path, in the new process. A path that leads through a link of procfs (/dev/fd/3,
 // /proc/self/exe, /proc/self/task/12/fd/3) may lead elsewhere by then: such a target goes by a descriptor of its file.
 
-import { exePath, findProgram } from "./exe-link";
+import { exePath, findProgram, leadsToLauncher } from "./exe-link";
 import { HANDOVER_NAME, NO_DESCRIPTOR, followExec, writeHandover } from "../options";
 import { AT_EMPTY_PATH, AT_FDCWD, Candidate, KIND_SCRIPT, ScriptLine, probe } from "../load/program";
 import { pageCeil } from "../load/elf";
 import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "../load/map";
-import { Address, poke64, syscall, tryCopyIn } from "../process";
+import { Address, poke64, programSyscall, syscall, tryCopyIn } from "../process";
+import { ARGUMENT_MAX, sizeOfFilters, writeFilters } from "../seccomp/handover";
+import { lets, verdictOf } from "../seccomp/filters";
+import { letsLauncherStart } from "../seccomp/needs";
 import { keepReport, reportExec } from "../stats/report";
 import { appendBytes, appendDecimal, appendText, copyString, lengthOf } from "../text";
 import { ignoresEngineSignal, reclaimIgnored, surrenderIgnored } from "../thread/actions";
@@ -21,7 +24,9 @@ import { frameBufferOf, pendingInfoOf } from "../thread/deferred";
 import { kernelMask, signalBit } from "../thread/signal-frame";
 import { finish, passToKernel, undo } from "./call";
 import { addressOf, isError, syscall1, syscall2, syscall3, syscall4, syscall5 } from "./calls";
-import { EFAULT, ELOOP } from "./errno";
+import { areDescriptorsShared } from "./clone";
+import { CLONE_FILES } from "./clone-flags";
+import { EFAULT, ELOOP, EMFILE } from "./errno";
 import { checkLauncher, executeLauncher } from "./held-files";
 import {
   SYS_CLOSE,
@@ -35,9 +40,11 @@ import {
   SYS_OPENAT,
   SYS_OPENAT2,
   SYS_RT_TGSIGQUEUEINFO,
+  SYS_UNSHARE,
 } from "./numbers";
 import { setKernelMask } from "./signal-calls";
 import { isTracedFromWithin } from "./tracer";
+import { refusesInNextProgram } from "./write-execute";
 
 const PATH_MAX: usize = 4096;
 const PAGE_SIZE: u64 = 4096;
@@ -94,7 +101,7 @@ function countPointers(array: Address, buffer: usize): i64 {
 /** Writes PREFIX, the descriptor's number and, when it is not empty, a slash and the path; gives the end or 0 when too long. */
 function writeDescriptorPath(at: usize, prefix: string, descriptor: u32, path: usize): usize {
   const size = lengthOf(path);
-  if (size + 32 >= PATH_MAX) return 0;
+  if (size + 40 >= PATH_MAX) return 0;
   at = appendText(at, prefix);
   at = appendDecimal(at, descriptor);
   if (size != 0) {
@@ -116,7 +123,17 @@ class Target {
   descriptor: u32;
   /** 1 when the program's name is its file's: it has no path (execveat with AT_EMPTY_PATH). */
   isNamedByFile: u32;
+  /** NEEDS_*: what a descriptor must be opened for. */
+  needs: u32;
+  padding: u32;
 }
+
+/** The path leads to the file in the new process, too. */
+const NEEDS_NOTHING: u32 = 0;
+/** The path is relative to a directory's descriptor, or is that descriptor. */
+const NEEDS_DIRECTORY: u32 = 1;
+/** The path leads through procfs. */
+const NEEDS_FILE: u32 = 2;
 
 /** Whether a path's last component is a symbolic link. */
 function isLink(directory: i32, path: usize, buffer: usize): bool {
@@ -150,18 +167,6 @@ function resolve(thread: ThreadBlock, request: Request): bool {
   return true;
 }
 
-/** Makes the path to open one that the new process can use: what leads through procfs goes by a descriptor. */
-function settle(thread: ThreadBlock, target: Target, directory: i32, path: usize): bool {
-  if (!isThroughProc(directory, path, frameBufferOf(thread))) return false;
-  const descriptor = syscall4(SYS_OPENAT, directory, addressOf(path), O_PATH, 0);
-  if (isError(descriptor)) return false;
-  target.descriptor = descriptor as u32;
-  const scratch = execScratchOf(thread);
-  store<u8>(scratch + EMPTY_OFFSET, 0);
-  writeDescriptorPath(scratch + PATH_OFFSET, "/proc/self/fd/", descriptor as u32, scratch + EMPTY_OFFSET);
-  return true;
-}
-
 /**
  * Decides whether and how the launcher takes a target over.
  * @returns false when the kernel must be asked
@@ -169,6 +174,7 @@ function settle(thread: ThreadBlock, target: Target, directory: i32, path: usize
 function findTarget(thread: ThreadBlock, request: Request, target: Target): bool {
   target.descriptor = NO_DESCRIPTOR;
   target.isNamedByFile = 0;
+  target.needs = NEEDS_NOTHING;
   if (!resolve(thread, request)) return false;
   if (!followExec || (request.flags & ~(AT_EMPTY_PATH | AT_SYMLINK_NOFOLLOW)) != 0 || isTracedFromWithin(thread))
     return false;
@@ -177,30 +183,44 @@ function findTarget(thread: ThreadBlock, request: Request, target: Target): bool
   const path = scratch + PATH_OFFSET;
   target.path = addressOf(path);
   target.fileName = request.path;
-  if (request.isExe != 0) {
-    settle(thread, target, AT_FDCWD, path);
-    return canRun(thread);
-  }
   const isEmpty = load<u8>(given) == 0;
-  if (!isEmpty && (request.directory == AT_FDCWD || load<u8>(given) == 47)) {
-    if (!settle(thread, target, AT_FDCWD, given)) memory.copy(path, given, lengthOf(given) + 1);
-    return canRun(thread);
-  }
-  if (request.directory < 0) return false;
-  if (isEmpty || !settle(thread, target, request.directory, given)) {
-    const duplicate = syscall1(SYS_DUP, request.directory);
-    if (isError(duplicate)) return false;
-    target.descriptor = duplicate as u32;
-    if (writeDescriptorPath(path, "/proc/self/fd/", duplicate as u32, given) == 0) return false;
-  }
+  const isRelative = isEmpty || (request.directory != AT_FDCWD && load<u8>(given) != 47);
+  if (request.isExe == 0 && isRelative) {
+    if (request.directory < 0) return false;
+    if (writeDescriptorPath(path, "/proc/thread-self/fd/", request.directory, given) == 0) return false;
+  } else if (request.isExe == 0) memory.copy(path, given, lengthOf(given) + 1);
   if (!canRun(thread)) return false;
+  // Flicker under Flicker: it knows what to do.
+  if (leadsToLauncher(AT_FDCWD, path, frameBufferOf(thread))) return false;
+  if (request.isExe != 0 || !isRelative) {
+    if (isThroughProc(AT_FDCWD, path, frameBufferOf(thread))) target.needs = NEEDS_FILE;
+    return true;
+  }
+  const isThrough = !isEmpty && isThroughProc(request.directory, given, frameBufferOf(thread));
+  target.needs = isThrough ? NEEDS_FILE : NEEDS_DIRECTORY;
+  target.isNamedByFile = isEmpty ? 1 : 0;
   const fileName = scratch + FILE_NAME_OFFSET;
   if (writeDescriptorPath(fileName, "/dev/fd/", request.directory, given) == 0) return false;
   target.fileName = addressOf(fileName);
-  target.isNamedByFile = isEmpty ? 1 : 0;
   // The interpreter opens a script by this name: the kernel refuses when the descriptor will be closed by then.
   if (candidateOf(thread).firstKind != (KIND_SCRIPT as u32)) return true;
   return syscall3(SYS_FCNTL, request.directory, F_GETFD, 0) == 0;
+}
+
+/** Opens what the launcher needs to find the target, with a path that says so. */
+function openTarget(thread: ThreadBlock, request: Request, target: Target): bool {
+  if (target.needs == NEEDS_NOTHING) return true;
+  const scratch = execScratchOf(thread);
+  const path = scratch + PATH_OFFSET;
+  const isFile = target.needs == NEEDS_FILE;
+  const descriptor = isFile
+    ? syscall4(SYS_OPENAT, AT_FDCWD, addressOf(path), O_PATH, 0)
+    : syscall1(SYS_DUP, request.directory);
+  if (isError(descriptor)) return false;
+  target.descriptor = descriptor as u32;
+  store<u8>(scratch + EMPTY_OFFSET, 0);
+  const rest = scratch + (isFile ? EMPTY_OFFSET : GIVEN_OFFSET);
+  return writeDescriptorPath(path, "/proc/thread-self/fd/", descriptor as u32, rest) != 0;
 }
 
 function candidateOf(thread: ThreadBlock): Candidate {
@@ -224,8 +244,9 @@ function buildArguments(thread: ThreadBlock, request: Request, target: Target): 
   const scratch = execScratchOf(thread);
   const count = countPointers(request.argv, frameBufferOf(thread));
   if (count < 0) return count;
+  const pointers = ((count as u64) + 7) << 3;
   // A page that cannot be read in front: an array of the program's that ends nowhere must not go on in this one.
-  const size = PAGE_SIZE + pageCeil(((count as u64) + 6) << 3);
+  const size = PAGE_SIZE + pageCeil(pointers + sizeOfFilters(thread));
   const place = syscall(SYS_MMAP, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (isError(place)) return place;
   thread.scratch = place as u64;
@@ -241,7 +262,9 @@ function buildArguments(thread: ThreadBlock, request: Request, target: Target): 
   poke64(at + 8, addressOf(scratch + HANDOVER_OFFSET));
   poke64(at + 16, target.path);
   poke64(at + 24, target.fileName);
-  at += 32;
+  poke64(at + 32, at + pointers);
+  writeFilters(thread, at + pointers);
+  at += 40;
   const pointer = frameBufferOf(thread);
   for (let i: u64 = 0; i < (count as u64); i++) {
     if (tryCopyIn(pointer, request.argv + (i << 3), 8) != 0) break;
@@ -273,7 +296,8 @@ function surrenderPending(thread: ThreadBlock): void {
 
 /** The call as the program made it, but for a link that the kernel would follow to the launcher. */
 function executeNatively(thread: ThreadBlock, frame: GateFrame, request: Request): i64 {
-  if (request.isExe == 0) return syscall(frame.rax, frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9);
+  if (request.isExe == 0)
+    return programSyscall(frame.rax, frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9);
   const path = addressOf(execScratchOf(thread) + PATH_OFFSET);
   return syscall5(SYS_EXECVEAT, AT_FDCWD, path, request.argv, request.envp, request.flags);
 }
@@ -297,6 +321,16 @@ function runNatively(thread: ThreadBlock, frame: GateFrame, request: Request, is
   return finish(thread, frame, result);
 }
 
+/**
+ * Whether a launcher can start, and be told, under the seccomp filters and PR_SET_MDWE that survive the execve. One that a supervisor
+ * decides on is the kernel's as it is.
+ */
+function isAllowed(thread: ThreadBlock, frame: GateFrame): bool {
+  if (refusesInNextProgram) return false;
+  if (thread.filters == 0) return true;
+  return lets(verdictOf(thread, frame)) && sizeOfFilters(thread) <= ARGUMENT_MAX && letsLauncherStart(thread);
+}
+
 function closeTarget(target: Target): void {
   if (target.descriptor != NO_DESCRIPTOR) syscall1(SYS_CLOSE, target.descriptor);
 }
@@ -304,14 +338,17 @@ function closeTarget(target: Target): void {
 function follow(thread: ThreadBlock, frame: GateFrame, request: Request): u32 {
   const scratch = execScratchOf(thread);
   const target = changetype<Target>(scratch + TARGET_OFFSET);
-  if (!findTarget(thread, request, target)) {
+  if (!findTarget(thread, request, target) || !isAllowed(thread, frame)) {
     closeTarget(target);
     return runNatively(thread, frame, request, false);
   }
   const buffer = frameBufferOf(thread);
-  checkLauncher();
+  checkLauncher(thread);
+  // The kernel does so too, when it is sure that execve will not fail (begin_new_exec): what is opened for the launcher
+  // must not stay open in a process that shares the descriptors.
+  if (areDescriptorsShared) syscall1(SYS_UNSHARE, CLONE_FILES);
   let isReported = false;
-  const argv = buildArguments(thread, request, target);
+  const argv = openTarget(thread, request, target) ? buildArguments(thread, request, target) : -EMFILE;
   if (!isError(argv)) {
     // What arrives from here on must stay pending for the new program, which gets the mask with the handover.
     setKernelMask(thread, ~(0 as u64));

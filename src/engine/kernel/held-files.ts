@@ -1,7 +1,8 @@
 // Files that the engine may need when no path leads to them any more: the launcher's, for a followed execve, and the
 // program's own, for /proc/self/exe.
 //
-// /proc/self/exe leads to the launcher whatever its path has become, as long as there is a /proc. A new root directory may
+// /proc/thread-self/exe leads to the launcher whatever its path has become, as long as there is a /proc (/proc/self/exe does not
+// once the first thread has ended). A new root directory may
 // have none; there, and where new credentials close the way, the program's path leads nowhere. So before a program goes
 // there the files are opened and stay open: out of the way of the program's descriptors and closed by execve. The
 // launcher's is handed over to the launcher of the next program; a program without a path from the start (a memory file)
@@ -13,7 +14,7 @@ import { isProgram, isProgramReachable, programPath } from "../load/identity";
 import { GateFrame, ThreadBlock } from "../thread/block";
 import { lockEngine, unlockEngine } from "../thread/lock";
 import { appendDecimal, appendText } from "../text";
-import { syscall } from "../process";
+import { programSyscall } from "../process";
 import { finish, passToKernel } from "./call";
 import { addressOf, isError, syscall1, syscall2, syscall3, syscall4, syscall5 } from "./calls";
 import { SYS_CLOSE, SYS_EXECVE, SYS_EXECVEAT, SYS_FCNTL, SYS_FSTAT, SYS_OPENAT, SYS_STAT } from "./numbers";
@@ -38,7 +39,7 @@ let launcherInode: u64 = 0;
 let programDescriptor: u32 = NO_DESCRIPTOR;
 
 function launcherPath(): u64 {
-  store<u8>(appendText(path, "/proc/self/exe"), 0);
+  store<u8>(appendText(path, "/proc/thread-self/exe"), 0);
   return addressOf(path);
 }
 
@@ -47,9 +48,14 @@ export function isLauncher(file: usize): bool {
   return load<u64>(file) == launcherDevice && load<u64>(file, 8) == launcherInode;
 }
 
+/** Whether an open file is the launcher's. */
+export function isLauncherOpen(descriptor: i32): bool {
+  return syscall2(SYS_FSTAT, descriptor, addressOf(stat)) == 0 && isLauncher(stat);
+}
+
 function isLauncherHeld(): bool {
   if (launcherDescriptor == NO_DESCRIPTOR) return false;
-  return syscall2(SYS_FSTAT, launcherDescriptor, addressOf(stat)) == 0 && isLauncher(stat);
+  return isLauncherOpen(launcherDescriptor);
 }
 
 /** At the start: learns which file the launcher is, and takes over the descriptor that a handover brought. */
@@ -103,14 +109,14 @@ function releaseProgram(): void {
 /** At the start: keeps a program that no path leads to. `descriptor` is open on it. */
 export function holdUnreachable(descriptor: i32): void {
   if (isProgramReachable()) return;
-  store<u8>(appendDecimal(appendText(path, "/proc/self/fd/"), descriptor as u64), 0);
+  store<u8>(appendDecimal(appendText(path, "/proc/thread-self/fd/"), descriptor as u64), 0);
   const held = hold(addressOf(path));
   if (!isError(held)) programDescriptor = held as u32;
 }
 
 /** Makes sure that a handover names a descriptor only if it is the launcher's. */
-export function checkLauncher(): void {
-  lockEngine();
+export function checkLauncher(thread: ThreadBlock): void {
+  lockEngine(thread);
   if (!isLauncherHeld()) setLauncherDescriptor(NO_DESCRIPTOR);
   unlockEngine();
 }
@@ -125,8 +131,8 @@ export function executeLauncher(argv: u64, envp: u64): i64 {
 }
 
 /** chroot(path), pivot_root(new, old), setns(descriptor, type) */
-export function leaveRoot(_thread: ThreadBlock, frame: GateFrame): u32 {
-  lockEngine();
+export function leaveRoot(thread: ThreadBlock, frame: GateFrame): u32 {
+  lockEngine(thread);
   holdLauncher();
   holdProgram();
   unlockEngine();
@@ -135,9 +141,9 @@ export function leaveRoot(_thread: ThreadBlock, frame: GateFrame): u32 {
 
 /** setuid, setgid and kin, capset: the program's file is held if the new credentials have no way to it. */
 export function changeCredentials(thread: ThreadBlock, frame: GateFrame): u32 {
-  lockEngine();
+  lockEngine(thread);
   const isNew = holdProgram();
-  const result = syscall(frame.rax, frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9);
+  const result = programSyscall(frame.rax, frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9);
   if (isNew && isProgramReachable()) releaseProgram();
   unlockEngine();
   return finish(thread, frame, result);

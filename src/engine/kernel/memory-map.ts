@@ -10,7 +10,7 @@ import { foreignEnd, foreignStart, hasOwnMemory, nextForeign } from "../own-memo
 import { GateFrame, ThreadBlock } from "../thread/block";
 import { frameBufferOf } from "../thread/deferred";
 import { lockEngine, unlockEngine } from "../thread/lock";
-import { syscall } from "../process";
+import { programSyscall } from "../process";
 import { pageCeil } from "../load/elf";
 import { MAP_ANONYMOUS, MAP_FIXED, PROT_EXEC, PROT_WRITE } from "../load/map";
 import { finish, passToKernel } from "./call";
@@ -18,18 +18,19 @@ import { addressOf, isError, syscall2, syscall3 } from "./calls";
 import { EFAULT, ENOMEM } from "./errno";
 import { aroundEngine, endOfPages, upToEngine } from "./memory-range";
 import { SYS_MUNMAP, SYS_SHMCTL } from "./numbers";
+import { refusesExecution } from "./write-execute";
 
 const MREMAP_FIXED: u64 = 2;
 
 function native(frame: GateFrame): i64 {
-  return syscall(frame.rax, frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9);
+  return programSyscall(frame.rax, frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9);
 }
 
 /** mmap(address, size, protection, flags, descriptor, offset) */
 export function mmap(thread: ThreadBlock, frame: GateFrame): u32 {
   const isFile = (frame.r10 & MAP_ANONYMOUS) == 0;
   if (!(frame.rdx & PROT_EXEC) && !(frame.r10 & MAP_FIXED)) return finish(thread, frame, native(frame));
-  lockEngine();
+  lockEngine(thread);
   const result = mapWatched(frame, isFile);
   unlockEngine();
   return finish(thread, frame, result);
@@ -39,7 +40,7 @@ export function mmap(thread: ThreadBlock, frame: GateFrame): u32 {
 function mapWatched(frame: GateFrame, isFile: bool): i64 {
   if (frame.r10 & MAP_FIXED && hasOwnMemory(frame.rdi, endOfPages(frame.rdi, frame.rsi))) return -ENOMEM;
   // Code that is written in place has no system call to patch it at; it runs as it is.
-  if (frame.rdx & PROT_EXEC && !(frame.rdx & PROT_WRITE) && isFile)
+  if (frame.rdx & PROT_EXEC && !(frame.rdx & PROT_WRITE) && isFile && !refusesExecution)
     return mapExecutable(frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8 as i32, frame.r9);
   if (frame.rdx & PROT_EXEC) countUnsearched();
   const result = native(frame);
@@ -49,7 +50,7 @@ function mapWatched(frame: GateFrame, isFile: bool): i64 {
 
 /** munmap(address, size) */
 export function munmap(thread: ThreadBlock, frame: GateFrame): u32 {
-  lockEngine();
+  lockEngine(thread);
   const end = endOfPages(frame.rdi, frame.rsi);
   const result = hasOwnMemory(frame.rdi, end) ? unmapAround(frame.rdi, end) : native(frame);
   if (!isError(result)) forgetCode(frame.rdi, end);
@@ -72,7 +73,7 @@ function unmapAround(start: u64, end: u64): i64 {
 
 /** mremap(address, old size, new size, flags, new address) */
 export function mremap(thread: ThreadBlock, frame: GateFrame): u32 {
-  lockEngine();
+  lockEngine(thread);
   const result = move(frame);
   unlockEngine();
   return finish(thread, frame, result);
@@ -91,7 +92,7 @@ function move(frame: GateFrame): i64 {
 
 /** mprotect(start, size, protection), pkey_mprotect(start, size, protection, key) */
 export function mprotect(thread: ThreadBlock, frame: GateFrame): u32 {
-  lockEngine();
+  lockEngine(thread);
   const concerned = hasOwnMemory(frame.rdi, endOfPages(frame.rdi, frame.rsi));
   const result: i64 = concerned ? upToEngine(frame) : 0;
   unlockEngine();
@@ -100,7 +101,7 @@ export function mprotect(thread: ThreadBlock, frame: GateFrame): u32 {
 
 /** madvise(start, size, advice) */
 export function madvise(thread: ThreadBlock, frame: GateFrame): u32 {
-  lockEngine();
+  lockEngine(thread);
   const concerned = hasOwnMemory(frame.rdi, endOfPages(frame.rdi, frame.rsi));
   const result: i64 = concerned ? aroundEngine(frame) : 0;
   unlockEngine();
@@ -118,7 +119,7 @@ const PAGE_MASK: u64 = 0xfff;
 /** shmat(segment, address, flags) */
 export function shmat(thread: ThreadBlock, frame: GateFrame): u32 {
   if (!(frame.rdx & (SHM_REMAP | SHM_EXEC))) return passToKernel(frame);
-  lockEngine();
+  lockEngine(thread);
   const result = attach(thread, frame);
   unlockEngine();
   return finish(thread, frame, result);

@@ -6,7 +6,7 @@
 
 import { GateFrame, ThreadBlock } from "../thread/block";
 import { frameBufferOf } from "../thread/deferred";
-import { syscall, tryCopyIn, tryCopyOut } from "../process";
+import { programSyscall, tryCopyIn, tryCopyOut } from "../process";
 import { copyString, lengthOf } from "../text";
 import { finish, passToKernel } from "./call";
 import { addressOf, isError, syscall4 } from "./calls";
@@ -129,7 +129,7 @@ function isExe(thread: ThreadBlock, directory: i64, address: u64): bool {
 
 /** Makes the call with another path, which is absolute: a directory beside it means nothing. */
 function callWithPath(thread: ThreadBlock, frame: GateFrame, index: u32, path: u64): u32 {
-  const result = syscall(
+  const result = programSyscall(
     frame.rax,
     index == 0 ? path : frame.rdi,
     index == 1 ? path : frame.rsi,

@@ -21,7 +21,7 @@ export let programAddress: u64 = 0;
 
 /** Records the program's file, at the start. `fallback` is the path that was run. */
 export function identify(descriptor: i32, fallback: usize): void {
-  let at = appendText(path, "/proc/self/fd/");
+  let at = appendText(path, "/proc/thread-self/fd/");
   at = appendDecimal(at, descriptor as u64);
   store<u8>(at, 0);
   const size = syscall3(SYS_READLINK, addressOf(path), addressOf(programPath), PATH_MAX);

@@ -13,10 +13,18 @@ import {
   protectionOf,
 } from "../load/elf";
 import { Address, copyIn, copyOut, peek16, peek32, peek64, poke16, syscall } from "../process";
-import { nextCandidate } from "../scan/candidates";
+import { gsBaseSeen, nextCandidate } from "../scan/candidates";
 import { allIsCode, codeRangeCount, codeRangeEnd, codeRangeStart, findCodeRanges } from "../scan/sections";
 import { EVIDENCE_CODE, EVIDENCE_DOUBTFUL, EVIDENCE_INTERIOR, markBehind, markFront, weigh } from "../scan/evidence";
-import { FATE_B1, FATE_TRAP, countFates, countInterior, countMapping, countTime } from "../stats/counters";
+import {
+  FATE_B1,
+  FATE_TRAP,
+  countFates,
+  countInterior,
+  countMapping,
+  countTime,
+  countUnsearched,
+} from "../stats/counters";
 import {
   WHY_DOUBTFUL,
   WHY_ENGINE_MEMORY,
@@ -25,6 +33,7 @@ import {
   countLeftAlone,
   reasonOf,
 } from "../stats/left-alone";
+import { isTorn } from "../thread/lock";
 import { SYSCALL_TRAMPOLINE_SIZE, emitSyscallTrampoline } from "../thread/trampoline";
 import { Cluster } from "./cluster";
 import { NO_FILE, beginMapping } from "./mapping";
@@ -45,6 +54,7 @@ import { refuse } from "./strict";
 import { SYSCALL_BYTES, TRAP_BYTES, addTraps, forgetTraps } from "./traps";
 import { describeCode, describeCodeInMemory, forgetDescribed } from "../debug/describe";
 import { conclude } from "./verdict";
+import { yieldGs } from "./yield-gs";
 import { onlyTraps, strict } from "../options";
 
 /** Bytes of `syscall`. */
@@ -269,6 +279,8 @@ function leaveAllAlone(why: u32): void {
 function patchRange(start: Address, end: Address, protection: u64, offset: u64): void {
   const began = nanoseconds();
   findSites(start, end, offset);
+  // The program may be about to use gs base itself. Without memory for that it is looked at again with the next mapping.
+  if (gsBaseSeen) yieldGs();
   if (siteCount != 0) patchSites(start, end, protection);
   countMapping(end - start);
   countTime(nanoseconds() - began);
@@ -343,7 +355,8 @@ export function mapExecutable(address: u64, size: u64, protection: u64, flags: u
   const readable = readableSize(pageCeil(size), descriptor, offset);
   findCodeRanges(descriptor);
   beginMapping(start, start + readable, descriptor, offset);
-  if (readable != 0) {
+  if (isTorn()) countUnsearched();
+  else if (readable != 0) {
     patchRange(start, start + readable, closed, offset);
     describeCode(start, start + readable, descriptor, offset);
   }
@@ -393,7 +406,7 @@ function takePatched(start: Address, end: Address): bool {
 
 /** The code in [start, end) is gone: its trampolines are free. Under the engine lock. */
 export function forgetCode(start: Address, end: Address): void {
-  if (!takePatched(start, end)) return;
+  if (!takePatched(start, end) || isTorn()) return;
   forgetRange(start, end);
   forgetTraps(start, end);
   forgetDescribed(start, end);

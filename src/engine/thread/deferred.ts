@@ -16,6 +16,7 @@
 //   0x6600                          siginfo of the signal that is being delivered
 //   0x6800                          a siginfo and an action, for building frames
 //   0x6900                          siginfos of ThreadBlock.pending
+//   0x7900                          a call as seccomp filters see it, and their scratch words (seccomp/filters.ts)
 //   0x8000                          the program's frame while it is built
 
 import { addressOf } from "../kernel/calls";

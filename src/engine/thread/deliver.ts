@@ -59,11 +59,15 @@ import {
   kernelMask,
   signalBit,
 } from "./signal-frame";
+import { SYSCALL_SIZE } from "./trampoline";
 
 /** __USER_CS and __USER_DS of arch/x86/include/asm/segment.h. */
 const USER_CS: u16 = 0x33;
 const USER_DS: u16 = 0x2b;
 const SIG_SETMASK: u64 = 2;
+
+/** si_code of a seccomp filter's SIGSYS. */
+const SYS_SECCOMP: i32 = 1;
 
 /** Bytes below rsp that belong to leaf functions: psABI AMD64, section 3.2.2. */
 const RED_ZONE: u64 = 128;
@@ -140,6 +144,11 @@ function takeDefaultAction(thread: ThreadBlock, signal: u32, info: usize, contex
   const code = load<i32>(info, SIGINFO_CODE);
   installPlain(signal, SIG_DFL, frameBufferOf(thread));
   context.sigmask = kernelMask(thread.programMask) & ~signalBit(signal);
+  // A call that a seccomp filter has trapped is trapped again: the filter may forbid to send the signal.
+  if (signal == SIGSYS && code == SYS_SECCOMP) {
+    context.rip -= SYSCALL_SIZE;
+    return;
+  }
   // A fault comes again when its instruction is run again. What does not is sent again, and meets the program's state
   // when rt_sigreturn unblocks it.
   const faults = code > 0 && code != SI_KERNEL && signal != SIGTRAP && signal != SIGSYS;
@@ -176,7 +185,7 @@ export function deliver(thread: ThreadBlock, signal: u32, info: usize, context: 
   const synchronous = isSynchronous(signal, info);
   context.sigmask = kernelMask(thread.programMask);
 
-  lockEngine();
+  lockEngine(thread);
   const action = changetype<Action>(infoBufferOf(thread) + SIGINFO_SIZE);
   memory.copy(changetype<usize>(action), changetype<usize>(actionOf(thread, signal)), ACTION_SIZE);
   const blocked = (blockedNow & bit) != 0;

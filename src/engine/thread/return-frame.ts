@@ -4,11 +4,10 @@
 import { ALTERNATE_STACK_OFFSET, ALTERNATE_STACK_SIZE } from "../../abi/thread-block";
 import { memoryBase } from "../process";
 import { addressOf } from "../kernel/calls";
-import { gateNative } from "../gates";
 import { ThreadBlock, areaOf, gateFrameOf, returnFrameOf } from "./block";
 import { deferredContextOf, keepFpstateOf, takeDeferred } from "./deferred";
 import { deliver, resetFpstate } from "./deliver";
-import { loadGateFrame, toProgramState } from "./interrupted";
+import { loadGateFrame, toStateOutside } from "./interrupted";
 import { CONTEXT_SIZE, Context, FRAME_CONTEXT_OFFSET, SIGINFO_SIGNO } from "./signal-frame";
 import { rollBack } from "./trampoline";
 
@@ -36,8 +35,8 @@ export function onDeferredAtExit(thread: ThreadBlock): void {
   keepFpstateOf(thread, context);
   loadGateFrame(thread, context);
   setEngineStackIn(thread, context);
-  const target = gateFrameOf(thread).target;
-  if (target == gateNative() || target == thread.site) {
+  // Without an answer the call has not begun, whoever was to make it.
+  if (gateFrameOf(thread).target != thread.after) {
     thread.temporaryMaskSet = 0;
     rollBack(thread, context, thread.site);
   }
@@ -58,8 +57,8 @@ export function onDeferredAtReturn(thread: ThreadBlock): void {
 /** At the signal gate's end with signals deferred: `frame` is the process address of the kernel's frame. */
 export function onDeferredAtSignal(thread: ThreadBlock, frame: u64): void {
   const context = changetype<Context>(((frame - memoryBase()) as usize) + FRAME_CONTEXT_OFFSET);
-  // Behind a trap at a site the context leads into the site's trampoline or gate.
-  toProgramState(thread, context);
   keepFpstateOf(thread, context);
+  // It may be on its way into a trampoline or a gate.
+  toStateOutside(thread, context);
   deliverDeferred(thread, context);
 }

@@ -4,14 +4,18 @@ import { textStart, tryCopyFault, tryCopyInstruction } from "../gates";
 import { syscall1 } from "../kernel/calls";
 import { SYS_EXIT_GROUP } from "../kernel/numbers";
 import { enterTrap } from "../patch/traps";
+import { retryWithoutGs } from "../patch/interrupted-trampoline";
 import { memoryBase } from "../process";
 import { STDERR, appendDecimal, appendHex, appendText, writeOut } from "../text";
 import { ASSERTION_STATUS } from "../assertion";
+import { endStrictlyAt } from "../seccomp/strict";
 import { ThreadBlock } from "./block";
 import { defer } from "./deferred";
 import { deliver } from "./deliver";
+import { enterDispatchedCall, isDispatchedCall } from "./dispatched-call";
 import { toProgramState } from "./interrupted";
 import { deliverDeferred } from "./return-frame";
+import { endFaultedCall, enterFromFault } from "./faulted-call";
 import {
   Context,
   SIGBUS,
@@ -87,9 +91,17 @@ export function onSignal(thread: ThreadBlock, signal: u32, infoAddress: u64, con
   const isForced = thread.forced == signal;
   if (isForced) thread.forced = 0;
   const raised = code > 0 && isFault(signal) && !isForced;
+  if (raised && signal == SIGSEGV) {
+    if (enterFromFault(thread, context)) return false;
+    if (endFaultedCall(thread, context) || retryWithoutGs(thread, context)) return true;
+  }
   if (raised && signal == SIGTRAP && code == TRAP_TRACE && isSilentStep(thread, context)) return false;
   if (raised && signal != SIGSYS && isEngineCode(context.rip)) reportEngineFault(thread, signal, context);
   if (raised && signal == SIGILL && enterTrap(thread, context)) return true;
+  if (raised && signal == SIGSYS && isDispatchedCall(thread, info, context)) {
+    enterDispatchedCall(thread, info, context);
+    return true;
+  }
   if (raised && signal != SIGSYS) noteFault(thread, context);
   const interrupted = context.rip;
   if (!toProgramState(thread, context)) {
@@ -99,6 +111,10 @@ export function onSignal(thread: ThreadBlock, signal: u32, infoAddress: u64, con
   // A seccomp filter's SIGSYS says where the call was made: si_call_addr of seccomp_init_siginfo (kernel/seccomp.c).
   if (signal == SIGSYS && raised && load<u64>(info, SIGINFO_ADDRESS) == interrupted)
     store<u64>(info, context.rip, SIGINFO_ADDRESS);
+  if (signal == SIGSYS && raised && thread.isStrict) {
+    endStrictlyAt(thread, context);
+    return true;
+  }
   if (thread.deferred != 0) deliverDeferred(thread, context);
   deliver(thread, signal, info, context);
   return true;

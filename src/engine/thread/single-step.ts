@@ -23,7 +23,7 @@ function resumesAt(thread: ThreadBlock, context: Context): u64 {
   if (isInArea(thread, context.rsp)) return 0;
   if (rip == gateExitJump()) return context.rcx;
   if (rip > gateNative() && rip < gateNativeEnd()) return thread.after;
-  return resumesFromTrampoline(rip);
+  return resumesFromTrampoline(thread, rip);
 }
 
 /** Whether a SIGTRAP of the trap flag is one that the program would not see natively. */
@@ -32,5 +32,5 @@ export function isSilentStep(thread: ThreadBlock, context: Context): bool {
   const silent = thread.silentStep;
   thread.silentStep = resumesAt(thread, context);
   if (rip == silent || isInArea(thread, context.rsp)) return true;
-  return (rip >= textStart() && rip < memoryBase()) || isIsland(rip) || isTrampoline(rip);
+  return (rip >= textStart() && rip < memoryBase()) || isIsland(rip) || isTrampoline(thread, rip);
 }

@@ -44,6 +44,7 @@ import {
 } from "./numbers";
 import { setKernelMask } from "./signal-calls";
 import { isTracedFromWithin } from "./tracer";
+import { refusesInNextProgram } from "./write-execute";
 
 const PATH_MAX: usize = 4096;
 const PAGE_SIZE: u64 = 4096;
@@ -321,10 +322,11 @@ function runNatively(thread: ThreadBlock, frame: GateFrame, request: Request, is
 }
 
 /**
- * Whether a launcher can start, and be told, under the seccomp filters that survive the execve. One that a supervisor
+ * Whether a launcher can start, and be told, under the seccomp filters and PR_SET_MDWE that survive the execve. One that a supervisor
  * decides on is the kernel's as it is.
  */
 function isAllowed(thread: ThreadBlock, frame: GateFrame): bool {
+  if (refusesInNextProgram) return false;
   if (thread.filters == 0) return true;
   return lets(verdictOf(thread, frame)) && sizeOfFilters(thread) <= ARGUMENT_MAX && letsLauncherStart(thread);
 }

@@ -665,6 +665,13 @@ CASE(exec_kill) {
   exec_self("after_silent_exec");
 }
 
+// A launcher needs shared memory at its start, a program does not.
+CASE(exec_without_shared_memory) {
+  INSTALL({NUMBER, IF(SYS_mmap, 3), LOW(3), BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, MAP_SHARED, 0, 1), RETURN(SECCOMP_RET_ERRNO | EPERM),
+           RETURN(SECCOMP_RET_ALLOW)});
+  exec_self("after_silent_exec");
+}
+
 // What the engine would do on the way is forbidden; the exec itself is not.
 CASE(exec_only) {
   INSTALL({NUMBER, UNLESS(SYS_prctl, 6), UNLESS(SYS_faccessat2, 5), UNLESS(SYS_fcntl, 4), UNLESS(SYS_readlink, 3),

@@ -13,7 +13,7 @@ import {
   protectionOf,
 } from "../load/elf";
 import { Address, copyIn, copyOut, peek16, peek32, peek64, poke16, syscall } from "../process";
-import { nextCandidate } from "../scan/candidates";
+import { gsBaseSeen, nextCandidate } from "../scan/candidates";
 import { allIsCode, codeRangeCount, codeRangeEnd, codeRangeStart, findCodeRanges } from "../scan/sections";
 import { EVIDENCE_CODE, EVIDENCE_DOUBTFUL, EVIDENCE_INTERIOR, markBehind, markFront, weigh } from "../scan/evidence";
 import {
@@ -54,6 +54,7 @@ import { refuse } from "./strict";
 import { SYSCALL_BYTES, TRAP_BYTES, addTraps, forgetTraps } from "./traps";
 import { describeCode, describeCodeInMemory, forgetDescribed } from "../debug/describe";
 import { conclude } from "./verdict";
+import { yieldGs } from "./yield-gs";
 import { onlyTraps, strict } from "../options";
 
 /** Bytes of `syscall`. */
@@ -278,6 +279,8 @@ function leaveAllAlone(why: u32): void {
 function patchRange(start: Address, end: Address, protection: u64, offset: u64): void {
   const began = nanoseconds();
   findSites(start, end, offset);
+  // The program may be about to use gs base itself. Without memory for that it is looked at again with the next mapping.
+  if (gsBaseSeen) yieldGs();
   if (siteCount != 0) patchSites(start, end, protection);
   countMapping(end - start);
   countTime(nanoseconds() - began);

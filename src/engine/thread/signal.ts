@@ -4,6 +4,7 @@ import { textStart, tryCopyFault, tryCopyInstruction } from "../gates";
 import { syscall1 } from "../kernel/calls";
 import { SYS_EXIT_GROUP } from "../kernel/numbers";
 import { enterTrap } from "../patch/traps";
+import { retryWithoutGs } from "../patch/interrupted-trampoline";
 import { memoryBase } from "../process";
 import { STDERR, appendDecimal, appendHex, appendText, writeOut } from "../text";
 import { ASSERTION_STATUS } from "../assertion";
@@ -14,6 +15,7 @@ import { deliver } from "./deliver";
 import { enterDispatchedCall, isDispatchedCall } from "./dispatched-call";
 import { toProgramState } from "./interrupted";
 import { deliverDeferred } from "./return-frame";
+import { endFaultedCall, enterFromFault } from "./faulted-call";
 import {
   Context,
   SIGBUS,
@@ -81,14 +83,19 @@ function noteFault(thread: ThreadBlock, context: Context): void {
 export function onSignal(thread: ThreadBlock, signal: u32, infoAddress: u64, contextAddress: u64): bool {
   const info = (infoAddress - memoryBase()) as usize;
   const context = changetype<Context>((contextAddress - memoryBase()) as usize);
-  if ((signal == SIGSEGV || signal == SIGBUS) && context.rip == tryCopyInstruction()) {
+  const code = load<i32>(info, SIGINFO_CODE);
+  // One that somebody sent may come at the copy, too.
+  if ((signal == SIGSEGV || signal == SIGBUS) && code > 0 && context.rip == tryCopyInstruction()) {
     context.rip = tryCopyFault();
     return false;
   }
-  const code = load<i32>(info, SIGINFO_CODE);
   const isForced = thread.forced == signal;
   if (isForced) thread.forced = 0;
   const raised = code > 0 && isFault(signal) && !isForced;
+  if (raised && signal == SIGSEGV) {
+    if (enterFromFault(thread, context)) return false;
+    if (endFaultedCall(thread, context) || retryWithoutGs(thread, context)) return true;
+  }
   if (raised && signal == SIGTRAP && code == TRAP_TRACE && isSilentStep(thread, context)) return false;
   if (raised && signal != SIGSYS && isEngineCode(context.rip)) reportEngineFault(thread, signal, context);
   if (raised && signal == SIGILL && enterTrap(thread, context)) return true;

@@ -1,7 +1,7 @@
 // An executable mapping, from its birth without PROT_EXEC to the moment it may run: find sites, plan, apply, protect.
 
 import { addressOf, isError, syscall2, syscall3 } from "../kernel/calls";
-import { SYS_CLOCK_GETTIME, SYS_FSTAT, SYS_MMAP, SYS_MPROTECT } from "../kernel/numbers";
+import { SYS_CLOCK_GETTIME, SYS_FSTAT, SYS_MMAP, SYS_MPROTECT, SYS_MREMAP, SYS_MUNMAP } from "../kernel/numbers";
 import {
   FileHeader,
   PF_X,
@@ -12,11 +12,19 @@ import {
   pageFloor,
   protectionOf,
 } from "../load/elf";
-import { Address, copyIn, copyOut, peek16, peek32, peek64, poke16, syscall } from "../process";
+import { Address, copyIn, copyOut, peek16, peek32, peek64, poke16, syscall, tryCopyIn } from "../process";
 import { nextCandidate } from "../scan/candidates";
 import { allIsCode, codeRangeCount, codeRangeEnd, codeRangeStart, findCodeRanges } from "../scan/sections";
 import { EVIDENCE_CODE, EVIDENCE_DOUBTFUL, EVIDENCE_INTERIOR, markBehind, markFront, weigh } from "../scan/evidence";
-import { FATE_B1, FATE_TRAP, countFates, countInterior, countMapping, countTime } from "../stats/counters";
+import {
+  FATE_B1,
+  FATE_TRAP,
+  countFates,
+  countInterior,
+  countMapping,
+  countTime,
+  countUnsearched,
+} from "../stats/counters";
 import {
   WHY_DOUBTFUL,
   WHY_ENGINE_MEMORY,
@@ -27,7 +35,8 @@ import {
 } from "../stats/left-alone";
 import { SYSCALL_TRAMPOLINE_SIZE, emitSyscallTrampoline } from "../thread/trampoline";
 import { Cluster } from "./cluster";
-import { NO_FILE, beginMapping } from "./mapping";
+import { PATCHED, addCode, cutCode, forgetClosed, hasCode, rememberClosed } from "./code-map";
+import { IN_MEMORY, NO_FILE, beginMapping } from "./mapping";
 import { islandOf, outpostFor, reachHigh, reachLow } from "./outpost";
 import {
   TACTIC_B0,
@@ -40,10 +49,10 @@ import {
   endPlan,
   planCluster,
 } from "./plan";
-import { Record, forgetRange, restoreCopy } from "./record";
+import { Record, countRetired, forgetRange, restoreCopy } from "./record";
 import { refuse } from "./strict";
 import { SYSCALL_BYTES, TRAP_BYTES, addTraps, forgetTraps } from "./traps";
-import { describeCode, describeCodeInMemory, forgetDescribed } from "../debug/describe";
+import { describeAgain, describeCode, describeCodeInMemory, forgetDescribed } from "../debug/describe";
 import { conclude } from "./verdict";
 import { onlyTraps, strict } from "../options";
 
@@ -54,8 +63,10 @@ const PROT_READ: u64 = 1;
 const PROT_WRITE: u64 = 2;
 const PROT_EXEC: u64 = 4;
 const MAP_SHARED: u64 = 1;
+const MAP_FIXED: u64 = 0x10;
 const MAP_PRIVATE: u64 = 2;
 const MAP_TYPE: u64 = 0xf;
+const MAP_ANONYMOUS: u64 = 0x20;
 const MAP_SHARED_VALIDATE: u64 = 3;
 
 /** Code on each side of a site that tactics may use, a short jump's reach and a long instruction, and that is weighed. */
@@ -140,6 +151,42 @@ function findSites(start: Address, end: Address, offset: u64): void {
     if (low < high) addSites(start + (low - offset), start + (high - offset));
   }
 }
+
+/** Sites that were known before: u64 addresses (`addOldSite`). */
+const oldSites = memory.data(262144, 8);
+let oldCount: u32 = 0;
+
+export function clearOldSites(): void {
+  oldCount = 0;
+}
+export function addOldSite(site: Address): void {
+  if (oldCount != SITES_MAX) store<u64>(oldSites + (oldCount++ << 3), site);
+}
+
+/** Sorts `sites`: Shell's method, whose gaps shrink by half. Ranges of code come nearly sorted. */
+function sortSites(): void {
+  for (let gap = siteCount >> 1; gap > 0; gap >>= 1) {
+    for (let i = gap; i < siteCount; i++) {
+      const site = siteAt(i);
+      let at = i;
+      for (; at >= gap && siteAt(at - gap) > site; at -= gap) store<u64>(sites + (at << 3), siteAt(at - gap));
+      store<u64>(sites + (at << 3), site);
+    }
+  }
+}
+
+/** Those old sites in [start, end), moved by `distance`, that are system calls still. */
+function useOldSites(start: Address, end: Address, distance: u64): void {
+  siteCount = 0;
+  for (let i: u32 = 0; i < oldCount; i++) {
+    const site = load<u64>(oldSites + (i << 3));
+    if (site < start || site + SITE_LENGTH > end) continue;
+    if (tryCopyIn(siteBytes, site + distance, 2) != 0 || load<u16>(siteBytes) != SYSCALL_BYTES) continue;
+    store<u64>(sites + (siteCount++ << 3), site + distance);
+  }
+  sortSites();
+}
+const siteBytes = memory.data(8, 8);
 
 function siteAt(index: u32): Address {
   return load<u64>(sites + (index << 3));
@@ -236,10 +283,45 @@ function planAll(start: Address, end: Address): bool {
   return true;
 }
 
+/** Whether the code that is being patched was mapped by the program, which may share it with others. */
+let mayBeShared: bool = false;
+const MREMAP_MAYMOVE: u64 = 1;
+const MREMAP_MAYMOVE_FIXED: u64 = 3;
+
+/** Whether a page is mapped shared: only such memory can be mapped a second time by an old size of 0 (mm/mremap.c). */
+function isShared(page: Address): bool {
+  const second = syscall(SYS_MREMAP, page, 0, 4096, MREMAP_MAYMOVE, 0, 0);
+  if (isError(second)) return false;
+  syscall2(SYS_MUNMAP, second as u64, 4096);
+  return true;
+}
+
+const pageCopy = memory.data(4096, 8);
+
+/** Puts a private copy in the place of shared pages, so that no file and no other process ever changes (I9). */
+function makePrivate(start: Address, size: u64, readable: u64): bool {
+  if (!isShared(start) && !isShared(start + size - 4096)) return true;
+  const copy = syscall(SYS_MMAP, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  if (isError(copy)) return false;
+  for (let at: u64 = 0; at < size; at += 4096) {
+    copyIn(pageCopy, start + at, 4096);
+    copyOut((copy as u64) + at, pageCopy, 4096);
+  }
+  if (
+    syscall3(SYS_MPROTECT, copy as u64, size, readable) == 0 &&
+    syscall(SYS_MREMAP, copy as u64, size, size, MREMAP_MAYMOVE_FIXED, start, 0) == (start as i64)
+  )
+    return true;
+  syscall2(SYS_MUNMAP, copy as u64, size);
+  return false;
+}
+
 /** Writes the clusters of a committed plan to the process; false when their pages cannot be written. */
 function writeClusters(low: Address, high: Address, readable: u64): bool {
   const start = pageFloor(low);
   const size = pageCeil(high) - start;
+  if (mayBeShared && !makePrivate(start, size, readable)) return false;
+  rememberClosed(start, start + size);
   if (syscall3(SYS_MPROTECT, start, size, PROT_READ | PROT_WRITE) != 0) return false;
   for (let i: u32 = 0; i < clusterCount; i++) {
     const cluster = changetype<Cluster>(load<u32>(clusters + (i << 2)));
@@ -268,6 +350,7 @@ function leaveAllAlone(why: u32): void {
  */
 function patchRange(start: Address, end: Address, protection: u64, offset: u64): void {
   const began = nanoseconds();
+  areOld = false;
   findSites(start, end, offset);
   if (siteCount != 0) patchSites(start, end, protection);
   countMapping(end - start);
@@ -291,11 +374,15 @@ function trapAll(): void {
   trappedCount = siteCount;
 }
 
+/** Whether the sites have been counted before. */
+let areOld: bool = false;
+/** So many trampolines may wait for their release: from then on sites that are patched again become traps. */
+const RETIRED_MAX: u32 = 8192;
+
 function patchSites(start: Address, end: Address, protection: u64): void {
   outpost = outpostFor(start, end);
-  const hasPlan = outpost != 0 && commitJumps(start, end);
+  const hasPlan = outpost != 0 && countRetired() < RETIRED_MAX && commitJumps(start, end);
   if (!hasPlan) trapAll();
-  rememberRange(start, end);
   const wanted = trappedCount;
   if (trappedCount != 0) trappedCount = addTraps(trapped, trappedCount, outpost);
   if (
@@ -305,9 +392,9 @@ function patchSites(start: Address, end: Address, protection: u64): void {
       protection,
     )
   ) {
-    forgetCode(start, end);
+    forgetPatches(start, end);
     leaveAllAlone(WHY_PROTECTED);
-  } else {
+  } else if (!areOld) {
     for (let tactic: u32 = TACTIC_B1; tactic < 8; tactic++)
       countFates(FATE_B1 + tactic - TACTIC_B1, load<u32>(planned + (tactic << 2)));
     countFates(FATE_TRAP, trappedCount);
@@ -348,55 +435,101 @@ export function mapExecutable(address: u64, size: u64, protection: u64, flags: u
     describeCode(start, start + readable, descriptor, offset);
   }
   const opened = syscall3(SYS_MPROTECT, start, pageCeil(size), protection);
-  return isError(opened) ? opened : got;
+  if (isError(opened)) return mapUnpatched(start, size, protection, privately, descriptor, offset, opened);
+  addCode(start, start + pageCeil(size), protection, PATCHED);
+  return got;
 }
 
-// Where code has been patched: u64 start, u64 end. Programs unmap memory all the time, and code almost never.
-const PATCHED_MAX: u32 = 1024;
-const patched = memory.data(16384, 8);
-let patchedCount: u32 = 0;
-
-function patchedRange(index: u32): usize {
-  return patched + (index << 4);
-}
-
-/** Remembers a patched range. When there is no room for one more, the last one grows to hold it. */
-function rememberRange(start: Address, end: Address): void {
-  if (patchedCount < PATCHED_MAX) {
-    store<u64>(patchedRange(patchedCount), start);
-    store<u64>(patchedRange(patchedCount), end, 8);
-    patchedCount += 1;
-    return;
+/** Memory that once was not executable cannot become so (PR_SET_MDWE): the code is mapped as it is, or not at all. */
+function mapUnpatched(
+  start: Address,
+  size: u64,
+  protection: u64,
+  flags: u64,
+  descriptor: i32,
+  offset: u64,
+  error: i64,
+): i64 {
+  forgetPatches(start, start + pageCeil(size));
+  const got = syscall(SYS_MMAP, start, size, protection, flags | MAP_FIXED, descriptor, offset);
+  if (!isError(got)) {
+    countUnsearched();
+    return got;
   }
-  const last = patchedRange(PATCHED_MAX - 1);
-  store<u64>(last, min(start, load<u64>(last)));
-  store<u64>(last, max(end, load<u64>(last, 8)), 8);
+  syscall2(SYS_MUNMAP, start, pageCeil(size));
+  return error;
 }
 
-/** Whether [start, end) overlaps patched code; forgets ranges that lie in it whole. */
-function takePatched(start: Address, end: Address): bool {
-  let found = false;
-  for (let i: u32 = 0; i < patchedCount;) {
-    const range = patchedRange(i);
-    if (load<u64>(range) >= end || load<u64>(range, 8) <= start) {
-      i++;
-      continue;
-    }
-    found = true;
-    if (load<u64>(range) >= start && load<u64>(range, 8) <= end) {
-      patchedCount -= 1;
-      memory.copy(range, patchedRange(patchedCount), 16);
-    } else i++;
-  }
-  return found;
+/** Patches in [start, end) are no more; what they were written into is gone, or as it was. */
+function forgetPatches(start: Address, end: Address): void {
+  forgetRange(start, end);
+  forgetTraps(start, end);
+  forgetDescribed(start, end);
 }
 
 /** The code in [start, end) is gone: its trampolines are free. Under the engine lock. */
 export function forgetCode(start: Address, end: Address): void {
-  if (!takePatched(start, end)) return;
-  forgetRange(start, end);
-  forgetTraps(start, end);
-  forgetDescribed(start, end);
+  if (!hasCode(start, end)) return;
+  forgetClosed(start, end);
+  cutCode(start, end);
+  forgetPatches(start, end);
+}
+
+/**
+ * Patches old sites of [start, end), moved by `distance`, in code that is closed or that no thread can run. No other patch
+ * reaches into it.
+ * @param protection what the pages get
+ */
+export function patchOldSites(start: Address, end: Address, distance: u64, protection: u64): void {
+  useOldSites(start, end, distance);
+  if (siteCount == 0) return;
+  areOld = true;
+  beginMapping(start + distance, end + distance, IN_MEMORY, 0);
+  patchSites(start + distance, end + distance, protection);
+  describeAgain(start + distance, end + distance);
+}
+
+/** Puts traps in place of old sites in [start, end), which is writable and has no patches; those without memory stay. */
+export function trapOldSites(start: Address, end: Address): void {
+  useOldSites(start, end, 0);
+  beginMapping(start, end, IN_MEMORY, 0);
+  const count = addTraps(sites, siteCount, 0);
+  for (let i: u32 = 0; i < count; i++) poke16(siteAt(i), TRAP_BYTES);
+}
+
+/** Beyond this a range is a reservation, not code: looking at each page of it would take seconds, and memory. */
+const SEARCHED_MAX: u64 = 0x40000000;
+
+/** Where the first page of [start, end) is that cannot be read: behind the end of its file is SIGBUS. */
+function readableEnd(start: Address, end: Address): Address {
+  let at = start;
+  while (at < end && tryCopyIn(siteBytes, at, 1) == 0) at += 4096;
+  return at;
+}
+
+/**
+ * Searches and patches memory that the program has just made executable; threads may run there already.
+ * @param protection what the pages have
+ */
+export function searchMemory(start: Address, end: Address, protection: u64): void {
+  if (end - start > SEARCHED_MAX) return countUnsearched();
+  if (!(protection & PROT_READ)) syscall3(SYS_MPROTECT, start, end - start, protection | PROT_READ);
+  searchClosed(start, end, protection | PROT_READ);
+  if (protection & PROT_READ) return;
+  syscall3(SYS_MPROTECT, start, end - start, protection);
+  addCode(start, end, protection, PATCHED);
+}
+
+/** The same for memory that can be read and is about to get its protection. */
+export function searchClosed(start: Address, end: Address, protection: u64): void {
+  const readable = readableEnd(start, end);
+  allIsCode();
+  beginMapping(start, readable, IN_MEMORY, 0);
+  mayBeShared = true;
+  if (start < readable) patchRange(start, readable, protection, 0);
+  mayBeShared = false;
+  addCode(start, end, protection, PATCHED);
+  describeCodeInMemory(start, readable, start, "(memory)");
 }
 
 /** Patches the vDSO, which the kernel has mapped executable: nothing runs in it yet. */
@@ -414,6 +547,7 @@ export function patchVdso(header: Address): void {
     allIsCode();
     beginMapping(start, end, NO_FILE, start - header);
     patchRange(start, end, protectionOf(flags), 0);
+    addCode(start, pageCeil(end), protectionOf(flags), PATCHED);
     describeCodeInMemory(start, end, header, "[vdso]");
   }
 }

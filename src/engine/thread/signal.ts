@@ -3,11 +3,13 @@
 import { textStart, tryCopyFault, tryCopyInstruction } from "../gates";
 import { syscall1 } from "../kernel/calls";
 import { SYS_EXIT_GROUP } from "../kernel/numbers";
+import { wasClosed } from "../patch/code-map";
 import { enterTrap } from "../patch/traps";
 import { memoryBase } from "../process";
 import { STDERR, appendDecimal, appendHex, appendText, writeOut } from "../text";
 import { ASSERTION_STATUS } from "../assertion";
 import { ThreadBlock } from "./block";
+import { lockEngine, unlockEngine } from "./lock";
 import { defer } from "./deferred";
 import { deliver } from "./deliver";
 import { toProgramState } from "./interrupted";
@@ -48,6 +50,18 @@ function isEngineCode(rip: u64): bool {
   return rip >= textStart() && rip < memoryBase();
 }
 
+/** Error code of a page fault: a page that is there was fetched from. SDM volume 3, section 4.7. */
+const FETCHED: u64 = 0x11;
+
+/** A thread fetched from code that the engine had closed (patch/code-map.ts): once the lock is free it is open again. */
+function waitForCode(context: Context): bool {
+  if ((context.err & FETCHED) != FETCHED) return false;
+  lockEngine();
+  const found = wasClosed(context.cr2);
+  unlockEngine();
+  return found;
+}
+
 /** Signals that the kernel raises for what an instruction did. */
 function isFault(signal: u32): bool {
   return (
@@ -75,6 +89,7 @@ export function onSignal(thread: ThreadBlock, signal: u32, infoAddress: u64, con
   const raised = load<i32>(info, SIGINFO_CODE) > 0 && isFault(signal);
   if (raised && signal != SIGSYS && isEngineCode(context.rip)) reportEngineFault(thread, signal, context);
   if (raised && signal == SIGILL && enterTrap(thread, context)) return true;
+  if (raised && signal == SIGSEGV && waitForCode(context)) return true;
   const interrupted = context.rip;
   if (!toProgramState(thread, context)) {
     defer(thread, info, context);

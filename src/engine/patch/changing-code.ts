@@ -40,15 +40,7 @@ import {
   nextCode,
   rememberClosed,
 } from "./code-map";
-import {
-  addOldSite,
-  clearOldSites,
-  forgetCode,
-  patchOldSites,
-  searchClosed,
-  searchMemory,
-  trapOldSites,
-} from "./executable";
+import { forgetCode, patchOldSites, searchClosed, searchMemory, trapOldSites } from "./executable";
 import {
   countPatchedIn,
   forEachSite,
@@ -61,6 +53,7 @@ import {
   widenToPatches,
   writeOriginals,
 } from "./record";
+import { addOldSite, clearOldSites } from "./sites";
 import { SYSCALL_BYTES, TRAP_BYTES, forEachTrappedSite, forgetTraps, isTrapped } from "./traps";
 
 const PROT_READ: u64 = 1;

@@ -1,7 +1,7 @@
 // An executable mapping, from its birth without PROT_EXEC to the moment it may run: find sites, plan, apply, protect.
 
 import { addressOf, isError, syscall2, syscall3 } from "../kernel/calls";
-import { SYS_CLOCK_GETTIME, SYS_FSTAT, SYS_MMAP, SYS_MPROTECT, SYS_MREMAP, SYS_MUNMAP } from "../kernel/numbers";
+import { SYS_CLOCK_GETTIME, SYS_FSTAT, SYS_MMAP, SYS_MPROTECT, SYS_MUNMAP } from "../kernel/numbers";
 import {
   FileHeader,
   PF_X,
@@ -13,26 +13,10 @@ import {
   protectionOf,
 } from "../load/elf";
 import { Address, copyIn, copyOut, peek16, peek32, peek64, poke16, syscall, tryCopyIn } from "../process";
-import { nextCandidate } from "../scan/candidates";
-import { allIsCode, codeRangeCount, codeRangeEnd, codeRangeStart, findCodeRanges } from "../scan/sections";
-import { EVIDENCE_CODE, EVIDENCE_DOUBTFUL, EVIDENCE_INTERIOR, markBehind, markFront, weigh } from "../scan/evidence";
-import {
-  FATE_B1,
-  FATE_TRAP,
-  countFates,
-  countInterior,
-  countMapping,
-  countTime,
-  countUnsearched,
-} from "../stats/counters";
-import {
-  WHY_DOUBTFUL,
-  WHY_ENGINE_MEMORY,
-  WHY_PROTECTED,
-  WHY_TOO_MANY,
-  countLeftAlone,
-  reasonOf,
-} from "../stats/left-alone";
+import { allIsCode, findCodeRanges } from "../scan/sections";
+import { markBehind, markFront } from "../scan/evidence";
+import { FATE_B1, FATE_TRAP, countFates, countMapping, countTime, countUnsearched } from "../stats/counters";
+import { WHY_ENGINE_MEMORY, WHY_PROTECTED } from "../stats/left-alone";
 import { SYSCALL_TRAMPOLINE_SIZE, emitSyscallTrampoline } from "../thread/trampoline";
 import { Cluster } from "./cluster";
 import { PATCHED, addCode, cutCode, forgetClosed, hasCode, rememberClosed } from "./code-map";
@@ -49,15 +33,25 @@ import {
   endPlan,
   planCluster,
 } from "./plan";
+import { makePrivate } from "./private-pages";
 import { Record, countRetired, forgetRange, restoreCopy } from "./record";
-import { refuse } from "./strict";
+import {
+  SITE_LENGTH,
+  SLACK,
+  copyWindow,
+  findSites,
+  leaveAlone,
+  siteAt,
+  siteCount,
+  sites,
+  useOldSites,
+  windowCode,
+  windowSize,
+  windowStart,
+} from "./sites";
 import { SYSCALL_BYTES, TRAP_BYTES, addTraps, forgetTraps } from "./traps";
 import { describeAgain, describeCode, describeCodeInMemory, forgetDescribed } from "../debug/describe";
-import { conclude } from "./verdict";
-import { onlyTraps, strict } from "../options";
-
-/** Bytes of `syscall`. */
-const SITE_LENGTH: u64 = 2;
+import { onlyTraps } from "../options";
 
 const PROT_READ: u64 = 1;
 const PROT_WRITE: u64 = 2;
@@ -66,11 +60,8 @@ const MAP_SHARED: u64 = 1;
 const MAP_FIXED: u64 = 0x10;
 const MAP_PRIVATE: u64 = 2;
 const MAP_TYPE: u64 = 0xf;
-const MAP_ANONYMOUS: u64 = 0x20;
 const MAP_SHARED_VALIDATE: u64 = 3;
 
-/** Code on each side of a site that tactics may use, a short jump's reach and a long instruction, and that is weighed. */
-const SLACK: u32 = 208;
 /** Sites closer than this share a cluster. */
 const CLUSTER_GAP: u64 = 2 * SLACK;
 /** How far from a site tactics look for victims: what is known of other sites' surroundings from there on is no use. */
@@ -78,16 +69,6 @@ const NEIGHBOURHOOD: u64 = 176;
 
 /** The outpost of the plan that is open. */
 let outpost: Address = 0;
-
-/** A copy of the code around an address: up to SLACK bytes on each side. */
-const windowCode = memory.data(512, 8);
-let windowStart: Address = 0;
-let windowSize: u32 = 0;
-
-/** Sites of the mapping that is being patched: u64 addresses, ascending. */
-const SITES_MAX: u32 = 32768;
-const sites = memory.data(262144, 8);
-let siteCount: u32 = 0;
 
 const offsets = memory.data(131072, 8);
 const fates = memory.data(32768, 8);
@@ -104,92 +85,6 @@ function emit(pointer: usize, recordPointer: usize, resume: Address): u32 {
   const record = changetype<Record>(recordPointer);
   emitSyscallTrampoline(pointer, record.address, record.original, outpost, islandOf(outpost), resume);
   return SYSCALL_TRAMPOLINE_SIZE;
-}
-
-/** Copies the code of [start, end) around an address; gives the offset of the address in the copy. */
-function copyWindow(start: Address, end: Address, at: Address): u32 {
-  windowStart = at - start > (SLACK as u64) ? at - SLACK : start;
-  windowSize = (min(end, at + SITE_LENGTH + SLACK) - windowStart) as u32;
-  copyIn(windowCode, windowStart, windowSize);
-  return (at - windowStart) as u32;
-}
-
-/** A site, or what may be one, stays as it is: it is counted, and may be the end (--strict). */
-function leaveAlone(site: Address, why: u32): void {
-  countLeftAlone(site, why);
-  if (strict && why != WHY_DOUBTFUL) refuse(site, 2, "a system call that cannot be patched", reasonOf(why));
-}
-
-/**
- * Weighs the candidate at an address of the code in [start, end), a part of the mapping that was begun.
- * @returns EVIDENCE_*
- */
-export function weighCandidate(start: Address, end: Address, at: Address): u32 {
-  const offset = copyWindow(start, end, at);
-  const evidence = weigh(windowCode, windowSize, offset);
-  if (!strict && evidence != EVIDENCE_DOUBTFUL) return evidence;
-  return conclude(evidence, windowCode, windowSize, offset, at);
-}
-
-/** Adds the sites in [start, end). */
-function addSites(start: Address, end: Address): void {
-  for (let at = nextCandidate(start, end); at < end; at = nextCandidate(at + 1, end)) {
-    const evidence = weighCandidate(start, end, at);
-    if (evidence == EVIDENCE_INTERIOR) countInterior();
-    else if (evidence != EVIDENCE_CODE) leaveAlone(at, WHY_DOUBTFUL);
-    else if (siteCount == SITES_MAX) leaveAlone(at, WHY_TOO_MANY);
-    else store<u64>(sites + (siteCount++ << 3), at);
-  }
-}
-
-/** Finds the sites in [start, end), which maps a file from `offset` on, as far as the file's sections are code. */
-function findSites(start: Address, end: Address, offset: u64): void {
-  siteCount = 0;
-  for (let i: u32 = 0; i < codeRangeCount(); i++) {
-    const low = max(codeRangeStart(i), offset);
-    const high = min(codeRangeEnd(i), offset + (end - start));
-    if (low < high) addSites(start + (low - offset), start + (high - offset));
-  }
-}
-
-/** Sites that were known before: u64 addresses (`addOldSite`). */
-const oldSites = memory.data(262144, 8);
-let oldCount: u32 = 0;
-
-export function clearOldSites(): void {
-  oldCount = 0;
-}
-export function addOldSite(site: Address): void {
-  if (oldCount != SITES_MAX) store<u64>(oldSites + (oldCount++ << 3), site);
-}
-
-/** Sorts `sites`: Shell's method, whose gaps shrink by half. Ranges of code come nearly sorted. */
-function sortSites(): void {
-  for (let gap = siteCount >> 1; gap > 0; gap >>= 1) {
-    for (let i = gap; i < siteCount; i++) {
-      const site = siteAt(i);
-      let at = i;
-      for (; at >= gap && siteAt(at - gap) > site; at -= gap) store<u64>(sites + (at << 3), siteAt(at - gap));
-      store<u64>(sites + (at << 3), site);
-    }
-  }
-}
-
-/** Those old sites in [start, end), moved by `distance`, that are system calls still. */
-function useOldSites(start: Address, end: Address, distance: u64): void {
-  siteCount = 0;
-  for (let i: u32 = 0; i < oldCount; i++) {
-    const site = load<u64>(oldSites + (i << 3));
-    if (site < start || site + SITE_LENGTH > end) continue;
-    if (tryCopyIn(siteBytes, site + distance, 2) != 0 || load<u16>(siteBytes) != SYSCALL_BYTES) continue;
-    store<u64>(sites + (siteCount++ << 3), site + distance);
-  }
-  sortSites();
-}
-const siteBytes = memory.data(8, 8);
-
-function siteAt(index: u32): Address {
-  return load<u64>(sites + (index << 3));
 }
 
 /** The mapping and the sites of the cluster that is being planned, for `explore`. */
@@ -285,36 +180,6 @@ function planAll(start: Address, end: Address): bool {
 
 /** Whether the code that is being patched was mapped by the program, which may share it with others. */
 let mayBeShared: bool = false;
-const MREMAP_MAYMOVE: u64 = 1;
-const MREMAP_MAYMOVE_FIXED: u64 = 3;
-
-/** Whether a page is mapped shared: only such memory can be mapped a second time by an old size of 0 (mm/mremap.c). */
-function isShared(page: Address): bool {
-  const second = syscall(SYS_MREMAP, page, 0, 4096, MREMAP_MAYMOVE, 0, 0);
-  if (isError(second)) return false;
-  syscall2(SYS_MUNMAP, second as u64, 4096);
-  return true;
-}
-
-const pageCopy = memory.data(4096, 8);
-
-/** Puts a private copy in the place of shared pages, so that no file and no other process ever changes (I9). */
-function makePrivate(start: Address, size: u64, readable: u64): bool {
-  if (!isShared(start) && !isShared(start + size - 4096)) return true;
-  const copy = syscall(SYS_MMAP, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (isError(copy)) return false;
-  for (let at: u64 = 0; at < size; at += 4096) {
-    copyIn(pageCopy, start + at, 4096);
-    copyOut((copy as u64) + at, pageCopy, 4096);
-  }
-  if (
-    syscall3(SYS_MPROTECT, copy as u64, size, readable) == 0 &&
-    syscall(SYS_MREMAP, copy as u64, size, size, MREMAP_MAYMOVE_FIXED, start, 0) == (start as i64)
-  )
-    return true;
-  syscall2(SYS_MUNMAP, copy as u64, size);
-  return false;
-}
 
 /** Writes the clusters of a committed plan to the process; false when their pages cannot be written. */
 function writeClusters(low: Address, high: Address, readable: u64): bool {
@@ -500,10 +365,12 @@ export function trapOldSites(start: Address, end: Address): void {
 /** Beyond this a range is a reservation, not code: looking at each page of it would take seconds, and memory. */
 const SEARCHED_MAX: u64 = 0x40000000;
 
+const probe = memory.data(8, 8);
+
 /** Where the first page of [start, end) is that cannot be read: behind the end of its file is SIGBUS. */
 function readableEnd(start: Address, end: Address): Address {
   let at = start;
-  while (at < end && tryCopyIn(siteBytes, at, 1) == 0) at += 4096;
+  while (at < end && tryCopyIn(probe, at, 1) == 0) at += 4096;
   return at;
 }
 

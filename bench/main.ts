@@ -5,11 +5,12 @@ import { parseArgs } from "node:util";
 import { backend } from "./backend.js";
 import type { Benchmark, Table } from "./benchmark.js";
 import { decoder } from "./decoder.js";
+import { exec } from "./exec.js";
 import { gate } from "./gate.js";
 import { memory } from "./memory.js";
 import { start } from "./start.js";
 
-const benchmarks: readonly Benchmark[] = [gate, start, memory, backend, decoder];
+const benchmarks: readonly Benchmark[] = [gate, start, exec, memory, backend, decoder];
 
 function usage(): never {
   console.error("usage: npm run bench -- NAME... [--rounds N] [--json]\n");

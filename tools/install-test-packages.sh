@@ -1,18 +1,21 @@
 #!/bin/sh
 # Installs the Debian packages that the tests' target programs come from. Users of Flicker need none of them: the
 # product is built by npm alone. Quick when everything is there (one dpkg-query), so that it can run before every test run.
+# With --long also what only `npm run test:long` and `npm run soak` need.
 set -eu
 
 packages="
   bash bsdutils coreutils findutils gawk grep procps psmisc sed util-linux
   binutils gcc g++ libc6-dev make musl musl-dev musl-tools busybox-static golang-go
-  git tar gzip xz-utils python3 perl sqlite3
+  git tar gzip xz-utils python3 perl sqlite3 lsof
   nginx-light curl strace gdb linux-perf stress tmux
   bash-completion
   redis-server redis-tools openssh-client openssl zstd bzip2 ffmpeg imagemagick
   ruby php-cli lua5.4 luajit sbcl jq emacs-nox vim ed m4 flex bison
   rsync zsh fish dash cmake ninja-build clang libllvm19
+  postgresql openssh-server openssh-sftp-server bubblewrap
 "
+[ "${1:-}" != --long ] || packages="$packages binutils-source chromium chromium-sandbox golang-1.19-src libpython3.11-testsuite"
 
 missing=
 for package in $packages; do

@@ -5,21 +5,23 @@
 //
 //   offset    size     what
 //   0x00000   0x08000  the kernel's alternate signal stack (invariant I10): the engine's, never the program's
-//   0x08000   0x0c000  the engine stack; the gate's frame is always its topmost 144 bytes, since gates never nest
-//   0x14000   0x01000  the thread block: gs base, and the engine stack's top
-//   0x15000   0x01000  the frame that the engine hands to rt_sigreturn to enter any program state
-//   0x16000   0x05000  paths and file heads of an execve
-//   0x1b000   0x07000  deferred signals: the interrupted ucontext with its xstate, then the siginfos
+//   0x08000   0x0bc00  the engine stack; the gate's frame is always its topmost 144 bytes, since gates never nest
+//   0x13c00   0x00400  the thread block: gs base, and the engine stack's top
+//   0x14000   0x01000  the frame that the engine hands to rt_sigreturn to enter any program state
+//   0x15000   0x05000  paths and file heads of an execve
+//   0x1a000   0x09000  deferred signals: the interrupted ucontext with its xstate, then the siginfos
+//
+// A thread that gets no signal touches the page of the block alone: the stack's first 3 KiB are in it.
 //
 // No type annotations and no imports: this file is TypeScript for the backend and AssemblyScript for the engine.
 
-export const AREA_SIZE = 0x22000;
+export const AREA_SIZE = 0x23000;
 export const ALTERNATE_STACK_OFFSET = 0x00000;
 export const ALTERNATE_STACK_SIZE = 0x08000;
-export const BLOCK_OFFSET = 0x14000;
-export const RETURN_FRAME_OFFSET = 0x15000;
-export const EXEC_SCRATCH_OFFSET = 0x16000;
-export const DEFERRED_OFFSET = 0x1b000;
+export const BLOCK_OFFSET = 0x13c00;
+export const RETURN_FRAME_OFFSET = 0x14000;
+export const EXEC_SCRATCH_OFFSET = 0x15000;
+export const DEFERRED_OFFSET = 0x1a000;
 
 // Fields of the block that gates touch. src/engine/thread/block.ts declares them in this order.
 export const BLOCK_SELF = 0x00; // u32: engine pointer of the block
@@ -30,9 +32,10 @@ export const BLOCK_SAVED_R11 = 0x18; // u64: the program's r11 at a site
 export const BLOCK_SAVED_R15 = 0x20; // u64: the program's r15 across clone
 export const BLOCK_AFTER = 0x28; // u64: where a native call or the start of the program goes on
 export const BLOCK_DEFERRED = 0x30; // u32: how many signals wait for the way out of the engine
-export const BLOCK_DEAD = 0x34; // u32: 1 once the thread touches its area no more
+export const BLOCK_FIRST_DEFERRED = 0x34; // u32: the slot of the first of them; changes together with their number
 export const BLOCK_RETURN_FRAME = 0x38; // u64: process address of the rt_sigreturn frame
 export const BLOCK_SAVED_R14 = 0x40; // u64: its r14 likewise
+export const BLOCK_DEAD = 0x48; // u32: 1 once the thread touches its area no more
 
 // The gate's frame, ascending from rsp. `target` holds the site descriptor on the way in, the next rip on the way out.
 export const FRAME_R15 = 0x00;

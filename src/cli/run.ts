@@ -42,6 +42,11 @@ export function addRun(program: Command): void {
       "end with status 125, before a file's code can run, when one of its system calls cannot be patched or its code " +
         "not be told from data",
     )
+    .option(
+      "--exhaustive",
+      "also catch calls of sites that look like data and of code made at run time, by Syscall User Dispatch; every call " +
+        "costs more",
+    )
     .helpOption("-h, --help", "print this help; must stand right behind `run`")
     .argument("<PROG>", "a path, or a name that is looked up in PATH")
     .argument("[ARGS...]", "given to the program as they are")

@@ -5,7 +5,11 @@
 export declare function gateSyscall(): u64;
 /** First instruction of `gateSyscall` that runs on the engine stack. */
 export declare function gateSyscallOnEngineStack(): u64;
-/** Where a trap without a trampoline goes on: ThreadBlock.after, .savedRcx and .savedR11 are set, r11 = the block, which is the engine stack's
+/** `int $0x80` of a call that Syscall User Dispatch caught and the kernel is to answer: the block has `after`. */
+export declare function gateInterrupt(): u64;
+/** One past the last byte of `gateInterrupt`. */
+export declare function gateInterruptEnd(): u64;
+/** Where a trap without a trampoline, and a call that Syscall User Dispatch caught, goes on: ThreadBlock.after, .savedRcx and .savedR11 are set, r11 = the block, which is the engine stack's
  * top, the program's rsp. And its first instruction that runs on the engine stack. */
 export declare function gateTrap(): u64;
 export declare function gateTrapOnEngineStack(): u64;
@@ -40,6 +44,9 @@ export declare function tryCopyFault(): u64;
 /** The launcher's image: its headers, and one past linear memory. */
 export declare function launcherStart(): u64;
 export declare function launcherEnd(): u64;
+
+/** The `syscall` of the engine's own calls (seccomp/site.ts). */
+export declare function engineSyscallInstruction(): u64;
 
 /** The first byte of the launcher's text: gates and compiled engine. */
 export declare function textStart(): u64;

@@ -3,7 +3,10 @@
 
 import "./assertion";
 import { afterClone } from "./kernel/clone";
+import { LEAVE } from "./kernel/call";
 import { dispatch } from "./kernel/dispatch";
+import { GO_ON, judge } from "./kernel/seccomp";
+import { isTakenByProgram } from "./kernel/user-dispatch";
 import { countCalls } from "./options";
 import { countCall } from "./stats/counters";
 import { ThreadBlock, gateFrameOf } from "./thread/block";
@@ -12,6 +15,7 @@ import { SYSCALL_SIZE } from "./thread/trampoline";
 
 export * from "./inspection";
 export { gdbJitDescriptor } from "./debug/gdb-jit";
+export { engineSite } from "./seccomp/site";
 export { prepare, start } from "./load/start";
 export { onDeferredAtExit, onDeferredAtReturn, onDeferredAtSignal } from "./thread/return-frame";
 
@@ -23,6 +27,11 @@ export function onSyscall(thread: ThreadBlock): u32 {
   // A mask of ppoll and kin is in force during that one call only.
   thread.temporaryMaskSet = 0;
   if (countCalls) countCall();
+  if (thread.programDispatch && isTakenByProgram(thread, frame)) return LEAVE;
+  if (thread.filters != 0) {
+    const judgement = judge(thread, frame);
+    if (judgement != GO_ON) return judgement;
+  }
   return dispatch(thread, frame);
 }
 

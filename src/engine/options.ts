@@ -1,11 +1,12 @@
 // Options of `flicker run`, and how they travel through execve.
 //
 // A followed execve runs the launcher again: its argv is { HANDOVER_NAME, handover, path to open,
-// path as the program knows it, argv of the program... }. The
-// handover string is: follow, traps, count, strict, statistics and debugging digits, 16 hexadecimal digits of the program's signal mask, the number of
-// a descriptor to close in 8 hexadecimal digits (or ffffffff), those of the statistics' descriptor and of the launcher's likewise, then the path
-// of the statistics file.
+// path as the program knows it, seccomp filters (seccomp/handover.ts), argv of the program... }. The
+// handover string is: follow, traps, count, thoroughness (strict and exhaustive), statistics and debugging digits, 1 when the program's name is its file's, 16 hexadecimal digits of the program's signal mask, the number of
+// a descriptor to close in 8 hexadecimal digits (or ffffffff), those of the statistics' descriptor and of the launcher's likewise, 16 digits
+// of the address of the engine's call site (seccomp/site.ts), then the path of the statistics file.
 
+import { siteAddress } from "./seccomp/site";
 import { appendBytes, appendHex } from "./text";
 
 export const STATS_NONE: u32 = 0;
@@ -13,7 +14,7 @@ export const STATS_TEXT: u32 = 1;
 export const STATS_JSON: u32 = 2;
 
 export const HANDOVER_NAME = "flicker-exec";
-const HANDOVER_FIXED: usize = 46;
+const HANDOVER_FIXED: usize = 63;
 const PATH_MAX: usize = 4096;
 
 export let followExec: bool = true;
@@ -23,6 +24,8 @@ export let onlyTraps: bool = false;
 export let countCalls: bool = false;
 /** What Flicker cannot answer for ends the process (patch/strict.ts). */
 export let strict: bool = false;
+/** Calls at sites that are not patched are caught by Syscall User Dispatch (kernel/user-dispatch.ts). */
+export let exhaustive: bool = false;
 /** Trampolines are named in /tmp/perf-PID.map (debug/perf-map.ts). */
 export let perfMap: bool = false;
 /** Trampolines are described to gdb (debug/gdb-jit.ts). */
@@ -43,6 +46,9 @@ export function setCountCalls(value: bool): void {
 export function setStrict(value: bool): void {
   strict = value;
 }
+export function setExhaustive(value: bool): void {
+  exhaustive = value;
+}
 export function setPerfMap(value: bool): void {
   perfMap = value;
 }
@@ -56,6 +62,8 @@ export function setStatsMode(value: u32): void {
 /** What a handover carries beside the options. */
 export let handoverMask: u64 = 0;
 export let handoverDescriptor: u32 = 0xffffffff;
+export let handoverSite: u64 = 0;
+export let isNamedByFile: bool = false;
 
 /** "No descriptor" in a handover. */
 export const NO_DESCRIPTOR: u32 = 0xffffffff;
@@ -64,24 +72,26 @@ export let reportDescriptor: u32 = 0xffffffff;
 export function setReportDescriptor(value: u32): void {
   reportDescriptor = value;
 }
-/** A descriptor of the launcher's file (kernel/launcher-file.ts). */
+/** A descriptor of the launcher's file (kernel/held-files.ts). */
 export let launcherDescriptor: u32 = 0xffffffff;
 export function setLauncherDescriptor(value: u32): void {
   launcherDescriptor = value;
 }
 
 /** Writes the handover string for an execve; gives the pointer behind its zero. */
-export function writeHandover(at: usize, mask: u64, descriptor: u32): usize {
+export function writeHandover(at: usize, mask: u64, descriptor: u32, namedByFile: bool): usize {
   store<u8>(at++, followExec ? 49 : 48);
   store<u8>(at++, onlyTraps ? 49 : 48);
   store<u8>(at++, countCalls ? 49 : 48);
-  store<u8>(at++, strict ? 49 : 48);
+  store<u8>(at++, (48 + (strict ? 1 : 0) + (exhaustive ? 2 : 0)) as u8);
   store<u8>(at++, (48 + statsMode) as u8);
   store<u8>(at++, (48 + (perfMap ? 1 : 0) + (gdbJit ? 2 : 0)) as u8);
+  store<u8>(at++, namedByFile ? 49 : 48);
   at = appendHex(at, mask, 16);
   at = appendHex(at, descriptor, 8);
   at = appendHex(at, reportDescriptor, 8);
   at = appendHex(at, launcherDescriptor, 8);
+  at = appendHex(at, siteAddress(), 16);
   at = appendBytes(at, statsFile);
   store<u8>(at++, 0);
   return at;
@@ -101,14 +111,17 @@ export function readHandover(from: usize): void {
   followExec = load<u8>(from) == 49;
   onlyTraps = load<u8>(from + 1) == 49;
   countCalls = load<u8>(from + 2) == 49;
-  strict = load<u8>(from + 3) == 49;
+  strict = (load<u8>(from + 3) & 1) != 0;
+  exhaustive = (load<u8>(from + 3) & 2) != 0;
   statsMode = (load<u8>(from + 4) as u32) - 48;
   perfMap = (load<u8>(from + 5) & 1) != 0;
   gdbJit = (load<u8>(from + 5) & 2) != 0;
-  handoverMask = parseHex(from + 6, 16);
-  handoverDescriptor = parseHex(from + 22, 8) as u32;
-  reportDescriptor = parseHex(from + 30, 8) as u32;
-  launcherDescriptor = parseHex(from + 38, 8) as u32;
+  isNamedByFile = load<u8>(from + 6) == 49;
+  handoverMask = parseHex(from + 7, 16);
+  handoverDescriptor = parseHex(from + 23, 8) as u32;
+  reportDescriptor = parseHex(from + 31, 8) as u32;
+  launcherDescriptor = parseHex(from + 39, 8) as u32;
+  handoverSite = parseHex(from + 47, 16);
   for (let i: usize = 0; i < PATH_MAX; i++) {
     const byte = load<u8>(from + HANDOVER_FIXED + i);
     store<u8>(statsFile + i, byte);

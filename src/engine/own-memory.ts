@@ -4,6 +4,7 @@
 //   areas                   behind it, a chunk of threads each (thread/areas.ts)
 //   the dispatch table      and its views, with their islands (patch/outpost.ts)
 //   trampolines             in slots (patch/territory.ts) and of traps (patch/traps.ts)
+//   seccomp                 the call site and filters (src/engine/seccomp)
 //   symbol files            for debuggers, on request (src/engine/debug)
 //
 // Whoever maps memory that outlives its call claims it here; neighbours are one range, so there are few: a program that

@@ -32,8 +32,10 @@ export declare function tryCopyIn(pointer: usize, address: Address, size: usize)
 /** `copyOut` that survives a bad address: gives the number of bytes that were not copied, as `copy_to_user` does; 0 is success. */
 export declare function tryCopyOut(address: Address, pointer: usize, size: usize): usize;
 
-/** One system call of the engine's own. Gives what the kernel gives: a value, or -errno in -4095..-1. */
+/** One system call of the engine's own, from its site (seccomp/site.ts). Gives what the kernel gives: a value, or -errno in -4095..-1. */
 export declare function syscall(number: u64, a: u64, b: u64, c: u64, d: u64, e: u64, f: u64): i64;
+/** One system call on the program's behalf: no filter of the program's lets it through for the engine's sake. */
+export declare function programSyscall(number: u64, a: u64, b: u64, c: u64, d: u64, e: u64, f: u64): i64;
 
 /** `lock cmpxchg` on a u32 of the process: gives the value found before. */
 export declare function compareExchange32(address: Address, expected: u32, desired: u32): u32;
@@ -41,6 +43,8 @@ export declare function compareExchange32(address: Address, expected: u32, desir
 /** The address in the process of linear memory's byte 0. */
 export declare function memoryBase(): u64;
 
+/** The stack pointer: somewhere in the calling thread's area (src/abi/thread-block.ts). */
+export declare function stackPointer(): u64;
 /** Sets gs base (`wrgsbase`). */
 export declare function writeGsBase(base: u64): void;
 /** Reads fs base (`rdfsbase`): the program's thread pointer. */

@@ -576,12 +576,14 @@ export class SimulatedProcess {
       tryCopyIn: (pointer: number, address: bigint, size: number) => size - this.copyIn(pointer, address, size),
       tryCopyOut: (address: bigint, pointer: number, size: number) => size - this.copyOut(address, pointer, size),
       syscall: (number: bigint, ...args: bigint[]) => BigInt.asIntN(64, this.syscall(number, ...args)),
+      programSyscall: (number: bigint, ...args: bigint[]) => BigInt.asIntN(64, this.syscall(number, ...args)),
       compareExchange32: (address: bigint, expected: number, desired: number) => {
         const found = Number(this.load(address, 4)) | 0;
         if (found === (expected | 0)) this.store(address, 4, BigInt(desired >>> 0));
         return found;
       },
       memoryBase: () => BigInt.asIntN(64, this.memoryBase),
+      stackPointer: () => 0n,
       writeGsBase: () => {},
       readFsBase: () => 0n,
       cpuid: () => {

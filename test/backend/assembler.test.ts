@@ -318,6 +318,7 @@ test("instructions without operands", () => {
     a.ret();
     a.nop();
     a.int3();
+    a.int(0x80);
     a.ud2();
     a.hlt();
     a.syscall();
@@ -346,7 +347,9 @@ test("instructions without operands", () => {
   assert.deepEqual(
     got.map((line) => line.split(" ").slice(0, 2).join(" ")),
     [
-      ..."cltd cqto ret nop int3 ud2 hlt syscall pushf popf lahf sahf cld std clc stc pause mfence lfence".split(" "),
+      ..."cltd cqto ret nop int3".split(" "),
+      "int $0x80",
+      ..."ud2 hlt syscall pushf popf lahf sahf cld std clc stc pause mfence lfence".split(" "),
       ..."cpuid rdtsc rdtscp xgetbv endbr64".split(" "),
       ...["rep movsb", "rep movsq", "rep stos", "rep stos", "rep stos"],
     ],

@@ -1,4 +1,4 @@
-// A followed execve needs the launcher where there is no /proc: kernel/launcher-file.ts. That programs behave as natively
+// A followed execve needs the launcher where there is no /proc: kernel/held-files.ts. That programs behave as natively
 // there is for the scenario "a new root"; this says that they run under Flicker, shells' children too.
 
 import assert from "node:assert/strict";

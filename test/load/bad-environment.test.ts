@@ -2,7 +2,16 @@
 
 import assert from "node:assert/strict";
 import { spawnSync } from "node:child_process";
-import { chmodSync, copyFileSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import {
+  chmodSync,
+  chownSync,
+  copyFileSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
@@ -124,6 +133,7 @@ test("a file that is open for writing", () => {
 test("a set-user-ID program", needsRoot, () => {
   const path = join(folder, "set-user-id");
   copyFileSync(small, path);
+  chownSync(path, 65534, 65534); // root's own would give root nothing
   chmodSync(path, 0o4755);
   assertRefused(run('"$@"', [launcher, "run", "--", path]), 126, /set-user-ID/);
 });

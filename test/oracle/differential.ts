@@ -5,6 +5,8 @@
 // Nothing is retried, and nothing waits for a fixed time. A run that exceeds its limit is a hang: the report says what
 // every thread of it was doing, then all its processes are killed. A run that leaves processes behind fails, too.
 //
+// FLICKER_TEST_OPTIONS are options of `flicker run` for every scenario: the whole set under --exhaustive, for instance.
+//
 // What a failed comparison leaves is kept: a directory with native/ and flicker/, each with stdout, stderr, status,
 // statistics and the working directory. FLICKER_TEST_ARTEFACTS says where; the temporary directory else.
 import { spawn, spawnSync } from "node:child_process";
@@ -35,6 +37,8 @@ export interface Scenario {
   /** The executables that run and how often each is executed, by the name of the file behind it ("dash", not "sh"). */
   processes?: Readonly<Record<string, number>>;
   timeoutMs?: number;
+  /** Takes minutes: only in `npm run test:long` and in the soak. */
+  long?: boolean;
   /** Which exit is right natively, so that a scenario that proves nothing is noticed. Default "exit 0"; null: any. */
   nativeStatus?: string | null;
 }
@@ -105,7 +109,8 @@ async function run(
   const statistics = join(records, "statistics");
   const mark = basename(base);
   let command: string[] = [...scenario.command];
-  if (launcher) command = [launcher, "run", "--stats-file", statistics, ...(scenario.options ?? []), "--", ...command];
+  const options = [...(process.env["FLICKER_TEST_OPTIONS"]?.split(" ") ?? []), ...(scenario.options ?? [])];
+  if (launcher) command = [launcher, "run", "--stats-file", statistics, ...options, "--", ...command];
   if (scenario.terminal) {
     command = ["/usr/bin/python3", terminalHelper, JSON.stringify(scenario.terminal), "--", ...command];
   }

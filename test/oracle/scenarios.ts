@@ -1,11 +1,12 @@
 // The real-program scenarios. Scripts are in test/programs/scripts; everything they print is the same in every run, but
 // for what `normalise` takes out. `processes` is the tree that must be found in the statistics: how often each executable
 // is started at least (a shell's forks that execute nothing are not counted here).
-import { createServer } from "node:net";
 import { copyFile, writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { buildProgram, programsDirectory, type Variant } from "../support/build-program.js";
 import type { Scenario, TerminalStep } from "./differential.js";
+import { writeFreePort } from "./free-port.js";
+import { systems } from "./systems.js";
 
 const script = (name: string): string => join(programsDirectory, "scripts", name);
 
@@ -119,19 +120,6 @@ const edWords: TerminalStep[] = [
   { expect: "\n\\d+\r\n", send: "q\n" },
 ];
 
-async function writeFreePort(directory: string): Promise<void> {
-  // Under the range from which the kernel takes ports for clients, so that none is taken between here and its use.
-  for (;;) {
-    const port = 10_000 + Math.floor(Math.random() * 20_000);
-    const isFree = await new Promise<boolean>((resolve) => {
-      const server = createServer();
-      server.once("error", () => resolve(false));
-      server.listen(port, "127.0.0.1", () => server.close(() => resolve(true)));
-    });
-    if (isFree) return writeFile(join(directory, "port"), `${port}\n`);
-  }
-}
-
 export const scenarios: Scenario[] = [
   { name: "true", command: ["true"], processes: { true: 1 } },
   { name: "ls", command: ["ls", "-la", "/"], normalise: withoutSizesAndTimes, processes: { ls: 1 } },
@@ -218,6 +206,16 @@ export const scenarios: Scenario[] = [
     name: "a new root",
     command: ["bash", script("new-root.sh")],
     processes: { bash: 1, chroot: 2, unshare: 3, dash: 3 },
+  },
+  {
+    name: "process names",
+    command: ["bash", script("process-names.sh")],
+    processes: { bash: 1, "own-name": 1, reader: 1, ps: 2, lsof: 1, fuser: 1 },
+  },
+  {
+    name: "a program's own place",
+    command: ["bash", script("own-place.sh")],
+    processes: { bash: 3, main: 4, "python3.11": 3, perl: 2, node: 2, busybox: 2, "own-go": 4 },
   },
   {
     name: "nginx and curl",
@@ -395,4 +393,5 @@ export const scenarios: Scenario[] = [
     command: ["bash", script("go.sh")],
     processes: { bash: 1, go: 3, compile: 5, link: 1, gofmt: 3, program: 1 },
   },
+  ...systems,
 ];

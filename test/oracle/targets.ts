@@ -1,5 +1,6 @@
 // Finds the targets of test/programs and their cases in the sources themselves: `CASE(name)` makes a case, the comment
-// `variants: dynamic static ...` says how the target is linked (`#` in assembly). Adding a case to a target needs no code here.
+// `variants: dynamic static ...` says how the target is linked (`#` in assembly), each comment `options: --a --b` is one way of
+// running it. Adding a case to a target needs no code here.
 import { readdirSync, readFileSync } from "node:fs";
 import { basename, extname, join } from "node:path";
 import { buildProgram, programsDirectory, type Variant, variants } from "../support/build-program.js";
@@ -22,20 +23,24 @@ function casesOf(source: string): TargetCase[] {
   const cases = [...text.matchAll(/^CASE\((\w+)\)/gm)].map((match) => match[1]!);
   // A target without cases is one test as a whole.
   const runs = cases.length > 0 ? cases : [null];
+  const ways = [...text.matchAll(/^(?:\/\/|#) options:(.*)$/gm)].map((match) => match[1]!.split(" ").filter(Boolean));
   return declared.flatMap((variant) => {
     if (!isVariant(variant)) throw new Error(`${source}: no variant ${variant}`);
-    return runs.map((run) => targetCase(source, variant, run));
+    return (ways.length > 0 ? ways : [[]]).flatMap((options) =>
+      runs.map((run) => targetCase(source, variant, run, options)),
+    );
   });
 }
 
-function targetCase(source: string, variant: Variant, run: string | null): TargetCase {
+function targetCase(source: string, variant: Variant, run: string | null, options: readonly string[]): TargetCase {
   const target = basename(source, extname(source));
-  const name = [target, run, `(${variant})`].filter((part) => part !== null).join(" ");
+  const name = [target, run, `(${[variant, ...options].join(" ")})`].filter((part) => part !== null).join(" ");
   const scenario = async (): Promise<Scenario> => {
     const program = await buildProgram(source, variant);
     return {
       name,
       command: run === null ? [program] : [program, run],
+      options,
       stdin: "first line\nsecond line\n",
       processes: { [target]: 1 },
       nativeStatus: null,

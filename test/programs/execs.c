@@ -1,46 +1,10 @@
 // execve and execveat in every form, their errors, and what survives them.
 // variants: dynamic static musl
-#include "cases.h"
+#include "execs.h"
 #include <pthread.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
-#include <sys/stat.h>
 #include <sys/time.h>
-
-extern char **environ;
-
-static void write_file(const char *name, const char *text, mode_t mode) {
-  int file = open(name, O_CREAT | O_WRONLY | O_TRUNC, 0600);
-  check(file >= 0 && write(file, text, strlen(text)) == (ssize_t)strlen(text));
-  close(file);
-  chmod(name, mode);
-}
-
-static void copy_program(const char *from, const char *name) {
-  int in = open(from, O_RDONLY), out = open(name, O_CREAT | O_WRONLY | O_TRUNC, 0700);
-  char buffer[65536];
-  ssize_t size;
-  while ((size = read(in, buffer, sizeof buffer)) > 0) check(write(out, buffer, size) == size);
-  close(in);
-  close(out);
-}
-
-// Runs the exec in a child; an exec that fails says its errno.
-#define try(what, expression)                        \
-  do {                                               \
-    pid_t pid_ = fork();                             \
-    if (pid_ == 0) {                                 \
-      errno = 0;                                     \
-      long result_ = (expression);                   \
-      if (errno == 0) errno = (int)-result_;         \
-      say("%s: errno %d", what, errno);              \
-      _exit(100);                                    \
-    }                                                \
-    wait_and_say(pid_, what);                        \
-  } while (0)
-
-static char *echo[] = {"echo", "hello", "from", "echo", 0};
-static char *show[] = {"shown-name", "show_arguments", "three", 0};
 
 CASE(show_arguments) {
   for (int i = 0; case_argv[i]; i++) say("  argv[%d] %s", i, strrchr(case_argv[i], '/') ? strrchr(case_argv[i], '/') : case_argv[i]);

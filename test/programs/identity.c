@@ -175,6 +175,28 @@ CASE(stack_layout) {
   say("[stack] holds it: %d", found);
 }
 
+CASE(say_stack_place) {
+  unsigned place = (uintptr_t)case_argv & 0xfff;
+  check(write(77, &place, sizeof place) <= (ssize_t)sizeof place);
+}
+
+CASE(stack_is_random) {
+  // Below a page, too: arch_align_stack moves it by up to 8 KiB.
+  int ends[2], different = 0;
+  check(pipe(ends) == 0 && dup2(ends[1], 77) == 77);
+  unsigned places[16] = {0};
+  for (int i = 0; i < 16; i++) {
+    pid_t pid = fork();
+    if (pid == 0) {
+      execl("/proc/self/exe", case_argv[0], "say_stack_place", (char *)0);
+      _exit(1);
+    }
+    check(waitpid(pid, 0, 0) == pid && read(ends[0], &places[i], sizeof places[i]) == sizeof places[i]);
+    different += places[i] != places[0];
+  }
+  say("different: %d", different > 8);
+}
+
 CASE(stack_of_main_thread) {
   pthread_attr_t attributes;
   void *address;
@@ -287,9 +309,11 @@ CASE(without_randomisation) {
   extern char end;
   if (!(personality(0xffffffff) & ADDR_NO_RANDOMIZE)) {
     check(personality(ADDR_NO_RANDOMIZE) == 0);
-    execv("/proc/self/exe", case_argv);
-    check(!"execv returned");
+    execve("/proc/self/exe", case_argv, (char *[]){"ONE=1", "TWO=2", 0});
+    check(!"execve returned");
   }
+  say("argv %p %p, environment %p %p", (void *)case_argv, case_argv[0], (void *)environ, environ[0]);
+  say("AT_RANDOM %#lx, AT_PLATFORM %#lx, AT_EXECFN %#lx", getauxval(AT_RANDOM), getauxval(AT_PLATFORM), getauxval(AT_EXECFN));
   // A static position-independent program lies among the mappings, beside the launcher.
   if (getauxval(AT_BASE) == 0 && (uintptr_t)&end > 0x700000000000) return say("among the mappings");
   say("end of bss %p", (void *)&end);

@@ -134,6 +134,7 @@ export function linkLauncher(assembler: SectionWriter, memory: CompiledMemory): 
     if (addresses.has(name)) throw new LinkError(`link: symbol ${name} is the linker's own`);
     addresses.set(name, address);
   }
+  for (const { name, offset } of memory.symbols) if (!addresses.has(name)) addresses.set(name, layout.memory + offset);
   resolve(assembler, starts, addresses);
 
   const entry = addresses.get("_start");

@@ -72,6 +72,7 @@ import {
   type Memory,
   type Register,
 } from "../x64/assembler.js";
+import { jumpToSite } from "../x64/routines.js";
 import * as unwinding from "./unwinding.js";
 
 /** Where in struct ucontext the alternate stack's address is: uc_stack.ss_sp. */
@@ -79,10 +80,13 @@ const UC_STACK = 16;
 /** `0f 05`. */
 const SYSCALL_SIZE = 2;
 const SYS_RT_SIGRETURN = 15;
-const SYS_EXIT = 60;
 
 /** AC of RFLAGS: a program that set it would have every unaligned access of the engine fault. */
 const FLAG_ALIGNMENT_CHECK = 1 << 18;
+/** TF of RFLAGS: a program that set it would have a SIGTRAP behind every instruction of the engine. */
+const FLAG_TRAP = 1 << 8;
+/** Flags that the kernel leaves alone on the way into a handler or a gate, and the engine cannot run with. */
+const FLAGS_CLEARED = FLAG_ALIGNMENT_CHECK | FLAG_TRAP;
 /** IF, and the bit that is always one: RFLAGS of a process that starts. */
 const FLAGS_AT_START = 0x202;
 
@@ -131,14 +135,18 @@ function saveFrame(a: Assembler): void {
   a.push(mem64({ base: rsp, disp: FRAME_SIZE - FRAME_TARGET + BLOCK_SAVED_RCX }));
   a.push(mem64({ base: rsp, disp: FRAME_SIZE - FRAME_RCX + BLOCK_SAVED_R11 }));
   for (const register of [rax, rbx, rdx, rsi, rdi, rbp, r8, r9, r10, r12, r13, r14, r15]) a.push(register);
-  const aligned = a.label();
-  a.test(mem32({ base: rsp, disp: FRAME_FLAGS }), FLAG_ALIGNMENT_CHECK);
-  a.jcc("e", aligned);
-  a.pushfq();
-  a.and(mem64({ base: rsp }), ~FLAG_ALIGNMENT_CHECK);
-  a.popfq();
-  a.bind(aligned);
+  const plain = a.label();
+  a.test(mem32({ base: rsp, disp: FRAME_FLAGS }), FLAGS_CLEARED);
+  a.jcc("e", plain);
+  clearFlags(a);
+  a.bind(plain);
   a.cld();
+}
+
+function clearFlags(a: Assembler): void {
+  a.pushfq();
+  a.and(mem64({ base: rsp }), ~FLAGS_CLEARED);
+  a.popfq();
 }
 
 /** Calls an entry point of the engine from the gate's frame: its argument is the engine pointer of the thread's block. */
@@ -176,8 +184,9 @@ export function emitGates(a: Assembler): void {
   // The engine has put the entry point below the stack pointer, where nothing of the program's is yet.
   a.jmp(mem64({ base: rsp, disp: -8 }));
 
-  // ---- a system call whose site is a trap without a trampoline (src/engine/patch/traps.ts): the signal gate has set
-  // BLOCK_AFTER and the saved registers, and r11 to the engine stack's top
+  // ---- a system call whose site is a trap without a trampoline (src/engine/patch/traps.ts), or that Syscall User Dispatch
+  // caught (src/engine/thread/dispatched-call.ts): the signal gate has set BLOCK_AFTER and the saved registers, and r11 to
+  // the engine stack's top
   a.global("gateTrap");
   unwindBy(a, unwinding.beforeSwitch);
   switchStack(a, unwinding.savingFrameAfter);
@@ -236,6 +245,7 @@ export function emitGates(a: Assembler): void {
   a.lea(rsp, mem({ base: rsp, disp: 8 })); // the handler's `ret` has taken pretcode
   unwindBy(a, unwinding.atSignalReturn, true);
   a.mov(eax, SYS_RT_SIGRETURN);
+  jumpToSite(a);
   a.syscall();
   a.global("gateReturnEnd");
   unwindBy(a, unwinding.inFrame);
@@ -243,10 +253,17 @@ export function emitGates(a: Assembler): void {
   callWithBlock(a, "engine.onDeferredAtReturn");
   a.jmp(enterReturnFrame);
 
-  // ---- the end of a thread: from the store on, another thread may use the area
+  // ---- an `int $0x80` that Syscall User Dispatch caught: every register but rax is the program's, before and after
+  a.global("gateInterrupt");
+  unwindBy(a, unwinding.outermost);
+  a.int(0x80);
+  a.jmp(mem64({ segment: "gs", disp: BLOCK_AFTER }));
+  a.global("gateInterruptEnd");
+
+  // ---- exit or exit_group of a thread whose memory others go on using: from the store on, they may use or unmap the area
   a.bind(threadExit);
   a.mov(edi, mem32({ base: rsp, disp: FRAME_RDI }));
-  a.mov(eax, SYS_EXIT);
+  a.mov(eax, mem32({ base: rsp, disp: FRAME_RAX }));
   a.mov(behindFrame32(BLOCK_DEAD), 1);
   a.syscall();
   a.ud2();
@@ -287,6 +304,7 @@ export function emitGates(a: Assembler): void {
   const signalReturn = a.label();
   const deferredAtSignal = a.label();
   a.mov(rbx, rsp);
+  clearFlags(a);
   // uc_stack.ss_sp: the alternate stack is the start of the thread's area.
   a.mov(rbp, mem({ base: rdx, disp: UC_STACK }));
   a.add(rbp, BLOCK_OFFSET - ALTERNATE_STACK_OFFSET);
@@ -307,6 +325,7 @@ export function emitGates(a: Assembler): void {
   a.lea(rsp, mem({ base: rbx, disp: 8 }));
   unwindBy(a, unwinding.atSignalReturn, true);
   a.mov(eax, SYS_RT_SIGRETURN);
+  jumpToSite(a);
   a.syscall();
   a.global("gateSignalRestorer"); // also the end of gateSignalReturn's range
   unwindBy(a, unwinding.atSignalReturn, true);

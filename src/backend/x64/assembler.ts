@@ -441,6 +441,9 @@ export class Assembler extends SectionWriter {
   int3(): void {
     this.plain(0xcc);
   }
+  int(vector: number): void {
+    this.plain(0xcd, vector);
+  }
   ud2(): void {
     this.plain(0x0f, 0x0b);
   }

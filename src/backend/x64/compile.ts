@@ -15,7 +15,7 @@ import { Assembler, r15, r8, r9, rcx, rdi, rdx, register, rip, rsi } from "./ass
 import { emitFloatRoutines } from "./floats.js";
 import { compileFunction, type ModuleContext, type TrapSite } from "./function.js";
 import { intrinsic, knownImport } from "./intrinsics.js";
-import { emitRoutines } from "./routines.js";
+import { SITE_SYMBOL, emitRoutines } from "./routines.js";
 
 export interface CompileOptions extends Permissions {
   /** Accesses outside of linear memory are undefined, or trap. Accesses through `peek` and `poke` are never checked. */
@@ -38,7 +38,7 @@ export interface CompiledMemory {
   readonly segments: readonly DataSegment[];
   /** Bytes in front of `memory`: mutable globals, the first one nearest to it. */
   readonly globals: Uint8Array;
-  /** Exported constants: names of places in linear memory, for debuggers. */
+  /** Exported constants: names of places in linear memory, for debuggers and for code that was written by hand. */
   readonly symbols: readonly { readonly name: string; readonly offset: number }[];
 }
 
@@ -89,7 +89,10 @@ export function compileModule(a: Assembler, wasm: Module, options = ENGINE_OPTIO
   const vectorsBefore = a.usedVectors;
   a.usedVectors = 0;
 
-  emitRoutines(a);
+  emitRoutines(
+    a,
+    module.exports.some(({ kind, name }) => kind === "global" && name === SITE_SYMBOL),
+  );
   if (options.floats === "scalar" && bodies.some(usesFloats)) emitFloatRoutines(a);
   for (const [i, body] of bodies.entries()) {
     a.align(16);

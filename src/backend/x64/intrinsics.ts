@@ -3,7 +3,7 @@
 
 import type { FunctionType, ValueType } from "../wasm/module.js";
 import type { Type } from "../wasm/opcodes.js";
-import { r10, r15, r8, r9, rax, rcx, rdi, rdx, rip, rsi, type Size } from "./assembler.js";
+import { r10, r15, r8, r9, rax, rcx, rdi, rdx, rip, rsi, rsp, type Size } from "./assembler.js";
 import type { FunctionCompiler } from "./function.js";
 import { absolute, callRoutine, compareExchange, load, store } from "./memory.js";
 
@@ -65,6 +65,11 @@ const process = new Map<string, Intrinsic>(
       calls: true,
       compile: (c) => callRoutine(c, "engineSyscall", [rax, rdi, rsi, rdx, r10, r8, r9], "i64"),
     },
+    programSyscall: {
+      type: type("i64 i64 i64 i64 i64 i64 i64 -> i64"),
+      calls: true,
+      compile: (c) => callRoutine(c, "engineProgramSyscall", [rax, rdi, rsi, rdx, r10, r8, r9], "i64"),
+    },
     compareExchange32: {
       type: type("i64 i32 i32 -> i32"),
       compile: (c) => {
@@ -78,6 +83,14 @@ const process = new Map<string, Intrinsic>(
       compile: (c) => {
         const into = c.allocate();
         c.a.mov(into, r15);
+        c.pushRegister("i64", into);
+      },
+    },
+    stackPointer: {
+      type: type("-> i64"),
+      compile: (c) => {
+        const into = c.allocate();
+        c.a.mov(into, rsp);
         c.pushRegister("i64", into);
       },
     },

@@ -19,17 +19,39 @@ import {
   rdi,
   rdx,
   register,
+  rip64,
   rsi,
 } from "./assembler.js";
 
 /** Below this size a loop of eight bytes beats the start of `rep movsb` (about 30 cycles with FSRM). */
 const REP_MIN = 128;
 
-export function emitRoutines(a: Assembler): void {
-  // The only `syscall` of compiled code: rax, rdi, rsi, rdx, r10, r8, r9 as the kernel wants them.
+/** A constant that a module exports: where in linear memory the address is that its system calls are made from, or 0. */
+export const SITE_SYMBOL = "engineSite";
+
+/**
+ * Jumps to the `syscall` at the address that SITE_SYMBOL holds, if there is one; rcx and r11 are lost, as after a `syscall`.
+ * src/engine/seccomp/site.ts says why.
+ */
+export function jumpToSite(a: Assembler): void {
+  const here = a.label();
+  a.mov(rcx, rip64(SITE_SYMBOL));
+  a.jrcxz(here);
+  a.jmp(rcx);
+  a.bind(here);
+}
+
+/** @param hasSite whether the module has a SITE_SYMBOL */
+export function emitRoutines(a: Assembler, hasSite: boolean): void {
+  // The system calls of compiled code: rax, rdi, rsi, rdx, r10, r8, r9 as the kernel wants them.
   a.global("engineSyscall");
+  if (hasSite) jumpToSite(a);
+  a.mark("engineSyscallInstruction");
   a.syscall();
-  a.mark("engineSyscallReturn");
+  a.ret();
+  a.align(16);
+  a.global("engineProgramSyscall");
+  a.syscall();
   a.ret();
 
   // rdi: where a `ret` is that a debugger waits at.

@@ -73,7 +73,7 @@ export function nameCode(start: Address, end: Address, descriptor: i32, offset: 
   if (pointer == 0) return;
   const code = changetype<Code>(pointer);
   code.bias = start - addressInFile(descriptor, offset);
-  store<u8>(appendDecimal(appendText(path, "/proc/self/fd/"), descriptor as u64), 0);
+  store<u8>(appendDecimal(appendText(path, "/proc/thread-self/fd/"), descriptor as u64), 0);
   const got = syscall3(SYS_READLINK, addressOf(path), addressOf(path), PATH_MAX);
   store<u8>(path + (isError(got) ? (0 as usize) : (got as usize)), 0);
   let component = path;

@@ -2,9 +2,10 @@
 //
 // A trampoline looks up the low 16 bits of eax in a table of 64 KiB: no compare, so RFLAGS stay the program's. 0 lets
 // the call pass through; 1 sends it to the gate. The table is one shared anonymous mapping; trampolines have views of it
-// in reach (patch/outpost.ts). It never changes, so a fork may share it.
+// in reach (patch/outpost.ts). A fork shares it with its parent, so the only change that it can have is one that is right
+// for every process: all calls take the gate from then on (Syscall User Dispatch, kernel/user-dispatch.ts).
 
-import { countCalls } from "../options";
+import { countCalls, exhaustive } from "../options";
 import { claimMemory } from "../own-memory";
 import { poke8, syscall } from "../process";
 import { isError, syscall3 } from "./calls";
@@ -22,6 +23,7 @@ const X32_END: u32 = 548;
 
 /** Process address of the table. */
 export let dispatchTable: u64 = 0;
+let allToGate: bool = false;
 
 /** Makes the table, once, before anything is patched. */
 export function createDispatchTable(): void {
@@ -31,6 +33,16 @@ export function createDispatchTable(): void {
   claimMemory(dispatchTable, dispatchTable + DISPATCH_SIZE);
   for (let i = 0; i < virtualised.length; i++) poke8(dispatchTable + (unchecked(virtualised[i]) as u64), 1);
   for (let number = X32_FIRST; number < X32_END; number++) poke8(dispatchTable + (number as u64), 1);
-  if (countCalls) for (let i: u64 = 0; i < DISPATCH_SIZE; i++) poke8(dispatchTable + i, 1);
+  syscall3(SYS_MPROTECT, dispatchTable, DISPATCH_SIZE, PROT_READ);
+  if (countCalls || exhaustive) sendAllToGate();
+}
+
+/** Lets no call pass through any more, here and in all processes that share the table. */
+export function sendAllToGate(): void {
+  if (allToGate) return;
+  allToGate = true;
+  const result = syscall3(SYS_MPROTECT, dispatchTable, DISPATCH_SIZE, PROT_READ_WRITE);
+  assert(result == 0, "the dispatch table cannot be written");
+  for (let i: u64 = 0; i < DISPATCH_SIZE; i++) poke8(dispatchTable + i, 1);
   syscall3(SYS_MPROTECT, dispatchTable, DISPATCH_SIZE, PROT_READ);
 }

@@ -2,6 +2,7 @@
 
 export const EPERM: i64 = 1;
 export const ENOENT: i64 = 2;
+export const ESRCH: i64 = 3;
 export const EINTR: i64 = 4;
 export const EIO: i64 = 5;
 export const E2BIG: i64 = 7;
@@ -21,3 +22,4 @@ export const ENAMETOOLONG: i64 = 36;
 export const ENOSYS: i64 = 38;
 export const ELOOP: i64 = 40;
 export const ELIBBAD: i64 = 80;
+export const ETIMEDOUT: i64 = 110;

@@ -1,35 +1,59 @@
 // exit and exit_group.
+//
+// A thread whose memory others go on using gives its area back; the gate makes the call, since nobody may stand on the
+// engine stack from there on. A vfork child lives in its parent's memory, and its parent releases the block.
 
 import { releaseActions } from "../thread/actions";
-import { liveThreadCount } from "../thread/areas";
+import { announceEnd, liveThreadCount } from "../thread/areas";
 import { GateFrame, ThreadBlock } from "../thread/block";
 import { lockEngine, unlockEngine } from "../thread/lock";
 import { STATS_NONE, statsMode } from "../options";
 import { reportExit } from "../stats/report";
-import { EXIT_THREAD } from "./call";
-import { CLONE_THREAD, CLONE_VFORK } from "./clone";
+import { EXIT_THREAD, undo } from "./call";
+import { isVfork } from "./clone-flags";
 import { syscall1 } from "./calls";
 import { SYS_EXIT, SYS_EXIT_GROUP } from "./numbers";
 import { setKernelMask } from "./signal-calls";
 
-/** exit(status): the thread's area is free once the gate has made its last step. */
+/** The area is free once the gate has made its last step; every signal is blocked by then. */
+function leaveMemory(thread: ThreadBlock): u32 {
+  lockEngine(thread);
+  releaseActions(thread.actions);
+  announceEnd(thread);
+  unlockEngine();
+  return EXIT_THREAD;
+}
+
+/** The last thread of a process ends it. */
+function reportLast(thread: ThreadBlock, status: u32): void {
+  lockEngine(thread);
+  const isLast = liveThreadCount(thread.pid) == 1;
+  thread.leaving = 1;
+  unlockEngine();
+  if (isLast) reportExit(thread, status);
+}
+
+/** exit(status) */
 export function exit(thread: ThreadBlock, frame: GateFrame): u32 {
-  // A vfork child lives in its parent's memory, and its parent frees the block.
-  if ((thread.birthFlags & (CLONE_VFORK | CLONE_THREAD)) == CLONE_VFORK && thread.borrowed) {
+  setKernelMask(thread, ~(0 as u64));
+  // A signal that is already here is not lost with the thread: it may have been meant for the process.
+  if (thread.deferred != 0) return undo(thread, frame);
+  if (isVfork(thread.birthFlags)) {
     reportExit(thread, frame.rdi as u32);
     syscall1(SYS_EXIT, frame.rdi);
   }
-  setKernelMask(thread, ~(0 as u64));
-  lockEngine();
-  if (statsMode != STATS_NONE && !thread.borrowed && liveThreadCount() == 1) reportExit(thread, frame.rdi as u32);
-  releaseActions(thread.actions);
-  unlockEngine();
-  return EXIT_THREAD;
+  if (statsMode != STATS_NONE && !thread.borrowed) reportLast(thread, frame.rdi as u32);
+  return leaveMemory(thread);
 }
 
 /** exit_group(status) */
 export function exitGroup(thread: ThreadBlock, frame: GateFrame): u32 {
   reportExit(thread, frame.rdi as u32);
+  if (thread.borrowed && !isVfork(thread.birthFlags)) {
+    // The group's other threads are found when memory for threads is wanted.
+    setKernelMask(thread, ~(0 as u64));
+    return leaveMemory(thread);
+  }
   syscall1(SYS_EXIT_GROUP, frame.rdi);
   unreachable();
   return 0;

@@ -12,11 +12,11 @@ import { foreignEnd, foreignStart, hasOwnMemory, nextForeign } from "../own-memo
 import { GateFrame, ThreadBlock } from "../thread/block";
 import { frameBufferOf } from "../thread/deferred";
 import { lockEngine, unlockEngine } from "../thread/lock";
-import { syscall } from "../process";
+import { programSyscall } from "../process";
 import { pageCeil } from "../load/elf";
 import { MAP_ANONYMOUS, MAP_FIXED, PROT_EXEC, PROT_WRITE } from "../load/map";
 import { finish, passToKernel } from "./call";
-import { addressOf, isError, syscall2, syscall3 } from "./calls";
+import { addressOf, isError } from "./calls";
 import { EFAULT, ENOMEM } from "./errno";
 import { aroundEngine, endOfPages, upToEngine } from "./memory-range";
 import { SYS_MUNMAP, SYS_SHMCTL } from "./numbers";
@@ -25,7 +25,7 @@ const MREMAP_FIXED: u64 = 2;
 const MREMAP_DONTUNMAP: u64 = 4;
 
 function native(frame: GateFrame): i64 {
-  return syscall(frame.rax, frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9);
+  return programSyscall(frame.rax, frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9);
 }
 
 /** The call that is being made, for the functions that make it when its code is ready. Under the engine lock. */
@@ -37,7 +37,7 @@ function callFrame(): GateFrame {
 /** mmap(address, size, protection, flags, descriptor, offset) */
 export function mmap(thread: ThreadBlock, frame: GateFrame): u32 {
   if (!(frame.rdx & PROT_EXEC) && !(frame.r10 & MAP_FIXED)) return finish(thread, frame, native(frame));
-  lockEngine();
+  lockEngine(thread);
   call = changetype<usize>(frame);
   const end = frame.r10 & MAP_FIXED ? endOfPages(frame.rdi, frame.rsi) : frame.rdi;
   const result = hasOwnMemory(frame.rdi, end) ? -ENOMEM : replaceCode(frame.rdi, end, mapWatched);
@@ -60,7 +60,7 @@ function mapWatched(): i64 {
 
 /** munmap(address, size) */
 export function munmap(thread: ThreadBlock, frame: GateFrame): u32 {
-  lockEngine();
+  lockEngine(thread);
   call = changetype<usize>(frame);
   const result = replaceCode(frame.rdi, endOfPages(frame.rdi, frame.rsi), unmap);
   unlockEngine();
@@ -80,9 +80,9 @@ const TASK_SIZE: u64 = 0x7ffffffff000;
 
 /** Unmaps all of a range but for what is the engine's. */
 function unmapAround(start: u64, end: u64): i64 {
-  if (end > TASK_SIZE) return syscall2(SYS_MUNMAP, start, end - start);
+  if (end > TASK_SIZE) return programSyscall(SYS_MUNMAP, start, end - start, 0, 0, 0, 0);
   for (let at = start; nextForeign(at, end); at = foreignEnd) {
-    const result = syscall2(SYS_MUNMAP, foreignStart, foreignEnd - foreignStart);
+    const result = programSyscall(SYS_MUNMAP, foreignStart, foreignEnd - foreignStart, 0, 0, 0, 0);
     if (isError(result)) return result;
   }
   return 0;
@@ -90,7 +90,7 @@ function unmapAround(start: u64, end: u64): i64 {
 
 /** mremap(address, old size, new size, flags, new address) */
 export function mremap(thread: ThreadBlock, frame: GateFrame): u32 {
-  lockEngine();
+  lockEngine(thread);
   const result = move(frame);
   unlockEngine();
   return finish(thread, frame, result);
@@ -117,7 +117,7 @@ function moveOver(): i64 {
 /** mprotect(start, size, protection), pkey_mprotect(start, size, protection, key) */
 export function mprotect(thread: ThreadBlock, frame: GateFrame): u32 {
   const end = endOfPages(frame.rdi, frame.rsi);
-  lockEngine();
+  lockEngine(thread);
   const concerned =
     (frame.rdx & PROT_EXEC && frame.rdi < end) || hasCode(frame.rdi, end) || hasOwnMemory(frame.rdi, end);
   call = changetype<usize>(frame);
@@ -144,7 +144,7 @@ function drops(advice: u64): bool {
 /** madvise(start, size, advice) */
 export function madvise(thread: ThreadBlock, frame: GateFrame): u32 {
   const end = endOfPages(frame.rdi, frame.rsi);
-  lockEngine();
+  lockEngine(thread);
   const dropsCode = drops(frame.rdx & 0xffffffff) && hasCode(frame.rdi, end);
   const concerned = dropsCode || hasOwnMemory(frame.rdi, end);
   call = changetype<usize>(frame);
@@ -169,7 +169,7 @@ const PAGE_MASK: u64 = 0xfff;
 /** shmat(segment, address, flags) */
 export function shmat(thread: ThreadBlock, frame: GateFrame): u32 {
   if (!(frame.rdx & (SHM_REMAP | SHM_EXEC))) return passToKernel(frame);
-  lockEngine();
+  lockEngine(thread);
   const result = attach(thread, frame);
   unlockEngine();
   return finish(thread, frame, result);
@@ -180,7 +180,7 @@ function attach(thread: ThreadBlock, frame: GateFrame): i64 {
   const isFixed = frame.rsi != 0 && (frame.rdx & SHM_REMAP) != 0;
   const start = frame.rdx & SHM_RND ? frame.rsi & ~PAGE_MASK : frame.rsi;
   let end = start;
-  if (isFixed && syscall3(SYS_SHMCTL, frame.rdi, IPC_STAT, addressOf(description)) == 0)
+  if (isFixed && programSyscall(SYS_SHMCTL, frame.rdi, IPC_STAT, addressOf(description), 0, 0, 0) == 0)
     end = endOfPages(start, load<u64>(description, SHM_SIZE_OFFSET));
   if (isFixed && hasOwnMemory(start, end)) return -ENOMEM;
   const result = native(frame);

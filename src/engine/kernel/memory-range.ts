@@ -8,7 +8,7 @@
 import { foreignEnd, foreignStart, hasOwnMemory, nextForeign } from "../own-memory";
 import { GateFrame, ThreadBlock } from "../thread/block";
 import { lockEngine, unlockEngine } from "../thread/lock";
-import { syscall, tryCopyIn } from "../process";
+import { programSyscall, tryCopyIn } from "../process";
 import { pageCeil } from "../load/elf";
 import { isError } from "./calls";
 import { finish, passToKernel } from "./call";
@@ -23,10 +23,10 @@ export function endOfPages(start: u64, size: u64): u64 {
 }
 
 /** Whether the engine has memory in the range that a call names in its first two arguments. */
-function concernsEngine(frame: GateFrame): bool {
+function concernsEngine(thread: ThreadBlock, frame: GateFrame): bool {
   const end = endOfPages(frame.rdi, frame.rsi);
   if (end == frame.rdi) return false;
-  lockEngine();
+  lockEngine(thread);
   const concerned = hasOwnMemory(frame.rdi, end);
   unlockEngine();
   return concerned;
@@ -34,7 +34,7 @@ function concernsEngine(frame: GateFrame): bool {
 
 /** The call for another range of pages. */
 function callFor(frame: GateFrame, start: u64, end: u64): i64 {
-  return syscall(frame.rax, start, end - start, frame.rdx, frame.r10, frame.r8, frame.r9);
+  return programSyscall(frame.rax, start, end - start, frame.rdx, frame.r10, frame.r8, frame.r9);
 }
 
 /** The part in front of the engine's memory, then ENOMEM. Under the engine lock. */
@@ -47,8 +47,8 @@ export function upToEngine(frame: GateFrame): i64 {
 
 /** Calls that stop at a hole: mlock, mlock2, munlock (start, size, ...), mincore(start, size, vector). */
 export function stopAtEngine(thread: ThreadBlock, frame: GateFrame): u32 {
-  if (!concernsEngine(frame)) return passToKernel(frame);
-  lockEngine();
+  if (!concernsEngine(thread, frame)) return passToKernel(frame);
+  lockEngine(thread);
   const result = upToEngine(frame);
   unlockEngine();
   return finish(thread, frame, result);
@@ -66,8 +66,8 @@ export function aroundEngine(frame: GateFrame): i64 {
 
 /** Calls that skip holes: msync(start, size, flags). */
 export function skipEngine(thread: ThreadBlock, frame: GateFrame): u32 {
-  if (!concernsEngine(frame)) return passToKernel(frame);
-  lockEngine();
+  if (!concernsEngine(thread, frame)) return passToKernel(frame);
+  lockEngine(thread);
   const result = aroundEngine(frame);
   unlockEngine();
   return finish(thread, frame, result);
@@ -75,12 +75,12 @@ export function skipEngine(thread: ThreadBlock, frame: GateFrame): u32 {
 
 /** mseal(start, size, flags): all of the range, or nothing. */
 export function mseal(thread: ThreadBlock, frame: GateFrame): u32 {
-  return concernsEngine(frame) ? finish(thread, frame, -ENOMEM) : passToKernel(frame);
+  return concernsEngine(thread, frame) ? finish(thread, frame, -ENOMEM) : passToKernel(frame);
 }
 
 /** remap_file_pages(start, size, protection, page, flags): for shared mappings of the program's own. */
 export function remapFilePages(thread: ThreadBlock, frame: GateFrame): u32 {
-  return concernsEngine(frame) ? finish(thread, frame, -EINVAL) : passToKernel(frame);
+  return concernsEngine(thread, frame) ? finish(thread, frame, -EINVAL) : passToKernel(frame);
 }
 
 // process_madvise(pidfd, vector, count, advice, flags)
@@ -105,7 +105,7 @@ function isHarmless(advice: u64): bool {
 export function processMadvise(thread: ThreadBlock, frame: GateFrame): u32 {
   if (isHarmless(frame.r10) || frame.rdx > UIO_MAXIOV) return passToKernel(frame);
   let concerned = false;
-  lockEngine();
+  lockEngine(thread);
   for (let i: u64 = 0; i < frame.rdx && tryCopyIn(vector, frame.rsi + i * 16, 16) == 0; i++) {
     const start = load<u64>(vector);
     concerned = concerned || hasOwnMemory(start, endOfPages(start, load<u64>(vector, 8)));

@@ -1,145 +1,200 @@
-// /proc/self/exe and its aliases: they name the program, not the launcher that the kernel ran.
+// /proc/self/exe, /proc/PID/exe and their aliases: they name the program, not the launcher that the kernel ran.
 //
-// The path is looked at before the kernel sees it; only what ends in "exe" and means this process is answered here, with
-// the program's own file in its place. Everything else goes to the kernel as it is.
+// Each call that follows a link at the end of a path is looked at before the kernel sees it; only what ends in "exe" and
+// leads to the launcher is answered here, with the program's own file in its place (exe-link.ts). Everything else goes to
+// the kernel as it is.
 
-import { isOwnLink, isProgramDeleted, programMappingPath, programPath } from "../load/identity";
-import { GateFrame, ThreadBlock, execScratchOf } from "../thread/block";
+import { GateFrame, ThreadBlock } from "../thread/block";
 import { frameBufferOf } from "../thread/deferred";
-import { syscall, tryCopyIn, tryCopyOut } from "../process";
-import { appendBytes, appendDecimal, appendText, copyString, startsWithText } from "../text";
+import { programSyscall, tryCopyIn, tryCopyOut } from "../process";
+import { copyString, lengthOf } from "../text";
 import { finish, passToKernel } from "./call";
-import { addressOf, syscall3, syscall4 } from "./calls";
+import { addressOf, isError, syscall4 } from "./calls";
 import { EFAULT, EINVAL, ETXTBSY } from "./errno";
+import { endsInExe, exePath, exeText, findProgram } from "./exe-link";
 import {
-  SYS_LSTAT,
+  SYS_ACCESS,
+  SYS_CHMOD,
+  SYS_CHOWN,
+  SYS_FACCESSAT,
+  SYS_FACCESSAT2,
+  SYS_FANOTIFY_MARK,
+  SYS_FCHMODAT,
+  SYS_FCHMODAT2,
+  SYS_FCHOWNAT,
+  SYS_FILE_GETATTR,
+  SYS_FILE_SETATTR,
+  SYS_FUTIMESAT,
+  SYS_GETXATTR,
+  SYS_GETXATTRAT,
+  SYS_INOTIFY_ADD_WATCH,
+  SYS_LINKAT,
+  SYS_LISTXATTR,
+  SYS_LISTXATTRAT,
+  SYS_MOUNT,
+  SYS_NAME_TO_HANDLE_AT,
   SYS_NEWFSTATAT,
   SYS_OPEN,
   SYS_OPENAT,
   SYS_OPENAT2,
+  SYS_OPEN_TREE,
+  SYS_OPEN_TREE_ATTR,
   SYS_READLINK,
-  SYS_READLINKAT,
+  SYS_REMOVEXATTR,
+  SYS_REMOVEXATTRAT,
+  SYS_SETXATTR,
+  SYS_SETXATTRAT,
+  SYS_STAT,
+  SYS_STATFS,
   SYS_STATX,
+  SYS_UTIME,
+  SYS_UTIMENSAT,
+  SYS_UTIMES,
 } from "./numbers";
 
 const AT_FDCWD: i64 = -100;
-const AT_SYMLINK_NOFOLLOW: u64 = 0x100;
-const AT_EMPTY_PATH: u64 = 0x1000;
+const AT_EACCESS: u64 = 0x200;
 const O_ACCMODE: u64 = 3;
+const O_WRONLY: u64 = 1;
+const O_RDWR: u64 = 2;
+const O_CREAT_EXCL: u64 = 0xc0;
 const O_TRUNC: u64 = 0x200;
+const O_DIRECTORY: u64 = 0x10000;
 const O_NOFOLLOW: u64 = 0x20000;
+const O_PATH: u64 = 0x200000;
+const R_OK: u64 = 4;
+const W_OK: u64 = 2;
+const NONE: u32 = 15;
+const NOFOLLOW: u32 = 0x100; // AT_SYMLINK_NOFOLLOW
+const FOLLOW: u32 = 0x400; // AT_SYMLINK_FOLLOW
+const IN_DONT_FOLLOW: u32 = 0x02000000;
+const FAN_MARK_DONT_FOLLOW: u32 = 0x4;
 
-function skipText(at: usize, literal: string): usize {
-  return startsWithText(at, literal) ? at + (literal.length as usize) : 0;
-}
+/** How calls name a file: number; argument that is a directory; argument that is the path; argument with flags; the flag of
+ * theirs with which a link at the end is not followed, or, when it is FOLLOW, without which. */
+const COLUMNS = 5;
+// prettier-ignore
+const calls: StaticArray<u32> = [
+  SYS_STAT, NONE, 0, NONE, 0,
+  SYS_ACCESS, NONE, 0, NONE, 0,
+  SYS_CHMOD, NONE, 0, NONE, 0,
+  SYS_CHOWN, NONE, 0, NONE, 0,
+  SYS_UTIME, NONE, 0, NONE, 0,
+  SYS_UTIMES, NONE, 0, NONE, 0,
+  SYS_STATFS, NONE, 0, NONE, 0,
+  SYS_SETXATTR, NONE, 0, NONE, 0,
+  SYS_GETXATTR, NONE, 0, NONE, 0,
+  SYS_LISTXATTR, NONE, 0, NONE, 0,
+  SYS_REMOVEXATTR, NONE, 0, NONE, 0,
+  SYS_MOUNT, NONE, 0, NONE, 0,
+  SYS_INOTIFY_ADD_WATCH, NONE, 1, 2, IN_DONT_FOLLOW,
+  SYS_FANOTIFY_MARK, 3, 4, 1, FAN_MARK_DONT_FOLLOW,
+  SYS_FCHOWNAT, 0, 1, 4, NOFOLLOW,
+  SYS_FUTIMESAT, 0, 1, NONE, 0,
+  SYS_NEWFSTATAT, 0, 1, 3, NOFOLLOW,
+  SYS_LINKAT, 0, 1, 4, FOLLOW,
+  SYS_FCHMODAT, 0, 1, NONE, 0,
+  SYS_FACCESSAT, 0, 1, NONE, 0,
+  SYS_UTIMENSAT, 0, 1, 3, NOFOLLOW,
+  SYS_NAME_TO_HANDLE_AT, 0, 1, 4, FOLLOW,
+  SYS_STATX, 0, 1, 2, NOFOLLOW,
+  SYS_OPEN_TREE, 0, 1, 2, NOFOLLOW,
+  SYS_FACCESSAT2, 0, 1, 3, NOFOLLOW,
+  SYS_FCHMODAT2, 0, 1, 3, NOFOLLOW,
+  SYS_SETXATTRAT, 0, 1, 2, NOFOLLOW,
+  SYS_GETXATTRAT, 0, 1, 2, NOFOLLOW,
+  SYS_LISTXATTRAT, 0, 1, 2, NOFOLLOW,
+  SYS_REMOVEXATTRAT, 0, 1, 2, NOFOLLOW,
+  SYS_OPEN_TREE_ATTR, 0, 1, 2, NOFOLLOW,
+  SYS_FILE_GETATTR, 0, 1, 4, NOFOLLOW,
+  SYS_FILE_SETATTR, 0, 1, 4, NOFOLLOW,
+];
 
-/** Skips a decimal number that must be `value`; gives 0 when it is not there. */
-function skipNumber(at: usize, value: u64, buffer: usize): usize {
-  const end = appendDecimal(buffer, value);
-  const size = end - buffer;
-  for (let i: usize = 0; i < size; i++) if (load<u8>(at + i) != load<u8>(buffer + i)) return 0;
-  return at + size;
-}
-
-/** Whether a zero-terminated path names this process's executable link. */
-export function namesOwnExe(thread: ThreadBlock, path: usize): bool {
-  let at = skipText(path, "/proc/");
-  if (at == 0) return false;
-  const scratch = frameBufferOf(thread) + 0xf00;
-  let next = skipText(at, "self/");
-  if (next == 0) next = skipText(at, "thread-self/");
-  if (next == 0) {
-    next = skipNumber(at, thread.pid, scratch);
-    if (next == 0) next = skipNumber(at, thread.tid, scratch);
-    if (next != 0) next = skipText(next, "/");
-  }
-  if (next == 0) return false;
-  at = skipText(next, "task/");
-  if (at != 0) {
-    next = skipNumber(at, thread.tid, scratch);
-    if (next != 0) next = skipText(next, "/");
-    if (next == 0) return false;
-  }
-  if (!startsWithText(next, "exe") || load<u8>(next + 3) != 0) return false;
-  // A new root directory may have no /proc, or one that does not know the process.
-  return syscall3(SYS_READLINK, addressOf(path), addressOf(scratch), 1) == 1;
+function argumentOf(frame: GateFrame, index: u32): u64 {
+  if (index == 0) return frame.rdi;
+  if (index == 1) return frame.rsi;
+  if (index == 2) return frame.rdx;
+  if (index == 3) return frame.r10;
+  return index == 4 ? frame.r8 : frame.r9;
 }
 
 const PATH_MAX: usize = 4096;
-/** struct stat: st_ino is at 8. */
-const STAT_INODE: usize = 8;
 
-/** Whether a path's last component is "exe". */
-function endsInExe(path: usize, size: usize): bool {
-  if (size < 3 || !startsWithText(path + size - 3, "exe")) return false;
-  return size == 3 || load<u8>(path + size - 4) == 47;
-}
-
-/**
- * Whether the path of a call names this process's executable link, however it gets there: through `.`, `..`, /proc/self/root,
- * relative to a directory. What is not spelled plainly is compared by inode.
- */
-function isOwnExe(thread: ThreadBlock, directory: i64, address: u64): bool {
+/** Whether the path of a call ends in a link of procfs that leads to the launcher; exe-link.ts then has the program. */
+function isExe(thread: ThreadBlock, directory: i64, address: u64): bool {
   const path = frameBufferOf(thread);
   const size = copyString(path, address, PATH_MAX - 256);
-  if (size < 0) return false;
-  if (size != 0 && !endsInExe(path, size as usize)) return false;
-  if (size != 0 && namesOwnExe(thread, path)) return true;
-  const stat = execScratchOf(thread);
-  const flags = size == 0 ? AT_EMPTY_PATH : AT_SYMLINK_NOFOLLOW;
-  if (syscall4(SYS_NEWFSTATAT, directory, addressOf(path), addressOf(stat), flags) != 0) return false;
-  return isOwnLink(load<u64>(stat, STAT_INODE));
+  return size > 0 && endsInExe(path, size as usize) && findProgram(thread, directory, path, true);
 }
 
-function readOwnExe(thread: ThreadBlock, frame: GateFrame, buffer: u64, size: u64): u32 {
-  if ((size as i32) <= 0) return finish(thread, frame, -EINVAL);
-  const text = execScratchOf(thread);
-  let end = appendBytes(text, programPath);
-  if (isProgramDeleted()) end = appendText(end, " (deleted)");
-  const length = (end - text) as u64;
-  const count = length < size ? length : size;
-  if (tryCopyOut(buffer, text, count as usize) != 0) return finish(thread, frame, -EFAULT);
-  return finish(thread, frame, count as i64);
-}
-
-/** Makes the call for the program's own file in place of the link. */
-function callForProgram(thread: ThreadBlock, frame: GateFrame, isAt: bool): u32 {
-  const path = addressOf(isProgramDeleted() ? programMappingPath() : programPath);
-  const result = isAt
-    ? syscall(frame.rax, frame.rdi, path, frame.rdx, frame.r10, frame.r8, frame.r9)
-    : syscall(frame.rax, path, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9);
+/** Makes the call with another path, which is absolute: a directory beside it means nothing. */
+function callWithPath(thread: ThreadBlock, frame: GateFrame, index: u32, path: u64): u32 {
+  const result = programSyscall(
+    frame.rax,
+    index == 0 ? path : frame.rdi,
+    index == 1 ? path : frame.rsi,
+    frame.rdx,
+    frame.r10,
+    index == 4 ? path : frame.r8,
+    frame.r9,
+  );
   return finish(thread, frame, result);
 }
 
-/** open of the link: a running program cannot be written (deny_write_access). */
-function openOwnExe(thread: ThreadBlock, frame: GateFrame, flags: u64, isAt: bool): u32 {
-  if (flags & O_NOFOLLOW) return passToKernel(frame);
-  if (flags & (O_ACCMODE | O_TRUNC)) return finish(thread, frame, -ETXTBSY);
-  return callForProgram(thread, frame, isAt);
-}
-
-/** open, stat, lstat, readlink */
+/** Calls that do something with the file at the end of a path. */
 export function pathCall(thread: ThreadBlock, frame: GateFrame): u32 {
-  const number = frame.rax as u32;
-  // The link itself, and its time of birth, are the kernel's.
-  if (number == SYS_LSTAT || !isOwnExe(thread, AT_FDCWD, frame.rdi)) return passToKernel(frame);
-  if (number == SYS_READLINK) return readOwnExe(thread, frame, frame.rsi, frame.rdx);
-  if (number == SYS_OPEN) return openOwnExe(thread, frame, frame.rsi, false);
-  return callForProgram(thread, frame, false);
+  let row = 0;
+  while (unchecked(calls[row]) != (frame.rax as u32)) row += COLUMNS;
+  const directory = unchecked(calls[row + 1]);
+  const path = unchecked(calls[row + 2]);
+  const flags = unchecked(calls[row + 3]);
+  const flag = unchecked(calls[row + 4]);
+  if (flags != NONE && ((argumentOf(frame, flags) & flag) != 0) != (flag == FOLLOW)) return passToKernel(frame);
+  const from: i64 = directory == NONE ? AT_FDCWD : (argumentOf(frame, directory) as i32);
+  if (!isExe(thread, from, argumentOf(frame, path))) return passToKernel(frame);
+  return callWithPath(thread, frame, path, addressOf(exePath(thread)));
 }
 
-/** openat, openat2, newfstatat, readlinkat, statx */
-export function pathCallAt(thread: ThreadBlock, frame: GateFrame): u32 {
+/** open, openat, openat2, creat, truncate: a program that runs cannot be written (deny_write_access). */
+export function openCall(thread: ThreadBlock, frame: GateFrame): u32 {
   const number = frame.rax as u32;
-  if (number == SYS_NEWFSTATAT && frame.r10 & (AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) return passToKernel(frame);
-  if (number == SYS_STATX && frame.rdx & (AT_SYMLINK_NOFOLLOW | AT_EMPTY_PATH)) return passToKernel(frame);
-  if (!isOwnExe(thread, frame.rdi as i32, frame.rsi)) return passToKernel(frame);
-  if (number == SYS_READLINKAT) return readOwnExe(thread, frame, frame.rdx, frame.r10);
-  if (number == SYS_OPENAT) return openOwnExe(thread, frame, frame.rdx, true);
-  if (number == SYS_OPENAT2) {
-    const flags = frameBufferOf(thread);
-    if (tryCopyIn(flags, frame.rdx, 8) != 0) return passToKernel(frame);
-    return openOwnExe(thread, frame, load<u64>(flags), true);
+  const isAt = number == SYS_OPENAT || number == SYS_OPENAT2;
+  let flags: u64 = O_WRONLY;
+  if (number == SYS_OPEN) flags = frame.rsi;
+  else if (number == SYS_OPENAT) flags = frame.rdx;
+  else if (number == SYS_OPENAT2) {
+    const how = frameBufferOf(thread);
+    // No way of resolving (RESOLVE_*) comes through a link of procfs.
+    if (tryCopyIn(how, frame.rdx, 24) != 0 || load<u64>(how, 16) != 0) return passToKernel(frame);
+    flags = load<u64>(how);
   }
-  return callForProgram(thread, frame, true);
+  if (flags & O_NOFOLLOW || (flags & O_CREAT_EXCL) == O_CREAT_EXCL) return passToKernel(frame);
+  if (!isExe(thread, isAt ? (frame.rdi as i32) : AT_FDCWD, isAt ? frame.rsi : frame.rdi)) return passToKernel(frame);
+  const path = addressOf(exePath(thread));
+  const mode = flags & O_ACCMODE;
+  // The third mode asks for both rights and gives neither.
+  const isWritten = mode == O_WRONLY || mode == O_RDWR || (flags & O_TRUNC) != 0;
+  if (flags & (O_PATH | O_DIRECTORY) || !isWritten) return callWithPath(thread, frame, isAt ? 1 : 0, path);
+  const wanted = mode == O_WRONLY ? W_OK : W_OK | R_OK;
+  const failed = syscall4(SYS_FACCESSAT2, AT_FDCWD, path, wanted, AT_EACCESS);
+  return finish(thread, frame, isError(failed) ? failed : -ETXTBSY);
+}
+
+/** readlink, readlinkat */
+export function readlinkCall(thread: ThreadBlock, frame: GateFrame): u32 {
+  const isAt = frame.rax != SYS_READLINK;
+  const directory: i64 = isAt ? (frame.rdi as i32) : AT_FDCWD;
+  const path = frameBufferOf(thread);
+  const length = copyString(path, isAt ? frame.rsi : frame.rdi, PATH_MAX - 256);
+  if (length < 0 || (length == 0 && (!isAt || directory < 0))) return passToKernel(frame);
+  if (length != 0 && !endsInExe(path, length as usize)) return passToKernel(frame);
+  if (!findProgram(thread, directory, path, false)) return passToKernel(frame);
+  const buffer = isAt ? frame.rdx : frame.rsi;
+  const room = isAt ? frame.r10 : frame.rdx;
+  if ((room as i32) <= 0) return finish(thread, frame, -EINVAL);
+  const text = exeText(thread);
+  const size = lengthOf(text) as u64;
+  const count = size < room ? size : room;
+  if (tryCopyOut(buffer, text, count as usize) != 0) return finish(thread, frame, -EFAULT);
+  return finish(thread, frame, count as i64);
 }

@@ -39,9 +39,9 @@ const SIG_SETMASK: u32 = 2;
 
 /** Sets the kernel's mask of the calling thread. */
 export function setKernelMask(thread: ThreadBlock, mask: u64): void {
-  const buffer = frameBufferOf(thread);
-  store<u64>(buffer, mask);
-  const result = syscall4(SYS_RT_SIGPROCMASK, SIG_SETMASK, addressOf(buffer), 0, SIGSET_SIZE);
+  thread.mask = mask;
+  const address = addressOf(changetype<usize>(thread) + offsetof<ThreadBlock>("mask"));
+  const result = syscall4(SYS_RT_SIGPROCMASK, SIG_SETMASK, address, 0, SIGSET_SIZE);
   assert(result == 0, "the kernel refuses a signal mask");
 }
 
@@ -65,7 +65,7 @@ export function rtSigaction(thread: ThreadBlock, frame: GateFrame): u32 {
 
   const old = changetype<Action>(buffer + 2 * ACTION_SIZE);
   let result: i64 = 0;
-  lockEngine();
+  lockEngine(thread);
   const action = actionOf(thread, signal);
   memory.copy(changetype<usize>(old), changetype<usize>(action), ACTION_SIZE);
   if (frame.rsi != 0) {
@@ -134,7 +134,7 @@ function sendPending(thread: ThreadBlock, mask: u64): void {
   }
 }
 
-function sendToSelf(thread: ThreadBlock, signal: u32, info: usize): void {
+export function sendToSelf(thread: ThreadBlock, signal: u32, info: usize): void {
   syscall4(SYS_RT_TGSIGQUEUEINFO, thread.pid, thread.tid, signal, addressOf(info));
 }
 
@@ -148,6 +148,7 @@ export function rtSigreturn(thread: ThreadBlock, frame: GateFrame): u32 {
     memory.fill(info, 0, SIGINFO_SIZE);
     store<u32>(info, SIGSEGV, SIGINFO_SIGNO);
     store<i32>(info, SI_KERNEL, SIGINFO_CODE);
+    thread.forced = SIGSEGV;
     sendToSelf(thread, SIGSEGV, info);
     return finish(thread, frame, 0);
   }

@@ -53,7 +53,7 @@ export function isTracedFromWithin(thread: ThreadBlock): bool {
   const path = buffer + PATH_OFFSET;
   const own = buffer + OWN_OFFSET;
   const other = buffer + OTHER_OFFSET;
-  if (!statExe(path, appendText(path, "/proc/self"), own)) return false;
+  if (!statExe(path, appendText(path, "/proc/thread-self"), own)) return false;
   if (!statExe(path, appendDecimal(appendText(path, "/proc/"), tracer), other)) return false;
   return load<u64>(own) == load<u64>(other) && load<u64>(own, 8) == load<u64>(other, 8);
 }

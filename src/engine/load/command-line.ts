@@ -7,6 +7,7 @@ import {
   STATS_JSON,
   STATS_TEXT,
   setCountCalls,
+  setExhaustive,
   setFollowExec,
   setGdbJit,
   setOnlyTraps,
@@ -81,6 +82,8 @@ export class CommandLine {
   path: Address;
   /** Process address of the path as the program is to know it: AT_EXECFN, and the source of `comm`. */
   fileName: Address;
+  /** Process address of the seccomp filters that a handover brought; 0 else. */
+  filters: Address;
 }
 
 function readWord(stack: InitialStack, index: u64): void {
@@ -146,6 +149,8 @@ function readOptions(stack: InitialStack, index: u64): u64 {
       setOnlyTraps(true);
     } else if (equalsText(word, "--strict")) {
       setStrict(true);
+    } else if (equalsText(word, "--exhaustive")) {
+      setExhaustive(true);
     } else {
       failOption();
     }
@@ -156,15 +161,17 @@ function readOptions(stack: InitialStack, index: u64): u64 {
 /** Reads the launcher's arguments; does not return when they make no sense. */
 export function readCommandLine(stack: InitialStack, result: CommandLine): void {
   result.handedOver = 0;
+  result.filters = 0;
   if (stack.argumentCount == 0) fail(0, "no program to run", STATUS_FAILED);
   readWord(stack, 0);
-  if (equalsText(word, HANDOVER_NAME) && stack.argumentCount >= 4) {
+  if (equalsText(word, HANDOVER_NAME) && stack.argumentCount >= 5) {
     readWord(stack, 1);
     readHandover(word);
     result.handedOver = 1;
     result.path = argument(stack, 2);
     result.fileName = argument(stack, 3);
-    result.dropped = 4;
+    result.filters = argument(stack, 4);
+    result.dropped = 5;
     return;
   }
   becomeNodeCommand(stack);

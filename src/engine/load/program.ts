@@ -6,7 +6,7 @@
 // Used twice: by the launcher for its own program, and before a followed execve, to know whether the kernel would refuse
 // the target or run it natively better (kernel/exec.ts).
 
-import { addressOf, isError, syscall1, syscall2, syscall4, syscall5 } from "../kernel/calls";
+import { addressOf, isError, syscall0, syscall1, syscall2, syscall4, syscall5 } from "../kernel/calls";
 import { EACCES, EIO, ELIBBAD, ELOOP, ENOEXEC, ETXTBSY } from "../kernel/errno";
 import {
   SYS_CLOSE,
@@ -14,7 +14,12 @@ import {
   SYS_FACCESSAT2,
   SYS_FGETXATTR,
   SYS_FSTAT,
+  SYS_FSTATFS,
+  SYS_GETEGID,
+  SYS_GETEUID,
   SYS_OPENAT,
+  SYS_PERSONALITY,
+  SYS_PRCTL,
   SYS_PREAD64,
 } from "../kernel/numbers";
 import {
@@ -43,6 +48,14 @@ export const O_CLOEXEC: u64 = 0x80000;
 /** struct stat of AMD64: st_mode is at 24. */
 const STAT_SIZE: usize = 144;
 const STAT_MODE: usize = 24;
+const STAT_USER: usize = 28;
+const STAT_GROUP: usize = 32;
+/** struct statfs: f_flags at 80. */
+const STATFS_FLAGS: usize = 80;
+const ST_NOSUID: u64 = 2;
+const PR_GET_NO_NEW_PRIVS: u64 = 39;
+/** READ_IMPLIES_EXEC | ADDR_NO_RANDOMIZE | ADDR_COMPAT_LAYOUT | MMAP_PAGE_ZERO of include/uapi/linux/personality.h */
+const PER_CLEAR_ON_SETID: i64 = 0x0740000;
 const S_IFMT: u32 = 0xf000;
 const S_IFREG: u32 = 0x8000;
 const S_ISUID: u32 = 0x800;
@@ -127,14 +140,30 @@ function executableMode(candidate: Candidate): i64 {
 }
 
 function classify(candidate: Candidate, mode: u32): i64 {
-  if (mode & S_ISUID || (mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP)) return KIND_PRIVILEGED;
-  if (hasCapabilities(candidate)) return KIND_PRIVILEGED;
+  if (changesIdentity(candidate, mode) || hasCapabilities(candidate)) return KIND_PRIVILEGED;
   memory.fill(candidate.head, 0, HEAD_SIZE);
   const size = syscall4(SYS_PREAD64, candidate.descriptor, addressOf(candidate.head), HEAD_SIZE, 0);
   if (isError(size)) return size;
   if (load<u16>(candidate.head) == 0x2123) return KIND_SCRIPT;
   const header = changetype<FileHeader>(candidate.head);
   return isNativeElf(header) && hasProgramHeaders(header) ? KIND_ELF : KIND_FOREIGN;
+}
+
+/** Whether execve of a file gives the process another user or group: bprm_fill_uid of fs/exec.c. */
+function changesIdentity(candidate: Candidate, mode: u32): bool {
+  const setsUser = (mode & S_ISUID) != 0;
+  const setsGroup = (mode & (S_ISGID | S_IXGRP)) == (S_ISGID | S_IXGRP);
+  if (!setsUser && !setsGroup) return false;
+  if (syscall5(SYS_PRCTL, PR_GET_NO_NEW_PRIVS, 0, 0, 0, 0) == 1) return false;
+  const stat = candidate.head + HEAD_SIZE;
+  const user = load<u32>(stat, STAT_USER);
+  const group = load<u32>(stat, STAT_GROUP);
+  if (syscall2(SYS_FSTATFS, candidate.descriptor, addressOf(stat)) == 0 && load<u64>(stat, STATFS_FLAGS) & ST_NOSUID)
+    return false;
+  // The bits clear these even where they give nothing.
+  if (syscall1(SYS_PERSONALITY, 0xffffffff) & PER_CLEAR_ON_SETID) return true;
+  if (setsUser && user != (syscall0(SYS_GETEUID) as u32)) return true;
+  return setsGroup && group != (syscall0(SYS_GETEGID) as u32);
 }
 
 /** File capabilities are gained by execve of the file only, so the kernel has to run it. */
@@ -203,6 +232,8 @@ export function parseScriptLine(candidate: Candidate, line: ScriptLine): i64 {
 }
 
 export const AT_EXECVE_CHECK: u64 = 0x10000;
+/** Whether the kernel has been found to know AT_EXECVE_CHECK. */
+export let isExecveCheckKnown: bool = false;
 
 /**
  * Asks the kernel whether it would run an open file (Linux 6.14), for what only it knows: that the file is open for
@@ -210,7 +241,7 @@ export const AT_EXECVE_CHECK: u64 = 0x10000;
  */
 function checkExecutable(candidate: Candidate): i64 {
   const stat = candidate.head + HEAD_SIZE;
-  // An empty string and an array of it, in the room of the stat that has been looked at.
+  // An empty string and an array of it, over the first words of the stat: its mode and owner are still needed.
   store<u64>(stat, addressOf(stat + 16));
   store<u64>(stat, 0, 8);
   store<u8>(stat + 16, 0);
@@ -222,6 +253,7 @@ function checkExecutable(candidate: Candidate): i64 {
     addressOf(stat + 8),
     AT_EMPTY_PATH | AT_EXECVE_CHECK,
   );
+  isExecveCheckKnown = result == 0;
   return result == -ETXTBSY || result == -EACCES ? result : 0;
 }
 

@@ -6,6 +6,7 @@
 //        envp[0] ... 0
 //        auxv pairs ... AT_NULL
 //        AT_RANDOM's 16 bytes, AT_PLATFORM's string
+//        up to 8 KiB of nothing: arch_align_stack of arch/x86/kernel/process.c
 //        argument strings, environment strings, AT_EXECFN's string, 8 zero bytes
 //   top
 //
@@ -100,6 +101,14 @@ function insertedAt(inserted: usize, index: u32): usize {
   return load<u32>(inserted + (index << 2));
 }
 
+/** How far the kernel moved the launcher's stack down at random; nothing without randomisation. The program's moves as far. */
+function randomGap(stack: InitialStack): u64 {
+  const platform = auxiliaryValue(stack.auxiliary, AT_PLATFORM);
+  const end =
+    platform != 0 ? platform + stringSize(platform) : auxiliaryValue(stack.auxiliary, AT_RANDOM) + RANDOM_SIZE;
+  return (argument(stack, 0) - end) & ~15;
+}
+
 /**
  * Writes the program's stack over the launcher's.
  * @param dropped how many arguments in front are the launcher's (and, behind `#!`, the script's argv[0])
@@ -129,7 +138,7 @@ export function rewriteStack(
   for (let at = stack.environment; peek64(at) != 0; at += 8) stringsSize += stringSize(peek64(at));
   const strings = top - TOP_ZEROS - stringsSize;
   const platformSize = platform != 0 ? stringSize(platform) : 0;
-  const newPlatform = (strings - platformSize) & ~15;
+  const newPlatform = ((strings - randomGap(stack)) & ~15) - platformSize;
   const newRandom = newPlatform - RANDOM_SIZE;
   const tailSize = stack.auxiliaryEnd - stack.environment;
   const rsp = (newRandom - (8 + 8 * (count + 1) + tailSize)) & ~15;

@@ -1,10 +1,11 @@
 // The way of a run, up to the program's first instruction: docs/architecture.md.
 
 import { SIG_DFL, adoptActions, installPlain, newActions } from "../thread/actions";
-import { allocateBlock, armAlternateStack } from "../thread/areas";
+import { firstBlock, armAlternateStack } from "../thread/areas";
 import { resetAlternateStack } from "../thread/alternate-stack";
 import { ThreadBlock, assertLayouts } from "../thread/block";
 import { frameBufferOf } from "../thread/deferred";
+import { nameFirst } from "../thread/presence";
 import { SIGSEGV, UNBLOCKABLE, kernelMask } from "../thread/signal-frame";
 import { addressOf, isError, syscall0, syscall1, syscall2, syscall3, syscall4, syscall5 } from "../kernel/calls";
 import {
@@ -21,19 +22,14 @@ import {
   ENOTDIR,
   ETXTBSY,
 } from "../kernel/errno";
-import {
-  SYS_CLOSE,
-  SYS_FACCESSAT2,
-  SYS_GETPID,
-  SYS_GETTID,
-  SYS_MPROTECT,
-  SYS_PRCTL,
-  SYS_TGKILL,
-} from "../kernel/numbers";
+import { SYS_CLOSE, SYS_FACCESSAT2, SYS_GETTID, SYS_MPROTECT, SYS_PRCTL, SYS_TGKILL } from "../kernel/numbers";
 import { createDispatchTable } from "../kernel/dispatch-table";
-import { adoptLauncher } from "../kernel/launcher-file";
+import { adoptLauncher, holdUnreachable } from "../kernel/held-files";
 import { kernelMaskNow, setKernelMask } from "../kernel/signal-calls";
-import { handoverDescriptor, handoverMask } from "../options";
+import { armDispatch } from "../kernel/user-dispatch";
+import { exhaustive, handoverDescriptor, handoverMask, handoverSite, isNamedByFile } from "../options";
+import { adoptFilters } from "../seccomp/handover";
+import { createSite } from "../seccomp/site";
 import { avoid } from "../patch/territory";
 import { beginDescribing } from "../debug/describe";
 import { patchVdso } from "../patch/executable";
@@ -41,7 +37,7 @@ import { launcherEnd, launcherStart } from "../gates";
 import { claimMemory } from "../own-memory";
 import { Address, peek64, peek8, poke64, writeGsBase } from "../process";
 import { openReport, reportStart } from "../stats/report";
-import { appendBytes, appendText, copyString, lengthOf } from "../text";
+import { appendBytes, appendText, copyString, equalsText, lengthOf } from "../text";
 import {
   AT_BASE,
   AT_ENTRY,
@@ -73,7 +69,7 @@ import {
   pageCeil,
   pageFloor,
 } from "./elf";
-import { identify, identifyMapping } from "./identity";
+import { identify, identifyMapping, isProgramReachable, programPath } from "./identity";
 import {
   headerRefusal,
   interpreterBase,
@@ -97,6 +93,7 @@ import {
   R_OK,
   X_OK,
   checkProgram,
+  isExecveCheckKnown,
   openCandidate,
   openScriptInterpreter,
   parseScriptLine,
@@ -109,7 +106,7 @@ const PATH_MAX: usize = 4096;
 const STACK_ROOM: u64 = 0x8000000;
 
 const stackMemory = memory.data(40, 8);
-const lineMemory = memory.data(32, 8);
+const lineMemory = memory.data(40, 8);
 const programStackMemory = memory.data(56, 8);
 const candidateMemory = memory.data(32, 8);
 const candidateHead = memory.data(400, 8);
@@ -301,6 +298,19 @@ function openProgram(stack: InitialStack, line: CommandLine, candidate: Candidat
   fail(what, "its program headers are damaged (Exec format error)", STATUS_NOT_EXECUTABLE);
 }
 
+/**
+ * execveat of a descriptor: since Linux 6.14, which also came to know AT_EXECVE_CHECK, the name is that of the file's last
+ * link, not the descriptor's number (begin_new_exec of fs/exec.c).
+ */
+function nameByFile(): void {
+  let name = programPath;
+  for (let at = programPath; load<u8>(at) != 0; at++) if (load<u8>(at) == 47) name = at + 1;
+  const end = appendBytes(programName, name);
+  store<u8>(end, 0);
+  const mark = end - 10;
+  if (mark >= programName && equalsText(mark, " (deleted)") && !isProgramReachable()) store<u8>(mark, 0);
+}
+
 /** struct prctl_mm_map of include/uapi/linux/prctl.h. */
 @unmanaged
 class MemoryMap {
@@ -376,7 +386,7 @@ export function prepare(rsp: Address): u64 {
   if ((auxiliaryValue(stack.auxiliary, AT_HWCAP2) & HWCAP2_FSGSBASE) == 0)
     fail(0, "this processor or kernel has no FSGSBASE (Linux 5.9, Ivy Bridge or later)", STATUS_FAILED);
   claimMemory(launcherStart(), launcherEnd());
-  const pointer = allocateBlock();
+  const pointer = firstBlock();
   if (pointer == 0) fail(0, "no memory for the engine", STATUS_FAILED);
   writeGsBase(addressOf(pointer));
   return addressOf(pointer);
@@ -384,8 +394,9 @@ export function prepare(rsp: Address): u64 {
 
 /** The engine's hold on the first thread and its signals. */
 function adoptThread(thread: ThreadBlock, line: CommandLine): void {
-  thread.pid = syscall0(SYS_GETPID) as u32;
   thread.tid = syscall0(SYS_GETTID) as u32;
+  thread.pid = thread.tid;
+  nameFirst(thread);
   thread.actions = newActions() as u32;
   const mask = kernelMaskNow(thread);
   thread.programMask = (line.handedOver ? handoverMask : mask) & ~UNBLOCKABLE;
@@ -396,13 +407,24 @@ function adoptThread(thread: ThreadBlock, line: CommandLine): void {
   setKernelMask(thread, kernelMask(mask));
 }
 
+/** What survives execve of the program's seccomp filters, and the call site that they let the engine through at. */
+function adoptSeccomp(thread: ThreadBlock, line: CommandLine): void {
+  if (line.filters == 0 || handoverSite == 0) return;
+  if (!createSite(handoverSite) || !adoptFilters(thread, line.filters))
+    fail(0, "no memory for the engine", STATUS_FAILED);
+}
+
 /** What `_start` calls on the engine stack. The gate then enters the program. */
 export function start(thread: ThreadBlock): void {
   const stack = changetype<InitialStack>(stackMemory);
   const line = changetype<CommandLine>(lineMemory);
   readCommandLine(stack, line);
+  adoptSeccomp(thread, line);
   adoptThread(thread, line);
   createDispatchTable();
+  // What execve brings may run under a filter that forbids the request: the program goes on without (I7).
+  if (exhaustive && !armDispatch(thread) && !line.handedOver)
+    fail(0, "--exhaustive needs Syscall User Dispatch, which this kernel does not have (Linux 5.11)", STATUS_FAILED);
   beginDescribing(line.handedOver != 0);
   avoid(stack.arguments - STACK_ROOM, stack.auxiliaryEnd);
 
@@ -413,6 +435,7 @@ export function start(thread: ThreadBlock): void {
   candidate.path = interpreterPath;
   openProgram(stack, line, candidate);
   identify(candidate.descriptor, searched);
+  if (isNamedByFile && isExecveCheckKnown) nameByFile();
   openReport(line.handedOver != 0);
   adoptLauncher();
   if (line.handedOver && handoverDescriptor != 0xffffffff) syscall1(SYS_CLOSE, handoverDescriptor);
@@ -420,7 +443,8 @@ export function start(thread: ThreadBlock): void {
   const loaded = loadImages(candidate);
   if (isError(loaded)) failToLoad(thread, line);
   const image = programImage();
-  identifyMapping(image.low, image.firstEnd);
+  identifyMapping(image.low);
+  holdUnreachable(candidate.descriptor);
   syscall1(SYS_CLOSE, candidate.descriptor);
 
   const vdso = auxiliaryValue(stack.auxiliary, AT_SYSINFO_EHDR);

@@ -19,11 +19,12 @@
 
 import { isError, syscall3 } from "../kernel/calls";
 import { EAGAIN, ENOMEM } from "../kernel/errno";
-import { SYS_MPROTECT, SYS_MSYNC } from "../kernel/numbers";
+import { SYS_MPROTECT } from "../kernel/numbers";
 import { pageCeil, pageFloor } from "../load/elf";
 import { foreignEnd, foreignStart, nextForeign } from "../own-memory";
 import { Address, poke16, poke8, tryCopyIn } from "../process";
-import { liveThreadCount } from "../thread/areas";
+import { isAlone } from "../thread/areas";
+import { isTorn } from "../thread/lock";
 import { forgetDescribed } from "../debug/describe";
 import { allocateTemporary, releaseTemporary, temporaryMark } from "./arena";
 import {
@@ -59,7 +60,6 @@ import { SYSCALL_BYTES, TRAP_BYTES, forEachTrappedSite, forgetTraps, isTrapped }
 const PROT_READ: u64 = 1;
 const PROT_WRITE: u64 = 2;
 const PROT_EXEC: u64 = 4;
-const MS_ASYNC: u64 = 1;
 const PAGE_SIZE: u64 = 4096;
 
 /** The second byte of `syscall` and of `ud2`. */
@@ -125,7 +125,7 @@ function restoreTrap(site: Address): void {
 function dropPatches(): void {
   forgetTraps(low, high);
   forgetDescribed(low, high);
-  if (liveThreadCount() != 1) return retireRange(low, high);
+  if (!isAlone()) return retireRange(low, high);
   forgetRange(low, high);
   releaseRetired();
 }
@@ -156,24 +156,24 @@ function patchAgain(start: Address, end: Address): void {
   open(start, end);
 }
 
-/** Where the first hole of [start, end) is. */
-function mappedEnd(start: Address, end: Address): Address {
+/** Where the first hole of [start, end) is, whose pages up to there have been given a protection. */
+function mappedEnd(start: Address, end: Address, protection: u64): Address {
   let mapped = start;
   let hole = end;
-  // msync looks at a range without doing anything to it, since Linux 2.6.19.
+  // The same again changes nothing; the kernel stops at a hole.
   while (hole - mapped > PAGE_SIZE) {
     const middle = pageFloor(mapped + (hole - mapped) / 2);
-    if (isError(syscall3(SYS_MSYNC, mapped, middle - mapped, MS_ASYNC))) hole = middle;
+    if (isError(syscall3(SYS_MPROTECT, mapped, middle - mapped, protection))) hole = middle;
     else mapped = middle;
   }
-  return mapped + PAGE_SIZE == hole && !isError(syscall3(SYS_MSYNC, mapped, PAGE_SIZE, MS_ASYNC)) ? hole : mapped;
+  return isError(syscall3(SYS_MPROTECT, mapped, PAGE_SIZE, protection)) ? mapped : hole;
 }
 
 /** How far a call went, by its result: up to a hole, for which the engine's memory counts, or all of it, or nothing. */
-function appliedEnd(start: Address, end: Address, result: i64): Address {
+function appliedEnd(start: Address, end: Address, protection: u64, result: i64): Address {
   if (!isError(result)) return end;
   if (result != -ENOMEM || !nextForeign(start, end) || foreignStart != start) return start;
-  return mappedEnd(start, foreignEnd);
+  return mappedEnd(start, foreignEnd, protection);
 }
 
 /** What the kernel does to the program's range. Its result is that of the call. */
@@ -182,7 +182,7 @@ type Act = () => i64;
 /** mprotect of code to writable and not executable. */
 function makeWritable(start: Address, end: Address, protection: u64, act: Act): i64 {
   const result = act();
-  const stop = appliedEnd(start, end, result);
+  const stop = appliedEnd(start, end, protection, result);
   if (stop == start) return result;
   forgetClosed(start, stop);
   widen(start, stop);
@@ -212,7 +212,7 @@ function makeAllWritable(start: Address, end: Address, protection: u64, act: Act
   if (isPatched) unpatch();
   if (isPatched) trapOldSites(start, end);
   const result = act();
-  const stop = appliedEnd(start, end, result);
+  const stop = appliedEnd(start, end, protection, result);
   if (isPatched) addCode(start, stop, protection, TRAPPED);
   else cutCode(start, stop);
   if (isPatched) {
@@ -263,6 +263,7 @@ function searchUnknown(start: Address, end: Address, protection: u64): void {
  * @returns what it gives
  */
 export function protectCode(start: Address, end: Address, protection: u64, act: Act): i64 {
+  if (isTorn()) return act();
   if (protection & PROT_WRITE) {
     if (!hasCode(start, end)) return act();
     if (protection & PROT_EXEC) return makeAllWritable(start, end, protection, act);
@@ -270,7 +271,7 @@ export function protectCode(start: Address, end: Address, protection: u64, act: 
   }
   releaseTraps(start, end, protection);
   const result = act();
-  const stop = appliedEnd(start, end, result);
+  const stop = appliedEnd(start, end, protection, result);
   open(stop, end);
   if (stop == start) return result;
   noteProtection(start, stop, protection);
@@ -287,6 +288,7 @@ const bytes = memory.data(8, 8);
 
 /** madvise that drops pages of [start, end): what a file has comes back. */
 export function dropCode(start: Address, end: Address, act: Act): i64 {
+  if (isTorn()) return act();
   widen(start, end);
   if (!hasPatches()) return act();
   const mark = temporaryMark();
@@ -319,7 +321,7 @@ export function dropCode(start: Address, end: Address, act: Act): i64 {
  * @param act does it, and forgets the code there if it succeeds
  */
 export function replaceCode(start: Address, end: Address, act: Act): i64 {
-  if (!hasCode(start, end)) return act();
+  if (!hasCode(start, end) || isTorn()) return act();
   widen(start, end);
   // A patch that is half gone would lead nowhere; but what cannot be closed stays as it is.
   if ((low == start && high == end) || !close(low, high)) return act();
@@ -348,7 +350,7 @@ function settle(start: Address, end: Address, distance: u64, last: Address, isPa
 
 /** mremap of [start, end) to `size` bytes. @param staysMapped MREMAP_DONTUNMAP */
 export function moveCode(start: Address, end: Address, size: u64, staysMapped: bool, act: Act): i64 {
-  if (!hasCode(start, end)) return act();
+  if (!hasCode(start, end) || isTorn()) return act();
   const isKnown = nextCode(end - PAGE_SIZE, end) && codeState == PATCHED && (codeProtection & PROT_EXEC) != 0;
   const protection = codeProtection;
   widen(start, end);

@@ -12,11 +12,23 @@ import {
   pageFloor,
   protectionOf,
 } from "../load/elf";
-import { Address, copyIn, copyOut, peek16, peek32, peek64, poke16, syscall, tryCopyIn } from "../process";
+import {
+  Address,
+  copyIn,
+  copyOut,
+  peek16,
+  peek32,
+  peek64,
+  poke16,
+  programSyscall,
+  syscall,
+  tryCopyIn,
+} from "../process";
 import { allIsCode, findCodeRanges } from "../scan/sections";
 import { markBehind, markFront } from "../scan/evidence";
 import { FATE_B1, FATE_TRAP, countFates, countMapping, countTime, countUnsearched } from "../stats/counters";
 import { WHY_ENGINE_MEMORY, WHY_PROTECTED } from "../stats/left-alone";
+import { isTorn } from "../thread/lock";
 import { SYSCALL_TRAMPOLINE_SIZE, emitSyscallTrampoline } from "../thread/trampoline";
 import { Cluster } from "./cluster";
 import { PATCHED, addCode, cutCode, forgetClosed, hasCode, rememberClosed } from "./code-map";
@@ -295,7 +307,8 @@ export function mapExecutable(address: u64, size: u64, protection: u64, flags: u
   const readable = readableSize(pageCeil(size), descriptor, offset);
   findCodeRanges(descriptor);
   beginMapping(start, start + readable, descriptor, offset);
-  if (readable != 0) {
+  if (isTorn()) countUnsearched();
+  else if (readable != 0) {
     patchRange(start, start + readable, closed, offset);
     describeCode(start, start + readable, descriptor, offset);
   }
@@ -316,7 +329,7 @@ function mapUnpatched(
   error: i64,
 ): i64 {
   forgetPatches(start, start + pageCeil(size));
-  const got = syscall(SYS_MMAP, start, size, protection, flags | MAP_FIXED, descriptor, offset);
+  const got = programSyscall(SYS_MMAP, start, size, protection, flags | MAP_FIXED, descriptor, offset);
   if (!isError(got)) {
     countUnsearched();
     return got;
@@ -337,7 +350,7 @@ export function forgetCode(start: Address, end: Address): void {
   if (!hasCode(start, end)) return;
   forgetClosed(start, end);
   cutCode(start, end);
-  forgetPatches(start, end);
+  if (!isTorn()) forgetPatches(start, end);
 }
 
 /**

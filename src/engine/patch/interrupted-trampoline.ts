@@ -1,15 +1,16 @@
 // A thread was interrupted in trampoline memory, or in the jump that a site or victim became: the program's state there.
 
+import { Address } from "../process";
 import { Context } from "../thread/signal-frame";
 import { lockEngine, unlockEngine } from "../thread/lock";
 import { ThreadBlock } from "../thread/block";
-import { syscallTrampolineState } from "../thread/trampoline";
+import { resumesAfter, syscallTrampolineState } from "../thread/trampoline";
 import { findTrapTrampoline } from "./traps";
 import { Record, SITE, findTrampoline, translate } from "./record";
 
 /** Turns a context inside any trampoline into the program's state; leaves every other context alone. */
 export function stateInTrampoline(thread: ThreadBlock, context: Context): void {
-  lockEngine();
+  lockEngine(thread);
   const pointer = findTrampoline(context.rip);
   if (pointer != 0) {
     const record = changetype<Record>(pointer);
@@ -20,4 +21,22 @@ export function stateInTrampoline(thread: ThreadBlock, context: Context): void {
     if (trampoline != 0) syscallTrampolineState(thread, context, trampoline);
   }
   unlockEngine();
+}
+
+/** Whether an address is in any trampoline. */
+export function isTrampoline(thread: ThreadBlock, rip: Address): bool {
+  lockEngine(thread);
+  const found = findTrampoline(rip) != 0 || findTrapTrampoline(rip) != 0;
+  unlockEngine();
+  return found;
+}
+
+/** Where the program goes on, if `rip` is behind the `syscall` of a site's trampoline; else 0. */
+export function resumesFromTrampoline(thread: ThreadBlock, rip: Address): Address {
+  lockEngine(thread);
+  const pointer = findTrampoline(rip);
+  let trampoline = findTrapTrampoline(rip);
+  if (pointer != 0 && changetype<Record>(pointer).kind == SITE) trampoline = changetype<Record>(pointer).address;
+  unlockEngine();
+  return trampoline == 0 ? 0 : resumesAfter(trampoline, rip);
 }

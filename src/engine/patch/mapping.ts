@@ -83,7 +83,7 @@ function readPath(): usize {
     store<u8>(appendText(path, descriptor == NO_FILE ? "[vdso]" : "(memory)"), 0);
     return keepPath(path);
   }
-  store<u8>(appendDecimal(appendText(link, "/proc/self/fd/"), descriptor as u64), 0);
+  store<u8>(appendDecimal(appendText(link, "/proc/thread-self/fd/"), descriptor as u64), 0);
   const size = syscall3(SYS_READLINK, addressOf(link), addressOf(path), PATH_MAX);
   if (isError(size)) return unknownFile();
   store<u8>(path + (size as usize), 0);

@@ -203,8 +203,8 @@ export function trapTrampolineOf(site: Address): Address {
 }
 
 /** Whether a trap has become something else since the thread came to it: it goes on at what is there. */
-function wasTrap(address: Address): bool {
-  lockEngine();
+function wasTrap(thread: ThreadBlock, address: Address): bool {
+  lockEngine(thread);
   const isOther = tryCopyIn(trapBytes, address, 2) == 0 && load<u16>(trapBytes) != TRAP_BYTES;
   const found = (isOther && findGone(address) != 0) || findTrap(address) != 0;
   unlockEngine();
@@ -215,7 +215,7 @@ const trapBytes = memory.data(8, 8);
 /** If the context is at a trapped site: goes on in its trampoline, or in the gate. */
 export function enterTrap(thread: ThreadBlock, context: Context): bool {
   const pointer = findTrap(context.rip);
-  if (pointer == 0) return wasTrap(context.rip);
+  if (pointer == 0) return wasTrap(thread, context.rip);
   atomic.add<u64>(pointer + offsetof<Trap>("executed"), 1);
   context.rip = changetype<Trap>(pointer).trampoline;
   if (context.rip != 0) return true;

@@ -51,6 +51,15 @@ export function countUnsearched(): void {
   unsearchedCount += 1;
 }
 
+/** System calls that Syscall User Dispatch caught, u64: threads add at once. */
+const dispatched = memory.data(8, 8);
+export function countDispatched(): void {
+  atomic.add<u64>(dispatched, 1);
+}
+export function dispatchedCount(): u64 {
+  return atomic.load<u64>(dispatched);
+}
+
 /** System calls that came through the engine, u64: threads add at once. */
 const calls = memory.data(8, 8);
 export function countCall(): void {

@@ -11,10 +11,10 @@
 import { addressOf, isError, syscall0, syscall1, syscall3, syscall4 } from "../kernel/calls";
 import { SYS_CLOSE, SYS_FCNTL, SYS_GETPID, SYS_GETPPID, SYS_OPENAT } from "../kernel/numbers";
 import { programPath } from "../load/identity";
-import { pause } from "../process";
 import {
   NO_DESCRIPTOR,
   countCalls,
+  exhaustive,
   STATS_JSON,
   STATS_NONE,
   reportDescriptor,
@@ -26,6 +26,7 @@ import { SLOT_SIZE } from "../patch/slot";
 import { countSlots } from "../patch/territory";
 import { Trap, executedTraps, findHottestTraps } from "../patch/traps";
 import { ThreadBlock } from "../thread/block";
+import { lockEngine, unlockEngine } from "../thread/lock";
 import { STDERR, appendBytes, appendDecimal, appendHex, appendText, lengthOf, writeOut } from "../text";
 import {
   FATE_B1,
@@ -37,6 +38,7 @@ import {
   FATE_TRAP,
   FATE_UNPATCHED,
   callCount,
+  dispatchedCount,
   fateCount,
   interiorCount,
   mappingCount,
@@ -92,8 +94,6 @@ const ENTRY_MAX: usize = 512;
 const TEXT_MAX: u32 = 5;
 const HOTTEST_MAX: u32 = 10;
 const hottest = memory.data(48, 8);
-/** Two threads may report at once. */
-const busy = memory.data(4, 4);
 
 function appendJsonString(at: usize, from: usize): usize {
   store<u8>(at++, 34);
@@ -134,6 +134,7 @@ function appendJsonCounts(at: usize): usize {
   at = appendMember(at, "doubtful", fateCount(FATE_DOUBTFUL));
   at = appendMember(at, "interior", interiorCount);
   at = appendMember(at, "executedTraps", executedTraps());
+  if (exhaustive) at = appendMember(at, "dispatched", dispatchedCount());
   if (countCalls) at = appendMember(at, "calls", callCount());
   at = appendMember(at, "mappings", mappingCount);
   at = appendMember(at, "unsearched", unsearchedCount);
@@ -171,6 +172,11 @@ function appendTextCounts(at: usize): usize {
   at = appendText(at, " KiB of code in ");
   at = appendDecimal(at, patchNanoseconds / 1000);
   at = appendText(at, " us");
+  if (exhaustive) {
+    at = appendText(at, "; ");
+    at = appendDecimal(at, dispatchedCount());
+    at = appendText(at, " calls dispatched");
+  }
   if (!countCalls) return at;
   at = appendText(at, "; ");
   at = appendDecimal(at, callCount());
@@ -285,13 +291,20 @@ function appendNames(at: usize): usize {
   return appendTextLeftAlone(at, "doubtful", true);
 }
 
-/** Writes one event; `detail` names a number of its own, `subject` an own string (engine pointer, or 0). */
-function report(pid: u32, event: string, detail: string, value: u64, subject: usize): void {
+/** Says what has happened to a thread's process. */
+function report(thread: ThreadBlock, event: string, detail: string, value: u64, subject: usize): void {
+  if (statsMode == STATS_NONE) return;
+  lockEngine(thread);
+  write(thread.pid, event, detail, value, subject);
+  unlockEngine();
+}
+
+/** Writes one event, under the engine lock; `detail` names a number of its own, `subject` an own string (engine pointer, or 0). */
+function write(pid: u32, event: string, detail: string, value: u64, subject: usize): void {
   const isLast = detail.length != 0 || subject != 0;
   if (statsMode == STATS_NONE) return;
   // Text is for people: the ends of processes tell it all.
   if (statsMode != STATS_JSON && detail.length == 0) return;
-  while (atomic.xchg<u32>(busy, 1) != 0) pause();
   let at = lineBuffer;
   if (statsMode == STATS_JSON) {
     at = appendText(at, '{"event":"');
@@ -325,7 +338,6 @@ function report(pid: u32, event: string, detail: string, value: u64, subject: us
     at = appendText(at, "\n");
   }
   writeEvent(at);
-  atomic.store<u32>(busy, 0);
 }
 
 function writeEvent(end: usize): void {
@@ -340,24 +352,23 @@ function writeEvent(end: usize): void {
 }
 
 export function reportStart(thread: ThreadBlock): void {
-  report(thread.pid, "start", "", 0, 0);
+  report(thread, "start", "", 0, 0);
 }
-/** In a child; `copied` when its memory is a copy, in which another thread may have been reporting. */
-export function reportFork(thread: ThreadBlock, copied: bool): void {
-  if (copied) atomic.store<u32>(busy, 0);
-  report(thread.pid, "fork", "", 0, 0);
+/** In a child. */
+export function reportFork(thread: ThreadBlock): void {
+  report(thread, "fork", "", 0, 0);
 }
 /** `path`: engine pointer of the path that is about to be run. */
 export function reportExec(thread: ThreadBlock, path: usize): void {
-  report(thread.pid, "exec", "", 0, path);
+  report(thread, "exec", "", 0, path);
 }
 export function reportExit(thread: ThreadBlock, status: u32): void {
-  report(thread.pid, "end", "status", status & 0xff, 0);
+  report(thread, "end", "status", status & 0xff, 0);
 }
-/** The process ends because of --strict, wherever its engine is. */
+/** The process ends because of --strict. Under the engine lock. */
 export function reportRefusal(status: u32): void {
-  report(syscall0(SYS_GETPID) as u32, "end", "status", status, 0);
+  write(syscall0(SYS_GETPID) as u32, "end", "status", status, 0);
 }
 export function reportFatalSignal(thread: ThreadBlock, signal: u32): void {
-  report(thread.pid, "end", "signal", signal, 0);
+  report(thread, "end", "signal", signal, 0);
 }

@@ -7,6 +7,7 @@
 import { gateSignal, gateSignalRestorer } from "../gates";
 import { addressOf, syscall4 } from "../kernel/calls";
 import { SYS_RT_SIGACTION } from "../kernel/numbers";
+import { Pool, give, take } from "../patch/arena";
 import { ThreadBlock } from "./block";
 import { ENGINE_SIGNALS, SIGNAL_MAX, signalBit } from "./signal-frame";
 
@@ -48,21 +49,40 @@ export const SA_KNOWN: u64 =
 /** Flags of the program's that the kernel itself must know: they change what calls do, not how a handler runs. */
 const SA_PASSED: u64 = SA_NOCLDSTOP | SA_NOCLDWAIT | SA_RESTART;
 
-/** A table: a count of the threads that share it, then the actions of signals 1..64. */
-const TABLE_SIZE: usize = 8 + 64 * 32;
-const TABLE_COUNT: u32 = 512;
-const tables = memory.data(1060864, 8);
+/** A table: the actions of signals 1..64 behind its header. */
+@unmanaged
+class Table {
+  /** How many threads share it. */
+  users: u32;
+  /** Engine pointers of its neighbours in the list of all tables, or 0. */
+  next: u32;
+  previous: u32;
+  padding: u32;
+}
+const ACTIONS_OFFSET: usize = offsetof<Table>();
+const ACTIONS_SIZE: usize = 64 * ACTION_SIZE;
 
-/** A table with one user, all zero (SIG_DFL); 0 when all are taken. Under the engine lock. */
+const pool = changetype<Pool>(memory.data(offsetof<Pool>(), 8));
+let first: u32 = 0;
+
+/** A table with one user, all zero (SIG_DFL); 0 when the engine's memory is out. Under the engine lock. */
 function allocateTable(): usize {
-  for (let i: u32 = 0; i < TABLE_COUNT; i++) {
-    const table = tables + (i as usize) * TABLE_SIZE;
-    if (load<u32>(table) != 0) continue;
-    memory.fill(table, 0, TABLE_SIZE);
-    store<u32>(table, 1);
-    return table;
-  }
-  return 0;
+  const pointer = take(pool, ACTIONS_OFFSET + ACTIONS_SIZE);
+  if (pointer == 0) return 0;
+  const table = changetype<Table>(pointer);
+  table.users = 1;
+  table.next = first;
+  if (first != 0) changetype<Table>(first).previous = pointer as u32;
+  first = pointer as u32;
+  return pointer;
+}
+
+function freeTable(pointer: usize): void {
+  const table = changetype<Table>(pointer);
+  if (table.next != 0) changetype<Table>(table.next).previous = table.previous;
+  if (table.previous != 0) changetype<Table>(table.previous).next = table.next;
+  else first = table.next;
+  give(pool, pointer);
 }
 
 /** The table of a process's first thread. */
@@ -72,26 +92,38 @@ export function newActions(): usize {
 
 /** One more thread uses the table. Under the engine lock. */
 export function shareActions(table: usize): usize {
-  store<u32>(table, load<u32>(table) + 1);
+  changetype<Table>(table).users += 1;
   return table;
 }
 
-/** A copy for a child that has its own sighand in the same memory; 0 when all are taken. Under the engine lock. */
+/** A copy for a child that has its own sighand in the same memory; 0 when memory is out. Under the engine lock. */
 export function copyActions(table: usize): usize {
   const copy = allocateTable();
-  if (copy != 0) memory.copy(copy + 8, table + 8, TABLE_SIZE - 8);
+  if (copy != 0) memory.copy(copy + ACTIONS_OFFSET, table + ACTIONS_OFFSET, ACTIONS_SIZE);
   return copy;
 }
 
 /** One thread less uses the table. Under the engine lock. */
-export function releaseActions(table: usize): void {
-  assert(load<u32>(table) != 0, "a table of signal actions is released twice");
-  store<u32>(table, load<u32>(table) - 1);
+export function releaseActions(pointer: usize): void {
+  const table = changetype<Table>(pointer);
+  assert(table.users != 0, "a table of signal actions is released twice");
+  table.users -= 1;
+  if (table.users == 0) freeTable(pointer);
+}
+
+/** In the child of a fork that copied memory: this table has one user, and the others have none. */
+export function releaseOtherActions(mine: usize): void {
+  changetype<Table>(mine).users = 1;
+  for (let pointer: u32 = first; pointer != 0;) {
+    const next = changetype<Table>(pointer).next;
+    if (pointer != (mine as u32)) freeTable(pointer);
+    pointer = next;
+  }
 }
 
 /** The action of a signal, 1..64. */
 export function actionOf(thread: ThreadBlock, signal: u32): Action {
-  return changetype<Action>((thread.actions as usize) + 8 + ((signal - 1) as usize) * ACTION_SIZE);
+  return changetype<Action>((thread.actions as usize) + ACTIONS_OFFSET + ((signal - 1) as usize) * ACTION_SIZE);
 }
 
 /** Whether the kernel has the engine's handler for a signal with this action of the program's. */

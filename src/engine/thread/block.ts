@@ -5,6 +5,7 @@ import {
   BLOCK_AFTER,
   BLOCK_DEAD,
   BLOCK_DEFERRED,
+  BLOCK_FIRST_DEFERRED,
   BLOCK_OFFSET,
   BLOCK_RETURN_FRAME,
   BLOCK_SAVED_R11,
@@ -32,11 +33,14 @@ export class ThreadBlock {
   savedR11: u64;
   savedR15: u64;
   after: u64;
-  /** How many of the signals in the deferred slots wait. */
+  /** How many signals in the deferred slots wait, and the slot of the first: one word (thread/deferred.ts). */
   deferred: u32;
-  dead: u32;
+  firstDeferred: u32;
   returnFrame: u64;
   savedR14: u64;
+  dead: u32;
+  /** The signal that the engine is sending the thread as the kernel would force it; 0 else. */
+  forced: u32;
 
   /** The site of the system call that is being made, for rolling it back. */
   site: u64;
@@ -53,8 +57,11 @@ export class ThreadBlock {
   actions: u32;
   /** Signals of the engine's set that arrived while the program blocks them: bit n-1 for signal n. */
   pending: u64;
-  /** Engine pointer of the block that clone prepares for the child. */
+  /** Engine pointer of the block that clone prepares for the child, and its number. */
   child: u32;
+  childBirth: u32;
+  /** The number of this block among all that were handed out. */
+  birth: u32;
   /** Flags of the clone that is under way. */
   cloneFlags: u64;
   /** Flags of the clone that this thread comes from; 0 for the first thread of a process with memory of its own. */
@@ -62,10 +69,43 @@ export class ThreadBlock {
   /** Process address and size of memory that execve of this thread's vfork child still uses. */
   scratch: u64;
   scratchSize: u64;
-  /** 1 when this thread is a vfork child, whose memory is its parent's. */
+  /** 1 when this thread's process lives in the memory of the process that made it (CLONE_VM, vfork). */
   borrowed: u32;
   /** The process's number: the thread group's id. */
   pid: u32;
+  /** What this thread, and the one that made it, is called where it matters whether it is still there (thread/presence.ts). */
+  name: u32;
+  creator: u32;
+  /** A word for the kernel to look at. */
+  probe: u32;
+  /** 1 when the thread is about to end, or gone. */
+  leaving: u32;
+  /** A signal mask, and a stack_t, on their way to the kernel. */
+  mask: u64;
+  signalStack: u64;
+  signalStackFlags: u64;
+  signalStackSize: u64;
+  /** The program's last fault: `trap_nr`, `error_code` and `cr2` of the kernel's thread_struct, without the engine's own. */
+  lastTrap: u64;
+  lastError: u64;
+  lastFaultAddress: u64;
+  /** The program's trap flag across a clone. */
+  heldFlags: u64;
+  /** Where the trap flag's next SIGTRAP is not one that the program would see natively (thread/single-step.ts). */
+  silentStep: u64;
+  /** 1 while the kernel's Syscall User Dispatch catches this thread's calls (kernel/user-dispatch.ts). */
+  dispatched: u32;
+  /** 1 while the program has Syscall User Dispatch on for itself: calls outside its range are dispatched to it. */
+  programDispatch: u32;
+  /** The range that is allowed to make calls, as the kernel keeps it: `ip - start < size`. */
+  programDispatchStart: u64;
+  programDispatchSize: u64;
+  /** Process address of the program's selector byte, or 0. */
+  programDispatchSelector: u64;
+  /** Process address of the newest seccomp filter (seccomp/filters.ts), or 0. */
+  filters: u64;
+  /** 1 in seccomp's strict mode. */
+  isStrict: u32;
 }
 
 export const BLOCK_SIZE = offsetof<ThreadBlock>();
@@ -103,8 +143,10 @@ export function assertLayouts(): void {
   assert(offsetof<ThreadBlock>("savedR15") == BLOCK_SAVED_R15, "ThreadBlock.savedR15");
   assert(offsetof<ThreadBlock>("after") == BLOCK_AFTER, "ThreadBlock.after");
   assert(offsetof<ThreadBlock>("deferred") == BLOCK_DEFERRED, "ThreadBlock.deferred");
+  assert(offsetof<ThreadBlock>("firstDeferred") == BLOCK_FIRST_DEFERRED, "ThreadBlock.firstDeferred");
   assert(offsetof<ThreadBlock>("dead") == BLOCK_DEAD, "ThreadBlock.dead");
   assert(offsetof<ThreadBlock>("returnFrame") == BLOCK_RETURN_FRAME, "ThreadBlock.returnFrame");
+  assert(BLOCK_SIZE <= <usize>(RETURN_FRAME_OFFSET - BLOCK_OFFSET), "ThreadBlock has no room");
   assert(offsetof<ThreadBlock>("savedR14") == BLOCK_SAVED_R14, "ThreadBlock.savedR14");
   assert(offsetof<GateFrame>("rax") == FRAME_RAX, "GateFrame.rax");
   assert(offsetof<GateFrame>("target") == FRAME_TARGET, "GateFrame.target");

@@ -5,13 +5,19 @@
 // fault of the engine's own is never deferred). The engine is integer-only code, so the xstate in the kernel's frame is
 // still the program's.
 //
+// The slots are a ring. A signal can arrive while another is being kept or delivered, so its count and its start are one
+// word that changes at once, and a signal is copied out of its slot before it is delivered.
+//
 //   offset in the deferred region   what
 //   0x0000                          ucontext
-//   0x0140                          xstate
-//   0x4200                          siginfos of the deferred signals
-//   0x4800                          a siginfo and an action, for building frames
-//   0x4900                          siginfos of ThreadBlock.pending
-//   0x6000                          the program's frame while it is built
+//   0x0140                          xstate of that ucontext
+//   0x3200                          xstate of the context that leads out: a return frame's, or the signal gate's
+//   0x6200                          siginfos of the deferred signals
+//   0x6600                          siginfo of the signal that is being delivered
+//   0x6800                          a siginfo and an action, for building frames
+//   0x6900                          siginfos of ThreadBlock.pending
+//   0x7900                          a call as seccomp filters see it, and their scratch words (seccomp/filters.ts)
+//   0x8000                          the program's frame while it is built
 
 import { addressOf } from "../kernel/calls";
 import { memoryBase, tryCopyIn } from "../process";
@@ -27,56 +33,80 @@ import {
 } from "./signal-frame";
 
 const FPSTATE_OFFSET: usize = 0x0140;
-const FPSTATE_ROOM: u32 = 0x4000;
-const SLOTS_OFFSET: usize = 0x4200;
+const RETURN_FPSTATE_OFFSET: usize = 0x3200;
+/** AMX's tiles make the largest xstate that is known: 11,008 bytes. */
+const FPSTATE_ROOM: u32 = 0x3000;
+const SLOTS_OFFSET: usize = 0x6200;
 const SLOT_COUNT: u32 = 8;
+const DELIVERED_OFFSET: usize = 0x6600;
 
 export function deferredContextOf(thread: ThreadBlock): Context {
   return changetype<Context>(deferredOf(thread));
 }
 
-export function deferredInfoOf(thread: ThreadBlock, slot: u32): usize {
+/** The siginfo of the deferred signal with this place in the queue, from 0. */
+export function deferredInfoOf(thread: ThreadBlock, place: u32): usize {
+  const slot = (thread.firstDeferred + place) % SLOT_COUNT;
   return deferredOf(thread) + SLOTS_OFFSET + (slot as usize) * SIGINFO_SIZE;
 }
 
 export function infoBufferOf(thread: ThreadBlock): usize {
-  return deferredOf(thread) + 0x4800;
+  return deferredOf(thread) + 0x6800;
 }
 
 /** Where the siginfo of a held signal (ThreadBlock.pending) is kept; signals of the engine's set are below 32. */
 export function pendingInfoOf(thread: ThreadBlock, signal: u32): usize {
-  return deferredOf(thread) + 0x4900 + (signal as usize) * SIGINFO_SIZE;
+  return deferredOf(thread) + 0x6900 + (signal as usize) * SIGINFO_SIZE;
 }
 
 export function frameBufferOf(thread: ThreadBlock): usize {
-  return deferredOf(thread) + 0x6000;
+  return deferredOf(thread) + 0x8000;
 }
 
-/** Copies an xstate image into the thread's own buffer; gives the process address of the copy. */
-export function keepFpstate(thread: ThreadBlock, fpstate: usize): u64 {
-  const size = fpstateSize(fpstate);
-  assert(size <= FPSTATE_ROOM, "the xstate is larger than the engine has room for");
-  const copy = deferredOf(thread) + FPSTATE_OFFSET;
-  memory.copy(copy, fpstate, size);
-  return addressOf(copy);
+/** ThreadBlock.deferred and firstDeferred as one word, count below. */
+function queueOf(thread: ThreadBlock): usize {
+  return changetype<usize>(thread) + offsetof<ThreadBlock>("deferred");
 }
 
 /** Keeps a signal for the way out; `context` is the kernel's frame, whose mask will block what can be blocked. */
 export function defer(thread: ThreadBlock, info: usize, context: Context): void {
   context.sigmask = ~ENGINE_SIGNALS;
   if (thread.deferred == 0) {
-    memory.copy(deferredOf(thread), changetype<usize>(context), CONTEXT_SIZE);
-    if (context.fpstate != 0)
-      deferredContextOf(thread).fpstate = keepFpstate(thread, (context.fpstate - memoryBase()) as usize);
+    const copy = deferredContextOf(thread);
+    memory.copy(changetype<usize>(copy), changetype<usize>(context), CONTEXT_SIZE);
+    if (context.fpstate != 0) {
+      const fpstate = (context.fpstate - memoryBase()) as usize;
+      const size = fpstateSize(fpstate);
+      assert(size <= FPSTATE_ROOM, "the xstate is larger than the engine has room for");
+      memory.copy(deferredOf(thread) + FPSTATE_OFFSET, fpstate, size);
+      copy.fpstate = addressOf(deferredOf(thread) + FPSTATE_OFFSET);
+    }
   }
   const signal = load<u32>(info, SIGINFO_SIGNO);
-  for (let slot: u32 = 0; slot < thread.deferred; slot++) {
+  for (let place: u32 = 0; place < thread.deferred; place++) {
     // A standard signal that is already on its way is not queued twice: signal(7).
-    if (load<u32>(deferredInfoOf(thread, slot), SIGINFO_SIGNO) == signal && signal < 32) return;
+    if (load<u32>(deferredInfoOf(thread, place), SIGINFO_SIGNO) == signal && signal < 32) return;
   }
-  assert(thread.deferred < SLOT_COUNT, "more deferred signals than can arrive");
-  memory.copy(deferredInfoOf(thread, thread.deferred), info, SIGINFO_SIZE);
-  thread.deferred += 1;
+  // The slot is taken before it is filled: a signal that arrives in between gets the next one, and nobody reads this one
+  // before the interrupted code goes on.
+  const queue = atomic.add<u64>(queueOf(thread), 1);
+  assert((queue as u32) < SLOT_COUNT, "more deferred signals than can arrive");
+  const slot = (((queue >> 32) as u32) + (queue as u32)) % SLOT_COUNT;
+  memory.copy(deferredOf(thread) + SLOTS_OFFSET + (slot as usize) * SIGINFO_SIZE, info, SIGINFO_SIZE);
+}
+
+/** Takes the first deferred signal out of the queue; gives the engine pointer of its siginfo, or 0 when none is left. */
+export function takeDeferred(thread: ThreadBlock): usize {
+  const delivered = deferredOf(thread) + DELIVERED_OFFSET;
+  while (true) {
+    const queue = atomic.load<u64>(queueOf(thread));
+    const count = queue as u32;
+    if (count == 0) return 0;
+    const first = (queue >> 32) as u32;
+    memory.copy(delivered, deferredOf(thread) + SLOTS_OFFSET + (first as usize) * SIGINFO_SIZE, SIGINFO_SIZE);
+    const rest = ((((first + 1) % SLOT_COUNT) as u64) << 32) | ((count - 1) as u64);
+    if (atomic.cmpxchg<u64>(queueOf(thread), queue, rest) == queue) return delivered;
+  }
 }
 
 /**
@@ -84,7 +114,7 @@ export function defer(thread: ThreadBlock, info: usize, context: Context): void 
  * can change it. An xstate that cannot be read is dropped: rt_sigreturn would have killed the program for it.
  */
 export function keepFpstateOf(thread: ThreadBlock, context: Context): void {
-  const buffer = deferredOf(thread) + FPSTATE_OFFSET;
+  const buffer = deferredOf(thread) + RETURN_FPSTATE_OFFSET;
   if (context.fpstate == 0 || context.fpstate == addressOf(buffer)) return;
   let size: u32 = FPSTATE_LEGACY_SIZE;
   let failed = tryCopyIn(buffer, context.fpstate, size) != 0;

@@ -8,7 +8,7 @@
 
 import { memoryBase, tryCopyOut } from "../process";
 import { addressOf, syscall4 } from "../kernel/calls";
-import { SYS_RT_TGSIGQUEUEINFO } from "../kernel/numbers";
+import { SYS_RT_SIGPROCMASK, SYS_RT_TGSIGQUEUEINFO } from "../kernel/numbers";
 import {
   Action,
   ACTION_SIZE,
@@ -49,14 +49,25 @@ import {
   SIGINFO_SIZE,
   SIGNAL_FRAME_SIZE,
   SIGSEGV,
+  SIGSYS,
   SIGTRAP,
   SI_KERNEL,
   SS_AUTODISARM,
+  SS_ONSTACK,
   UNBLOCKABLE,
   XSTATE_PKRU,
   kernelMask,
   signalBit,
 } from "./signal-frame";
+import { SYSCALL_SIZE } from "./trampoline";
+
+/** __USER_CS and __USER_DS of arch/x86/include/asm/segment.h. */
+const USER_CS: u16 = 0x33;
+const USER_DS: u16 = 0x2b;
+const SIG_SETMASK: u64 = 2;
+
+/** si_code of a seccomp filter's SIGSYS. */
+const SYS_SECCOMP: i32 = 1;
 
 /** Bytes below rsp that belong to leaf functions: psABI AMD64, section 3.2.2. */
 const RED_ZONE: u64 = 128;
@@ -68,8 +79,8 @@ export function fpstateSize(fpstate: usize): u32 {
     : FPSTATE_LEGACY_SIZE;
 }
 
-/** Leaves the context with the xstate in which a handler starts: all components in their initial configuration. */
-function resetFpstate(fpstate: usize): void {
+/** Leaves an image with the xstate in which a handler starts: all components in their initial configuration. */
+export function resetFpstate(fpstate: usize): void {
   if (load<u32>(fpstate, FPSTATE_MAGIC1) != FP_XSTATE_MAGIC1) return;
   store<u32>(fpstate, MXCSR_INITIAL, FPSTATE_MXCSR);
   store<u64>(fpstate, load<u64>(fpstate, FPSTATE_XSTATE_BV) & XSTATE_PKRU, FPSTATE_XSTATE_BV);
@@ -81,9 +92,9 @@ function resetFpstate(fpstate: usize): void {
  */
 function frameAddress(thread: ThreadBlock, action: Action, rsp: u64, xstateSize: u32): u64 {
   let sp = rsp - RED_ZONE;
-  const onAlternate = alternateStackFlags(thread, sp);
-  let mustFit = onAlternate == 1;
-  if (action.flags & SA_ONSTACK && onAlternate == 0) {
+  // Nested by where the program was interrupted, entering by where the frame would begin.
+  let mustFit = alternateStackFlags(thread, rsp) == SS_ONSTACK;
+  if (action.flags & SA_ONSTACK && alternateStackFlags(thread, sp) == 0) {
     sp = thread.alternateStack + thread.alternateStackSize;
     mustFit = true;
   }
@@ -115,6 +126,9 @@ function writeFrame(thread: ThreadBlock, action: Action, info: usize, context: C
   saved.oldmask = thread.programMask;
   saved.sigmask = thread.programMask;
   saved.fpstate = fpstate == 0 ? 0 : fpstateAddress;
+  saved.trapno = thread.lastTrap;
+  saved.err = thread.lastError;
+  saved.cr2 = thread.lastFaultAddress;
   memory.copy(buffer + FRAME_SIGINFO_OFFSET, info, SIGINFO_SIZE);
   if (tryCopyOut(frame, buffer, SIGNAL_FRAME_SIZE) != 0) return 0;
   if (fpstate != 0 && tryCopyOut(fpstateAddress, fpstate, xstateSize) != 0) return 0;
@@ -130,10 +144,19 @@ function takeDefaultAction(thread: ThreadBlock, signal: u32, info: usize, contex
   const code = load<i32>(info, SIGINFO_CODE);
   installPlain(signal, SIG_DFL, frameBufferOf(thread));
   context.sigmask = kernelMask(thread.programMask) & ~signalBit(signal);
+  // A call that a seccomp filter has trapped is trapped again: the filter may forbid to send the signal.
+  if (signal == SIGSYS && code == SYS_SECCOMP) {
+    context.rip -= SYSCALL_SIZE;
+    return;
+  }
   // A fault comes again when its instruction is run again. What does not is sent again, and meets the program's state
-  // as soon as rt_sigreturn unblocks it.
-  const faults = code > 0 && code != SI_KERNEL && signal != SIGTRAP;
-  if (!faults) syscall4(SYS_RT_TGSIGQUEUEINFO, thread.pid, thread.tid, signal, addressOf(info));
+  // when rt_sigreturn unblocks it.
+  const faults = code > 0 && code != SI_KERNEL && signal != SIGTRAP && signal != SIGSYS;
+  if (faults) return;
+  const mask = frameBufferOf(thread);
+  store<u64>(mask, ~(0 as u64));
+  syscall4(SYS_RT_SIGPROCMASK, SIG_SETMASK, addressOf(mask), 0, 8);
+  syscall4(SYS_RT_TGSIGQUEUEINFO, thread.pid, thread.tid, signal, addressOf(info));
 }
 
 /** Whether the kernel raised the signal for something that the thread itself did. */
@@ -162,7 +185,7 @@ export function deliver(thread: ThreadBlock, signal: u32, info: usize, context: 
   const synchronous = isSynchronous(signal, info);
   context.sigmask = kernelMask(thread.programMask);
 
-  lockEngine();
+  lockEngine(thread);
   const action = changetype<Action>(infoBufferOf(thread) + SIGINFO_SIZE);
   memory.copy(changetype<usize>(action), changetype<usize>(actionOf(thread, signal)), ACTION_SIZE);
   const blocked = (blockedNow & bit) != 0;
@@ -198,6 +221,9 @@ export function deliver(thread: ThreadBlock, signal: u32, info: usize, context: 
   context.sigmask = kernelMask(thread.programMask);
   context.rip = action.handler;
   context.rsp = frame;
+  // setup_rt_frame; what the program interrupted need not be a segment at all.
+  context.cs = USER_CS;
+  context.ss = USER_DS;
   context.rdi = signal;
   context.rsi = frame + FRAME_SIGINFO_OFFSET;
   context.rdx = frame + FRAME_CONTEXT_OFFSET;

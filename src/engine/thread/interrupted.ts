@@ -9,6 +9,7 @@
 //   program's rsp, gate's first instructions          back
 //   program's rsp, gate's last jump                   as at its target
 //   program's rsp, trampoline                         back or forward, by offset (thread/trampoline.ts, patch/)
+//   program's rsp, a caught `int $0x80`              back or forward (thread/dispatched-call.ts)
 //   program's rsp, a native call of the gate          back before the `syscall` or when the kernel rewound it for a
 //                                                     restart; else forward
 
@@ -27,12 +28,16 @@ import {
   gateTrap,
   gateTrapOnEngineStack,
 } from "../gates";
+import { EINTR } from "../kernel/errno";
+import { SYS_RT_SIGRETURN } from "../kernel/numbers";
 import { memoryBase } from "../process";
+import { siteAddress } from "../seccomp/site";
 import { isIsland } from "../patch/outpost";
 import { stateInTrampoline } from "../patch/interrupted-trampoline";
 import { isInArea } from "./areas";
 import { ThreadBlock, gateFrameOf, returnFrameOf } from "./block";
 import { keepFpstateOf } from "./deferred";
+import { stateOfInterruptGate } from "./dispatched-call";
 import { CONTEXT_SIZE, Context, FRAME_CONTEXT_OFFSET } from "./signal-frame";
 import { SYSCALL_SIZE, rollBack, siteOfDescriptor, stateBeforeSyscall } from "./trampoline";
 
@@ -84,24 +89,33 @@ export function toProgramState(thread: ThreadBlock, context: Context): bool {
     }
     if (context.rip >= gateSignalReturn() && context.rip < gateSignalRestorer()) {
       loadFrame(thread, context, (context.rbx - memoryBase()) as usize);
-      thread.temporaryMaskSet = 0;
-      return true;
+    } else if (siteAddress() != 0 && context.rip == siteAddress() && context.rax == (SYS_RT_SIGRETURN as u64)) {
+      // Both make their rt_sigreturn at the engine's site once the program has a seccomp filter (seccomp/site.ts).
+      loadFrame(thread, context, (context.rsp - 8 - memoryBase()) as usize);
+    } else {
+      if (context.rip < gateExit() || context.rip >= gateExitEnd()) return false;
+      loadGateFrame(thread, context);
     }
-    if (context.rip < gateExit() || context.rip >= gateExitEnd()) return false;
-    loadGateFrame(thread, context);
   }
+  toStateOutside(thread, context);
+  return true;
+}
+
+/** The same for a context that is not on a stack of the engine's. */
+export function toStateOutside(thread: ThreadBlock, context: Context): void {
   // A frame's target, or the last jump's, is at most one more step away.
   if (context.rip == gateExitJump()) context.rip = context.rcx;
 
   const rip = context.rip;
-  let inKernel = false;
+  let isInterrupted = false;
   if (rip >= gateNative() && rip < gateNativeEnd()) {
     if (rip == gateNative()) {
-      inKernel = stateBeforeSyscall(thread, context, rip, thread.site);
+      stateBeforeSyscall(thread, context, rip, thread.site);
     } else {
       context.rip = thread.site + SYSCALL_SIZE;
       context.rcx = context.rip;
-      inKernel = true;
+      // restore_saved_sigmask_unless: a call that was not interrupted has given the mask back before the signal came.
+      isInterrupted = (context.rax as i64) == -EINTR;
     }
   } else if (rip >= gateSyscall() && rip < gateSyscallOnEngineStack()) {
     rollBack(thread, context, siteOfDescriptor(context.rcx));
@@ -109,9 +123,8 @@ export function toProgramState(thread: ThreadBlock, context: Context): bool {
     rollBack(thread, context, thread.after - SYSCALL_SIZE);
   } else if (isIsland(rip)) {
     rollBack(thread, context, siteOfDescriptor(context.rcx));
-  } else {
+  } else if (!stateOfInterruptGate(thread, context)) {
     stateInTrampoline(thread, context);
   }
-  if (!inKernel) thread.temporaryMaskSet = 0;
-  return true;
+  if (!isInterrupted) thread.temporaryMaskSet = 0;
 }

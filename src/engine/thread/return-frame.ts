@@ -6,9 +6,9 @@ import { memoryBase } from "../process";
 import { addressOf } from "../kernel/calls";
 import { gateNative } from "../gates";
 import { ThreadBlock, areaOf, gateFrameOf, returnFrameOf } from "./block";
-import { deferredContextOf, deferredInfoOf, keepFpstateOf } from "./deferred";
-import { deliver } from "./deliver";
-import { loadGateFrame } from "./interrupted";
+import { deferredContextOf, keepFpstateOf, takeDeferred } from "./deferred";
+import { deliver, resetFpstate } from "./deliver";
+import { loadGateFrame, toStateOutside } from "./interrupted";
 import { CONTEXT_SIZE, Context, FRAME_CONTEXT_OFFSET, SIGINFO_SIGNO } from "./signal-frame";
 import { rollBack } from "./trampoline";
 
@@ -25,18 +25,15 @@ export function setEngineStackIn(thread: ThreadBlock, context: Context): void {
 
 /** Delivers every deferred signal onto a context, the first to arrive first; the last one's handler runs first. */
 export function deliverDeferred(thread: ThreadBlock, context: Context): void {
-  const count = thread.deferred;
-  thread.deferred = 0;
-  for (let slot: u32 = 0; slot < count; slot++) {
-    const info = deferredInfoOf(thread, slot);
+  for (let info = takeDeferred(thread); info != 0; info = takeDeferred(thread))
     deliver(thread, load<u32>(info, SIGINFO_SIGNO), info, context);
-  }
 }
 
 /** On the way out of a gate with signals deferred: their handlers run from the state that the gate would restore. */
 export function onDeferredAtExit(thread: ThreadBlock): void {
   const context = returnContextOf(thread);
   memory.copy(changetype<usize>(context), changetype<usize>(deferredContextOf(thread)), CONTEXT_SIZE);
+  keepFpstateOf(thread, context);
   loadGateFrame(thread, context);
   setEngineStackIn(thread, context);
   const target = gateFrameOf(thread).target;
@@ -50,7 +47,11 @@ export function onDeferredAtExit(thread: ThreadBlock): void {
 /** On the way into a return frame with signals deferred: their handlers run from the return frame's state. */
 export function onDeferredAtReturn(thread: ThreadBlock): void {
   const context = returnContextOf(thread);
+  const isInitial = context.fpstate == 0;
+  if (isInitial) context.fpstate = deferredContextOf(thread).fpstate;
   keepFpstateOf(thread, context);
+  // fpu__restore_sig: a frame without an xstate gives the initial one.
+  if (isInitial && context.fpstate != 0) resetFpstate((context.fpstate - memoryBase()) as usize);
   deliverDeferred(thread, context);
 }
 
@@ -58,5 +59,7 @@ export function onDeferredAtReturn(thread: ThreadBlock): void {
 export function onDeferredAtSignal(thread: ThreadBlock, frame: u64): void {
   const context = changetype<Context>(((frame - memoryBase()) as usize) + FRAME_CONTEXT_OFFSET);
   keepFpstateOf(thread, context);
+  // It may be on its way into a trampoline or a gate.
+  toStateOutside(thread, context);
   deliverDeferred(thread, context);
 }

@@ -8,10 +8,12 @@ import { enterTrap } from "../patch/traps";
 import { memoryBase } from "../process";
 import { STDERR, appendDecimal, appendHex, appendText, writeOut } from "../text";
 import { ASSERTION_STATUS } from "../assertion";
+import { endStrictlyAt } from "../seccomp/strict";
 import { ThreadBlock } from "./block";
 import { lockEngine, unlockEngine } from "./lock";
 import { defer } from "./deferred";
 import { deliver } from "./deliver";
+import { enterDispatchedCall, isDispatchedCall } from "./dispatched-call";
 import { toProgramState } from "./interrupted";
 import { deliverDeferred } from "./return-frame";
 import {
@@ -25,6 +27,10 @@ import {
   SIGSYS,
   SIGTRAP,
 } from "./signal-frame";
+import { TRAP_TRACE, isSilentStep } from "./single-step";
+
+/** X86_TRAP_PF of arch/x86/include/asm/trapnr.h: the fault that sets cr2. */
+const PAGE_FAULT: u64 = 14;
 
 const line = memory.data(512, 8);
 
@@ -54,9 +60,9 @@ function isEngineCode(rip: u64): bool {
 const FETCHED: u64 = 0x11;
 
 /** A thread fetched from code that the engine had closed (patch/code-map.ts): once the lock is free it is open again. */
-function waitForCode(context: Context): bool {
+function waitForCode(thread: ThreadBlock, context: Context): bool {
   if ((context.err & FETCHED) != FETCHED) return false;
-  lockEngine();
+  lockEngine(thread);
   const found = wasClosed(context.cr2);
   unlockEngine();
   return found;
@@ -74,6 +80,13 @@ function isFault(signal: u32): bool {
   );
 }
 
+/** A fault of the program's: what its later frames say of the last one. */
+function noteFault(thread: ThreadBlock, context: Context): void {
+  thread.lastTrap = context.trapno;
+  thread.lastError = context.err;
+  if (context.trapno == PAGE_FAULT) thread.lastFaultAddress = context.cr2;
+}
+
 /**
  * Handles one signal: changes the kernel's frame so that its rt_sigreturn goes where the program must go on.
  * @param infoAddress process address of the siginfo, @param contextAddress of the ucontext; both in engine memory
@@ -86,10 +99,19 @@ export function onSignal(thread: ThreadBlock, signal: u32, infoAddress: u64, con
     context.rip = tryCopyFault();
     return false;
   }
-  const raised = load<i32>(info, SIGINFO_CODE) > 0 && isFault(signal);
+  const code = load<i32>(info, SIGINFO_CODE);
+  const isForced = thread.forced == signal;
+  if (isForced) thread.forced = 0;
+  const raised = code > 0 && isFault(signal) && !isForced;
+  if (raised && signal == SIGTRAP && code == TRAP_TRACE && isSilentStep(thread, context)) return false;
   if (raised && signal != SIGSYS && isEngineCode(context.rip)) reportEngineFault(thread, signal, context);
   if (raised && signal == SIGILL && enterTrap(thread, context)) return true;
-  if (raised && signal == SIGSEGV && waitForCode(context)) return true;
+  if (raised && signal == SIGSEGV && waitForCode(thread, context)) return true;
+  if (raised && signal == SIGSYS && isDispatchedCall(thread, info, context)) {
+    enterDispatchedCall(thread, info, context);
+    return true;
+  }
+  if (raised && signal != SIGSYS) noteFault(thread, context);
   const interrupted = context.rip;
   if (!toProgramState(thread, context)) {
     defer(thread, info, context);
@@ -98,6 +120,10 @@ export function onSignal(thread: ThreadBlock, signal: u32, infoAddress: u64, con
   // A seccomp filter's SIGSYS says where the call was made: si_call_addr of seccomp_init_siginfo (kernel/seccomp.c).
   if (signal == SIGSYS && raised && load<u64>(info, SIGINFO_ADDRESS) == interrupted)
     store<u64>(info, context.rip, SIGINFO_ADDRESS);
+  if (signal == SIGSYS && raised && thread.isStrict) {
+    endStrictlyAt(thread, context);
+    return true;
+  }
   if (thread.deferred != 0) deliverDeferred(thread, context);
   deliver(thread, signal, info, context);
   return true;

@@ -99,6 +99,12 @@ export function rollBack(thread: ThreadBlock, context: Context, site: Address): 
   context.r11 = thread.savedR11;
 }
 
+/** Where the program goes on, if a thread is between a trampoline's `syscall` and its last jump; else 0. */
+export function resumesAfter(trampoline: Address, rip: Address): Address {
+  if (rip - trampoline <= SYSCALL) return 0;
+  return siteOfDescriptor(trampoline + DESCRIPTOR) + SYSCALL_SIZE;
+}
+
 /** Turns a context inside a site's trampoline into the program's state. */
 export function syscallTrampolineState(thread: ThreadBlock, context: Context, trampoline: Address): void {
   const site = siteOfDescriptor(trampoline + DESCRIPTOR);
@@ -119,14 +125,12 @@ export function syscallTrampolineState(thread: ThreadBlock, context: Context, tr
 /**
  * Interrupted with rip at a `syscall` of the engine's that stands for the program's. It has left its own return address
  * in rcx if the kernel rewound it for a restart; else it has not begun.
- * @returns whether the kernel had it
  */
-export function stateBeforeSyscall(thread: ThreadBlock, context: Context, instruction: Address, site: Address): bool {
+export function stateBeforeSyscall(thread: ThreadBlock, context: Context, instruction: Address, site: Address): void {
   if (context.rcx != instruction + SYSCALL_SIZE) {
     rollBack(thread, context, site);
-    return false;
+    return;
   }
   context.rip = site;
   context.rcx = site + SYSCALL_SIZE;
-  return true;
 }

@@ -26,12 +26,14 @@ function run({ rounds }: { rounds: number | null }): Report {
     variant("native", [program], CALLS),
     variant("pass-through", flicker(), CALLS),
     variant("counted", flicker("--count-calls", "--stats-file", "/dev/null"), CALLS),
+    variant("--exhaustive", flicker("--exhaustive"), CALLS),
     variant("--only-traps", flicker("--only-traps"), CALLS_SIGNALLED),
   ];
   const notes = [
     `${count} interleaved rounds of ${CALLS} calls of system call 1000 (ENOSYS); the program times 1000 batches and prints their median`,
     `${CALLS_SIGNALLED} calls a round where each is a signal, ${CALLS_TRACED} with strace`,
     "counted: through gate and engine, an atomic counter, then the kernel (--count-calls)",
+    "--exhaustive: the same way, with the kernel's Syscall User Dispatch armed",
     "not in Debian, so not here: E9Patch, Frida, DynamoRIO, zpoline (`call *%rax` is its mechanism)",
   ];
   const peers: readonly [name: string, source: string, calls: number, kind?: string][] = [

@@ -8,7 +8,7 @@ import { spawn, type ChildProcess } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { setTimeout as sleep } from "node:timers/promises";
 import type { Benchmark, Report } from "./benchmark.js";
-import { compilerProper, launcherPath } from "./target.js";
+import { buildTarget, compilerProper, launcherPath } from "./target.js";
 
 interface Usage {
   /** KiB. */
@@ -19,12 +19,17 @@ interface Usage {
 
 /** Each waits for ever when its standard input stays open. */
 function programs(): readonly [name: string, command: readonly string[]][] {
+  const threads = buildTarget("waiting-threads", ["-pthread"]);
   return [
     // libc alone: what /bin/true has as well, but cat waits.
     ["cat (libc alone)", ["/bin/cat"]],
     ["bash", ["/bin/bash", "-c", "read line"]],
     ["python3", ["/usr/bin/python3", "-c", "input()"]],
     ["cc1", [compilerProper(), "-quiet", "-o", "/dev/null", "-"]],
+    ["1 thread", [threads, "0"]],
+    ["1,001 threads", [threads, "1000"]],
+    ["1,001 threads, a signal each", [threads, "1000", "signalled"]],
+    ["5,000 threads that are gone", [threads, "5000", "gone"]],
   ];
 }
 

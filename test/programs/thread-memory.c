@@ -242,7 +242,11 @@ CASE(generations_of_forks) {
       kill(sharing, SIGKILL);
       waitpid(sharing, 0, 0);
     }
-    if (i != 0) _exit(0);
+    if (i != 0) {
+      // Whoever sees the first one end must find nobody left.
+      waitpid(pid, 0, 0);
+      _exit(0);
+    }
     close(ends[1]);
     say("came through: %d", read(ends[0], &result, 1) == 1);
     waitpid(pid, 0, 0);

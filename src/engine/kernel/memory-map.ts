@@ -20,6 +20,7 @@ import { addressOf, isError } from "./calls";
 import { EFAULT, ENOMEM } from "./errno";
 import { aroundEngine, endOfPages, upToEngine } from "./memory-range";
 import { SYS_MUNMAP, SYS_SHMCTL } from "./numbers";
+import { refusesExecution } from "./write-execute";
 
 const MREMAP_FIXED: u64 = 2;
 const MREMAP_DONTUNMAP: u64 = 4;
@@ -50,7 +51,7 @@ function mapWatched(): i64 {
   const frame = callFrame();
   const isFile = (frame.r10 & MAP_ANONYMOUS) == 0;
   // Code that is written in place has no system call to patch it at; it runs as it is.
-  if (frame.rdx & PROT_EXEC && !(frame.rdx & PROT_WRITE) && isFile)
+  if (frame.rdx & PROT_EXEC && !(frame.rdx & PROT_WRITE) && isFile && !refusesExecution)
     return mapExecutable(frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8 as i32, frame.r9);
   if (frame.rdx & PROT_EXEC) countUnsearched();
   const result = native(frame);

@@ -1,6 +1,6 @@
 // The way of a run, up to the program's first instruction: docs/architecture.md.
 
-import { SIG_DFL, adoptActions, installPlain, newActions } from "../thread/actions";
+import { SIG_DFL, adoptActions, installPlain, newActions, surrenderIgnored } from "../thread/actions";
 import { firstBlock, armAlternateStack } from "../thread/areas";
 import { resetAlternateStack } from "../thread/alternate-stack";
 import { ThreadBlock, assertLayouts } from "../thread/block";
@@ -22,9 +22,17 @@ import {
   ENOTDIR,
   ETXTBSY,
 } from "../kernel/errno";
-import { SYS_CLOSE, SYS_FACCESSAT2, SYS_GETTID, SYS_MPROTECT, SYS_PRCTL, SYS_TGKILL } from "../kernel/numbers";
+import {
+  SYS_CLOSE,
+  SYS_EXECVE,
+  SYS_FACCESSAT2,
+  SYS_GETTID,
+  SYS_MPROTECT,
+  SYS_PRCTL,
+  SYS_TGKILL,
+} from "../kernel/numbers";
 import { createDispatchTable } from "../kernel/dispatch-table";
-import { adoptLauncher, holdUnreachable } from "../kernel/held-files";
+import { adoptLauncher, holdUnreachable, isLauncherOpen } from "../kernel/held-files";
 import { kernelMaskNow, setKernelMask } from "../kernel/signal-calls";
 import { armDispatch } from "../kernel/user-dispatch";
 import { exhaustive, handoverDescriptor, handoverMask, handoverSite, isNamedByFile } from "../options";
@@ -407,6 +415,14 @@ function adoptThread(thread: ThreadBlock, line: CommandLine): void {
   setKernelMask(thread, kernelMask(mask));
 }
 
+/** `flicker flicker PROG`: the second one runs the program. */
+function becomeLauncher(thread: ThreadBlock, stack: InitialStack, line: CommandLine): void {
+  surrenderIgnored(thread, frameBufferOf(thread));
+  setKernelMask(thread, thread.programMask);
+  const failed = syscall3(SYS_EXECVE, addressOf(searched), stack.arguments + (line.dropped << 3), stack.environment);
+  failWith(shown, failed);
+}
+
 /** What survives execve of the program's seccomp filters, and the call site that they let the engine through at. */
 function adoptSeccomp(thread: ThreadBlock, line: CommandLine): void {
   if (line.filters == 0 || handoverSite == 0) return;
@@ -438,6 +454,8 @@ export function start(thread: ThreadBlock): void {
   if (isNamedByFile && isExecveCheckKnown) nameByFile();
   openReport(line.handedOver != 0);
   adoptLauncher();
+  if (insertedCount == 0 && !line.handedOver && isLauncherOpen(candidate.descriptor))
+    becomeLauncher(thread, stack, line);
   if (line.handedOver && handoverDescriptor != 0xffffffff) syscall1(SYS_CLOSE, handoverDescriptor);
 
   const loaded = loadImages(candidate);

@@ -32,8 +32,8 @@ const LENT: u32 = 2;
 
 const word = memory.data(4, 4);
 
-/** struct timespec: how long a thread waits before it asks for the holder, 0.2 s. */
-const patience = memory.data<u64>([0, 200000000]);
+/** struct timespec: how long a thread waits before it asks for the holder, 20 ms. */
+const patience = memory.data<u64>([0, 20000000]);
 
 /** A holder was killed: trampolines and records may be half changed. */
 let torn: bool = false;

@@ -24,8 +24,8 @@ import { execve, execveat } from "./exec";
 import { exit, exitGroup } from "./exit";
 import { changeCredentials, leaveRoot } from "./held-files";
 import { personality } from "./personality";
+import { archPrctl, modifyLdt } from "./arch-prctl";
 import { prctl } from "./prctl";
-import { archPrctl } from "./arch-prctl";
 import { seccomp } from "./seccomp";
 import {
   SYS_ACCESS,
@@ -64,6 +64,7 @@ import {
   SYS_MLOCK,
   SYS_MLOCK2,
   SYS_MMAP,
+  SYS_MODIFY_LDT,
   SYS_MOUNT,
   SYS_MPROTECT,
   SYS_MREMAP,
@@ -166,6 +167,7 @@ export const virtualised: StaticArray<u32> = [
   SYS_STATFS,
   SYS_MLOCK,
   SYS_MUNLOCK,
+  SYS_MODIFY_LDT,
   SYS_PIVOT_ROOT,
   SYS_PRCTL,
   SYS_ARCH_PRCTL,
@@ -319,6 +321,8 @@ export function dispatch(thread: ThreadBlock, frame: GateFrame): u32 {
       return sigaltstack(thread, frame);
     case SYS_PERSONALITY:
       return personality(thread, frame);
+    case SYS_MODIFY_LDT:
+      return modifyLdt(thread, frame);
     case SYS_PIVOT_ROOT:
     case SYS_CHROOT:
     case SYS_SETNS:

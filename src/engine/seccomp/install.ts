@@ -8,6 +8,7 @@
 import { GateFrame, ThreadBlock } from "../thread/block";
 import { shareFilters } from "../thread/areas";
 import { frameBufferOf } from "../thread/deferred";
+import { forbidSettingGs, losesGsToFilters } from "../thread/gs-base";
 import { lockEngine, unlockEngine } from "../thread/lock";
 import { finish, passToKernel } from "../kernel/call";
 import { addressOf, isError, syscall2, syscall3 } from "../kernel/calls";
@@ -15,6 +16,7 @@ import { EINVAL, ENOMEM } from "../kernel/errno";
 import { SYS_MMAP, SYS_MPROTECT, SYS_MUNMAP, SYS_SECCOMP } from "../kernel/numbers";
 import { Address, copyOut, poke32, poke64, programSyscall, syscall, tryCopyIn } from "../process";
 import { claimMemory } from "../own-memory";
+import { yieldGs } from "../patch/yield-gs";
 import { STDERR, appendText, writeOut } from "../text";
 import { INSTRUCTION_SIZE, isSound } from "./bpf";
 import { NODE_HEADER, NODE_LENGTH, NODE_PREFIX, readsInstructionPointer, setComing, setFiltered } from "./filters";
@@ -82,6 +84,10 @@ function isInstalled(result: i64, flags: u32): bool {
  * engine lock.
  */
 export function giveToKernel(thread: ThreadBlock, number: u64, a: u64, b: u64, node: Address, length: u32): i64 {
+  if (losesGsToFilters()) {
+    if (isError(yieldGs())) return -ENOMEM;
+    forbidSettingGs();
+  }
   const fprog = frameBufferOf(thread);
   store<u64>(fprog, length as u64);
   store<u64>(fprog, node + NODE_HEADER, 8);

@@ -9,11 +9,12 @@
 // `int $0x80` is caught too. The kernel answers it with 32-bit arguments from a table of its own, without the engine, as
 // it does when nothing is caught: from `gateInterrupt`, which is in the range that is allowed to.
 
-import { gateInterrupt, gateInterruptEnd, gateTrap } from "../gates";
+import { gateInterrupt, gateInterruptEnd, gateInterruptFault, gateTrap } from "../gates";
 import { ARCH_X86_64, SIGINFO_ARCH, SIGINFO_SYSCALL, SYS_USER_DISPATCH, siginfoFor } from "../kernel/user-dispatch";
 import { countDispatched } from "../stats/counters";
 import { ThreadBlock } from "./block";
 import { deliver } from "./deliver";
+import { programOwnsGs } from "./gs-base";
 import { Context, SIGINFO_ADDRESS, SIGINFO_CODE, SIGINFO_SIGNO } from "./signal-frame";
 import { SYSCALL_SIZE } from "./trampoline";
 
@@ -39,7 +40,7 @@ export function enterDispatchedCall(thread: ThreadBlock, info: usize, context: C
   countDispatched();
   thread.after = context.rip;
   if (arch != ARCH_X86_64) {
-    context.rip = gateInterrupt();
+    context.rip = programOwnsGs ? gateInterruptFault() : gateInterrupt();
     return;
   }
   thread.savedRcx = context.rcx;
@@ -53,6 +54,7 @@ export function stateOfInterruptGate(thread: ThreadBlock, context: Context): boo
   const rip = context.rip;
   if (rip < gateInterrupt() || rip >= gateInterruptEnd()) return false;
   // Also when the kernel has rewound it for a restart. `int $0x80` is as long as `syscall`.
-  context.rip = rip == gateInterrupt() ? thread.after - SYSCALL_SIZE : thread.after;
+  const isBefore = rip == gateInterrupt() || rip == gateInterruptFault();
+  context.rip = isBefore ? thread.after - SYSCALL_SIZE : thread.after;
   return true;
 }

@@ -83,7 +83,7 @@ CASE(no_descriptors) {
 }
 
 CASE(no_address_space) {
-  struct rlimit limit = {1 << 20, RLIM_INFINITY}, free_again = {RLIM_INFINITY, RLIM_INFINITY};
+  struct rlimit limit = {4096, RLIM_INFINITY}, free_again = {RLIM_INFINITY, RLIM_INFINITY};
   check(setrlimit(RLIMIT_AS, &limit) == 0);
   handled = 0;
   install(SIGUSR1, handler, 0);

@@ -163,7 +163,8 @@ CASE(dropped) {
   check(mprotect(code, PAGE, PROT_READ | PROT_EXEC) == 0);
   check(names_program(code + 200) && eighth == 5);
   check(madvise(code, PAGE, MADV_DONTNEED) == 0);
-  say("names the program %d, %#lx", names_program(code + 200), eighth);
+  int good = names_program(code + 200);
+  say("names the program %d, %#lx", good, eighth);
   unsigned char *memory = mmap(0, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   memcpy(memory, read_link, sizeof read_link);
   check(mprotect(memory, PAGE, PROT_READ | PROT_EXEC) == 0 && names_program(memory));

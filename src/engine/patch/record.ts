@@ -308,9 +308,15 @@ export function countPatchedIn(start: Address, end: Address): u32 {
   return load<u32>(changetype<usize>(bounds));
 }
 
+/** The bytes that are written and those that a pun depends on. */
+function keptSize(record: Record): usize {
+  return max(record.length, record.locked);
+}
+
 function keep(record: Record, _context: usize): void {
   if (record.kind != SITE && record.kind != VICTIM) return;
-  copyIn(kept, record.original, record.length);
+  assert(keptSize(record) <= 16, "a patch is longer than an instruction");
+  copyIn(kept, record.original, keptSize(record));
   kept += 16;
 }
 
@@ -325,9 +331,15 @@ const seen = memory.data(16, 8);
 function putBack(record: Record, _context: usize): void {
   if (record.kind != SITE && record.kind != VICTIM) return;
   const length = record.length;
-  if (tryCopyIn(seen, record.original, length) != 0) isWhole = false;
-  else if (memory.compare(seen, originalBytes(record), length) == 0) copyOut(record.original, kept, length);
-  else if (memory.compare(seen, kept, length) != 0) isWhole = false;
+  if (tryCopyIn(seen, record.original, length) == 0 && memory.compare(seen, originalBytes(record), length) == 0)
+    copyOut(record.original, kept, length);
+  kept += 16;
+}
+
+function verify(record: Record, _context: usize): void {
+  if (record.kind != SITE && record.kind != VICTIM) return;
+  const size = keptSize(record);
+  if (tryCopyIn(seen, record.original, size) != 0 || memory.compare(seen, kept, size) != 0) isWhole = false;
   kept += 16;
 }
 
@@ -339,6 +351,8 @@ export function putPatchesBack(start: Address, end: Address, pointer: usize): bo
   kept = pointer;
   isWhole = true;
   forEachInRange(start, end, putBack, 0);
+  kept = pointer;
+  forEachInRange(start, end, verify, 0);
   return isWhole;
 }
 

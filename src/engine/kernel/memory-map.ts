@@ -20,6 +20,7 @@ import { addressOf, isError } from "./calls";
 import { EACCES, EFAULT, ENOMEM, EPERM } from "./errno";
 import { aroundEngine, endOfPages, upToEngine } from "./memory-range";
 import { SYS_MUNMAP, SYS_SHMCTL } from "./numbers";
+import { isFiltered, mayCall } from "../seccomp/filters";
 import { impliedProtection } from "./personality";
 import { refusesExecution } from "./write-execute";
 
@@ -63,12 +64,19 @@ function mapWatched(): i64 {
   const frame = callFrame();
   const isFile = (frame.r10 & MAP_ANONYMOUS) == 0;
   // Code that is written in place has no system call to patch it at; it runs as it is.
-  if (frame.rdx & PROT_EXEC && !(frame.rdx & PROT_WRITE) && isFile && !refusesExecution)
+  if (frame.rdx & PROT_EXEC && !(frame.rdx & PROT_WRITE) && isFile && mayPatch(frame))
     return mapExecutable(frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8 as i32, frame.r9);
   if (frame.rdx & PROT_EXEC) countUnsearched();
   const result = native(frame);
   if (!isError(result) && frame.r10 & MAP_FIXED) forgetCode(result as u64, (result as u64) + pageCeil(frame.rsi));
   return result;
+}
+
+/** Whether code can be mapped without PROT_EXEC at first, and get it later. */
+function mayPatch(frame: GateFrame): bool {
+  if (refusesExecution) return false;
+  const closed = frame.rdx & ~PROT_EXEC;
+  return !isFiltered || mayCall(frame.rax, frame.rdi, frame.rsi, closed, frame.r10, frame.r8, frame.r9);
 }
 
 /** munmap(address, size) */

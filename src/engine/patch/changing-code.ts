@@ -20,6 +20,7 @@
 import { isError, syscall3 } from "../kernel/calls";
 import { EAGAIN, ENOMEM } from "../kernel/errno";
 import { SYS_MPROTECT } from "../kernel/numbers";
+import { refusesExecution } from "../kernel/write-execute";
 import { pageCeil, pageFloor } from "../load/elf";
 import { foreignEnd, foreignStart, nextForeign } from "../own-memory";
 import { Address, poke16, poke8, tryCopyIn } from "../process";
@@ -97,6 +98,7 @@ function hasPatches(): bool {
 function close(start: Address, end: Address): bool {
   let at = pageFloor(start);
   const last = pageCeil(end);
+  if (start < end && refusesExecution) return false;
   if (start < end) rememberClosed(at, last);
   while (start < end && nextCode(at, last)) {
     if (syscall3(SYS_MPROTECT, codeStart, codeEnd - codeStart, PROT_READ | PROT_WRITE) != 0) {

@@ -24,6 +24,7 @@ import {
   syscall,
   tryCopyIn,
 } from "../process";
+import { refusesExecution } from "../kernel/write-execute";
 import { gsBaseSeen } from "../scan/candidates";
 import { allIsCode, findCodeRanges } from "../scan/sections";
 import { markBehind, markFront } from "../scan/evidence";
@@ -396,7 +397,7 @@ function readableEnd(start: Address, end: Address): Address {
  * @param protection what the pages have
  */
 export function searchMemory(start: Address, end: Address, protection: u64): void {
-  if (end - start > SEARCHED_MAX) return countUnsearched();
+  if (end - start > SEARCHED_MAX || refusesExecution) return countUnsearched();
   if (!(protection & PROT_READ)) syscall3(SYS_MPROTECT, start, end - start, protection | PROT_READ);
   searchClosed(start, end, protection | PROT_READ);
   if (protection & PROT_READ) return;

@@ -25,6 +25,7 @@ import { clone } from "./clone";
 import { execve, execveat } from "./exec";
 import { exit, exitGroup } from "./exit";
 import { changeCredentials, leaveRoot } from "./held-files";
+import { personality } from "./personality";
 import { archPrctl, modifyLdt } from "./arch-prctl";
 import { prctl } from "./prctl";
 import { seccomp } from "./seccomp";
@@ -82,6 +83,7 @@ import {
   SYS_OPENAT2,
   SYS_OPEN_TREE,
   SYS_OPEN_TREE_ATTR,
+  SYS_PERSONALITY,
   SYS_PIVOT_ROOT,
   SYS_PKEY_MPROTECT,
   SYS_PPOLL,
@@ -165,6 +167,7 @@ export const virtualised: StaticArray<u32> = [
   SYS_RT_SIGSUSPEND,
   SYS_SIGALTSTACK,
   SYS_UTIME,
+  SYS_PERSONALITY,
   SYS_STATFS,
   SYS_MLOCK,
   SYS_MUNLOCK,
@@ -322,6 +325,8 @@ export function dispatch(thread: ThreadBlock, frame: GateFrame): u32 {
       return rtSigsuspend(thread, frame);
     case SYS_SIGALTSTACK:
       return sigaltstack(thread, frame);
+    case SYS_PERSONALITY:
+      return personality(thread, frame);
     case SYS_MODIFY_LDT:
       return modifyLdt(thread, frame);
     case SYS_PIVOT_ROOT:

@@ -5,7 +5,8 @@
 import { createDispatchTable } from "./kernel/dispatch-table";
 import { ET_EXEC, FileHeader, PT_INTERP, programHeader } from "./load/elf";
 import { Image, mapImage, readHeaders, refusal } from "./load/map";
-import { patchVdso, weighCandidate } from "./patch/executable";
+import { patchVdso } from "./patch/executable";
+import { weighCandidate } from "./patch/sites";
 import { beginMapping } from "./patch/mapping";
 import { outpostAt, outpostCount } from "./patch/outpost";
 import { Record, findSite, findTrampoline, findVictim } from "./patch/record";

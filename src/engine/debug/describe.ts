@@ -32,6 +32,11 @@ export function describeCodeInMemory(start: Address, end: Address, base: Address
   describe(start, end);
 }
 
+/** Code in [start, end) that has its name already has been patched again. */
+export function describeAgain(start: Address, end: Address): void {
+  if (perfMap || gdbJit) describe(start, end);
+}
+
 /** The patched code in [start, end) is gone. */
 export function forgetDescribed(start: Address, end: Address): void {
   if (!perfMap && !gdbJit) return;

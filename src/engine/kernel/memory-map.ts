@@ -4,6 +4,8 @@
 // Natively nothing is mapped where the engine's memory is: a program that unmaps it, or asks for a change, is answered as
 // for a hole (memory-range.ts). Only a mapping at a fixed address cannot be as natively: it fails with ENOMEM.
 
+import { dropCode, moveCode, protectCode, replaceCode } from "../patch/changing-code";
+import { hasCode } from "../patch/code-map";
 import { forgetCode, mapExecutable } from "../patch/executable";
 import { countUnsearched } from "../stats/counters";
 import { foreignEnd, foreignStart, hasOwnMemory, nextForeign } from "../own-memory";
@@ -14,30 +16,39 @@ import { programSyscall } from "../process";
 import { pageCeil } from "../load/elf";
 import { MAP_ANONYMOUS, MAP_FIXED, PROT_EXEC, PROT_WRITE } from "../load/map";
 import { finish, passToKernel } from "./call";
-import { addressOf, isError, syscall2, syscall3 } from "./calls";
+import { addressOf, isError } from "./calls";
 import { EFAULT, ENOMEM } from "./errno";
 import { aroundEngine, endOfPages, upToEngine } from "./memory-range";
 import { SYS_MUNMAP, SYS_SHMCTL } from "./numbers";
 
 const MREMAP_FIXED: u64 = 2;
+const MREMAP_DONTUNMAP: u64 = 4;
 
 function native(frame: GateFrame): i64 {
   return programSyscall(frame.rax, frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9);
 }
 
+/** The call that is being made, for the functions that make it when its code is ready. Under the engine lock. */
+let call: usize = 0;
+function callFrame(): GateFrame {
+  return changetype<GateFrame>(call);
+}
+
 /** mmap(address, size, protection, flags, descriptor, offset) */
 export function mmap(thread: ThreadBlock, frame: GateFrame): u32 {
-  const isFile = (frame.r10 & MAP_ANONYMOUS) == 0;
   if (!(frame.rdx & PROT_EXEC) && !(frame.r10 & MAP_FIXED)) return finish(thread, frame, native(frame));
   lockEngine(thread);
-  const result = mapWatched(frame, isFile);
+  call = changetype<usize>(frame);
+  const end = frame.r10 & MAP_FIXED ? endOfPages(frame.rdi, frame.rsi) : frame.rdi;
+  const result = hasOwnMemory(frame.rdi, end) ? -ENOMEM : replaceCode(frame.rdi, end, mapWatched);
   unlockEngine();
   return finish(thread, frame, result);
 }
 
 /** A mapping that may replace something, or that can run. */
-function mapWatched(frame: GateFrame, isFile: bool): i64 {
-  if (frame.r10 & MAP_FIXED && hasOwnMemory(frame.rdi, endOfPages(frame.rdi, frame.rsi))) return -ENOMEM;
+function mapWatched(): i64 {
+  const frame = callFrame();
+  const isFile = (frame.r10 & MAP_ANONYMOUS) == 0;
   // Code that is written in place has no system call to patch it at; it runs as it is.
   if (frame.rdx & PROT_EXEC && !(frame.rdx & PROT_WRITE) && isFile)
     return mapExecutable(frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8 as i32, frame.r9);
@@ -50,11 +61,18 @@ function mapWatched(frame: GateFrame, isFile: bool): i64 {
 /** munmap(address, size) */
 export function munmap(thread: ThreadBlock, frame: GateFrame): u32 {
   lockEngine(thread);
+  call = changetype<usize>(frame);
+  const result = replaceCode(frame.rdi, endOfPages(frame.rdi, frame.rsi), unmap);
+  unlockEngine();
+  return finish(thread, frame, result);
+}
+
+function unmap(): i64 {
+  const frame = callFrame();
   const end = endOfPages(frame.rdi, frame.rsi);
   const result = hasOwnMemory(frame.rdi, end) ? unmapAround(frame.rdi, end) : native(frame);
   if (!isError(result)) forgetCode(frame.rdi, end);
-  unlockEngine();
-  return finish(thread, frame, result);
+  return result;
 }
 
 /** One past the last address that munmap takes: TASK_SIZE_MAX. */
@@ -62,9 +80,9 @@ const TASK_SIZE: u64 = 0x7ffffffff000;
 
 /** Unmaps all of a range but for what is the engine's. */
 function unmapAround(start: u64, end: u64): i64 {
-  if (end > TASK_SIZE) return syscall2(SYS_MUNMAP, start, end - start);
+  if (end > TASK_SIZE) return programSyscall(SYS_MUNMAP, start, end - start, 0, 0, 0, 0);
   for (let at = start; nextForeign(at, end); at = foreignEnd) {
-    const result = syscall2(SYS_MUNMAP, foreignStart, foreignEnd - foreignStart);
+    const result = programSyscall(SYS_MUNMAP, foreignStart, foreignEnd - foreignStart, 0, 0, 0, 0);
     if (isError(result)) return result;
   }
   return 0;
@@ -82,29 +100,62 @@ function move(frame: GateFrame): i64 {
   // An old size of 0 asks for a second view of a shared mapping.
   if (hasOwnMemory(frame.rdi, endOfPages(frame.rdi, max(frame.rsi, 1)))) return -EFAULT;
   if (frame.r10 & MREMAP_FIXED && hasOwnMemory(frame.r8, endOfPages(frame.r8, frame.rdx))) return -ENOMEM;
+  call = changetype<usize>(frame);
+  const end = endOfPages(frame.rdi, frame.rsi);
+  if (hasCode(frame.rdi, end))
+    return moveCode(frame.rdi, end, pageCeil(frame.rdx), (frame.r10 & MREMAP_DONTUNMAP) != 0, moveOver);
+  return frame.r10 & MREMAP_FIXED ? replaceCode(frame.r8, endOfPages(frame.r8, frame.rdx), moveOver) : native(frame);
+}
+
+function moveOver(): i64 {
+  const frame = callFrame();
   const result = native(frame);
-  if (isError(result)) return result;
-  if (frame.r10 & MREMAP_FIXED) forgetCode(frame.r8, frame.r8 + pageCeil(frame.rdx));
-  if ((result as u64) != frame.rdi) forgetCode(frame.rdi, frame.rdi + pageCeil(frame.rsi));
+  if (!isError(result) && frame.r10 & MREMAP_FIXED) forgetCode(frame.r8, frame.r8 + pageCeil(frame.rdx));
   return result;
 }
 
 /** mprotect(start, size, protection), pkey_mprotect(start, size, protection, key) */
 export function mprotect(thread: ThreadBlock, frame: GateFrame): u32 {
+  const end = endOfPages(frame.rdi, frame.rsi);
   lockEngine(thread);
-  const concerned = hasOwnMemory(frame.rdi, endOfPages(frame.rdi, frame.rsi));
-  const result: i64 = concerned ? upToEngine(frame) : 0;
+  const concerned =
+    (frame.rdx & PROT_EXEC && frame.rdi < end) || hasCode(frame.rdi, end) || hasOwnMemory(frame.rdi, end);
+  call = changetype<usize>(frame);
+  const result: i64 = concerned ? protectCode(frame.rdi, end, frame.rdx, protect) : 0;
   unlockEngine();
   return concerned ? finish(thread, frame, result) : passToKernel(frame);
 }
 
+function protect(): i64 {
+  const frame = callFrame();
+  return hasOwnMemory(frame.rdi, endOfPages(frame.rdi, frame.rsi)) ? upToEngine(frame) : native(frame);
+}
+
+const MADV_DONTNEED: u64 = 4;
+const MADV_FREE: u64 = 8;
+const MADV_REMOVE: u64 = 9;
+const MADV_DONTNEED_LOCKED: u64 = 24;
+
+/** Whether advice makes pages lose what was written to them. */
+function drops(advice: u64): bool {
+  return advice == MADV_DONTNEED || advice == MADV_FREE || advice == MADV_REMOVE || advice == MADV_DONTNEED_LOCKED;
+}
+
 /** madvise(start, size, advice) */
 export function madvise(thread: ThreadBlock, frame: GateFrame): u32 {
+  const end = endOfPages(frame.rdi, frame.rsi);
   lockEngine(thread);
-  const concerned = hasOwnMemory(frame.rdi, endOfPages(frame.rdi, frame.rsi));
-  const result: i64 = concerned ? aroundEngine(frame) : 0;
+  const dropsCode = drops(frame.rdx & 0xffffffff) && hasCode(frame.rdi, end);
+  const concerned = dropsCode || hasOwnMemory(frame.rdi, end);
+  call = changetype<usize>(frame);
+  const result: i64 = dropsCode ? dropCode(frame.rdi, end, advise) : concerned ? advise() : 0;
   unlockEngine();
   return concerned ? finish(thread, frame, result) : passToKernel(frame);
+}
+
+function advise(): i64 {
+  const frame = callFrame();
+  return hasOwnMemory(frame.rdi, endOfPages(frame.rdi, frame.rsi)) ? aroundEngine(frame) : native(frame);
 }
 
 const SHM_RND: u64 = 0x2000;
@@ -129,7 +180,7 @@ function attach(thread: ThreadBlock, frame: GateFrame): i64 {
   const isFixed = frame.rsi != 0 && (frame.rdx & SHM_REMAP) != 0;
   const start = frame.rdx & SHM_RND ? frame.rsi & ~PAGE_MASK : frame.rsi;
   let end = start;
-  if (isFixed && syscall3(SYS_SHMCTL, frame.rdi, IPC_STAT, addressOf(description)) == 0)
+  if (isFixed && programSyscall(SYS_SHMCTL, frame.rdi, IPC_STAT, addressOf(description), 0, 0, 0) == 0)
     end = endOfPages(start, load<u64>(description, SHM_SIZE_OFFSET));
   if (isFixed && hasOwnMemory(start, end)) return -ENOMEM;
   const result = native(frame);

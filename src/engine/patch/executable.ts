@@ -1,7 +1,7 @@
 // An executable mapping, from its birth without PROT_EXEC to the moment it may run: find sites, plan, apply, protect.
 
 import { addressOf, isError, syscall2, syscall3 } from "../kernel/calls";
-import { SYS_CLOCK_GETTIME, SYS_FSTAT, SYS_MMAP, SYS_MPROTECT } from "../kernel/numbers";
+import { SYS_CLOCK_GETTIME, SYS_FSTAT, SYS_MMAP, SYS_MPROTECT, SYS_MUNMAP } from "../kernel/numbers";
 import {
   FileHeader,
   PF_X,
@@ -12,31 +12,27 @@ import {
   pageFloor,
   protectionOf,
 } from "../load/elf";
-import { Address, copyIn, copyOut, peek16, peek32, peek64, poke16, syscall } from "../process";
-import { nextCandidate } from "../scan/candidates";
-import { allIsCode, codeRangeCount, codeRangeEnd, codeRangeStart, findCodeRanges } from "../scan/sections";
-import { EVIDENCE_CODE, EVIDENCE_DOUBTFUL, EVIDENCE_INTERIOR, markBehind, markFront, weigh } from "../scan/evidence";
 import {
-  FATE_B1,
-  FATE_TRAP,
-  countFates,
-  countInterior,
-  countMapping,
-  countTime,
-  countUnsearched,
-} from "../stats/counters";
-import {
-  WHY_DOUBTFUL,
-  WHY_ENGINE_MEMORY,
-  WHY_PROTECTED,
-  WHY_TOO_MANY,
-  countLeftAlone,
-  reasonOf,
-} from "../stats/left-alone";
+  Address,
+  copyIn,
+  copyOut,
+  peek16,
+  peek32,
+  peek64,
+  poke16,
+  programSyscall,
+  syscall,
+  tryCopyIn,
+} from "../process";
+import { allIsCode, findCodeRanges } from "../scan/sections";
+import { markBehind, markFront } from "../scan/evidence";
+import { FATE_B1, FATE_TRAP, countFates, countMapping, countTime, countUnsearched } from "../stats/counters";
+import { WHY_ENGINE_MEMORY, WHY_PROTECTED } from "../stats/left-alone";
 import { isTorn } from "../thread/lock";
 import { SYSCALL_TRAMPOLINE_SIZE, emitSyscallTrampoline } from "../thread/trampoline";
 import { Cluster } from "./cluster";
-import { NO_FILE, beginMapping } from "./mapping";
+import { PATCHED, addCode, cutCode, forgetClosed, hasCode, rememberClosed } from "./code-map";
+import { IN_MEMORY, NO_FILE, beginMapping } from "./mapping";
 import { islandOf, outpostFor, reachHigh, reachLow } from "./outpost";
 import {
   TACTIC_B0,
@@ -49,26 +45,35 @@ import {
   endPlan,
   planCluster,
 } from "./plan";
-import { Record, forgetRange, restoreCopy } from "./record";
-import { refuse } from "./strict";
+import { makePrivate } from "./private-pages";
+import { Record, countRetired, forgetRange, restoreCopy } from "./record";
+import {
+  SITE_LENGTH,
+  SLACK,
+  copyWindow,
+  findSites,
+  leaveAlone,
+  siteAt,
+  siteCount,
+  sites,
+  useOldSites,
+  windowCode,
+  windowSize,
+  windowStart,
+} from "./sites";
 import { SYSCALL_BYTES, TRAP_BYTES, addTraps, forgetTraps } from "./traps";
-import { describeCode, describeCodeInMemory, forgetDescribed } from "../debug/describe";
-import { conclude } from "./verdict";
-import { onlyTraps, strict } from "../options";
-
-/** Bytes of `syscall`. */
-const SITE_LENGTH: u64 = 2;
+import { describeAgain, describeCode, describeCodeInMemory, forgetDescribed } from "../debug/describe";
+import { onlyTraps } from "../options";
 
 const PROT_READ: u64 = 1;
 const PROT_WRITE: u64 = 2;
 const PROT_EXEC: u64 = 4;
 const MAP_SHARED: u64 = 1;
+const MAP_FIXED: u64 = 0x10;
 const MAP_PRIVATE: u64 = 2;
 const MAP_TYPE: u64 = 0xf;
 const MAP_SHARED_VALIDATE: u64 = 3;
 
-/** Code on each side of a site that tactics may use, a short jump's reach and a long instruction, and that is weighed. */
-const SLACK: u32 = 208;
 /** Sites closer than this share a cluster. */
 const CLUSTER_GAP: u64 = 2 * SLACK;
 /** How far from a site tactics look for victims: what is known of other sites' surroundings from there on is no use. */
@@ -76,16 +81,6 @@ const NEIGHBOURHOOD: u64 = 176;
 
 /** The outpost of the plan that is open. */
 let outpost: Address = 0;
-
-/** A copy of the code around an address: up to SLACK bytes on each side. */
-const windowCode = memory.data(512, 8);
-let windowStart: Address = 0;
-let windowSize: u32 = 0;
-
-/** Sites of the mapping that is being patched: u64 addresses, ascending. */
-const SITES_MAX: u32 = 32768;
-const sites = memory.data(262144, 8);
-let siteCount: u32 = 0;
 
 const offsets = memory.data(131072, 8);
 const fates = memory.data(32768, 8);
@@ -102,56 +97,6 @@ function emit(pointer: usize, recordPointer: usize, resume: Address): u32 {
   const record = changetype<Record>(recordPointer);
   emitSyscallTrampoline(pointer, record.address, record.original, outpost, islandOf(outpost), resume);
   return SYSCALL_TRAMPOLINE_SIZE;
-}
-
-/** Copies the code of [start, end) around an address; gives the offset of the address in the copy. */
-function copyWindow(start: Address, end: Address, at: Address): u32 {
-  windowStart = at - start > (SLACK as u64) ? at - SLACK : start;
-  windowSize = (min(end, at + SITE_LENGTH + SLACK) - windowStart) as u32;
-  copyIn(windowCode, windowStart, windowSize);
-  return (at - windowStart) as u32;
-}
-
-/** A site, or what may be one, stays as it is: it is counted, and may be the end (--strict). */
-function leaveAlone(site: Address, why: u32): void {
-  countLeftAlone(site, why);
-  if (strict && why != WHY_DOUBTFUL) refuse(site, 2, "a system call that cannot be patched", reasonOf(why));
-}
-
-/**
- * Weighs the candidate at an address of the code in [start, end), a part of the mapping that was begun.
- * @returns EVIDENCE_*
- */
-export function weighCandidate(start: Address, end: Address, at: Address): u32 {
-  const offset = copyWindow(start, end, at);
-  const evidence = weigh(windowCode, windowSize, offset);
-  if (!strict && evidence != EVIDENCE_DOUBTFUL) return evidence;
-  return conclude(evidence, windowCode, windowSize, offset, at);
-}
-
-/** Adds the sites in [start, end). */
-function addSites(start: Address, end: Address): void {
-  for (let at = nextCandidate(start, end); at < end; at = nextCandidate(at + 1, end)) {
-    const evidence = weighCandidate(start, end, at);
-    if (evidence == EVIDENCE_INTERIOR) countInterior();
-    else if (evidence != EVIDENCE_CODE) leaveAlone(at, WHY_DOUBTFUL);
-    else if (siteCount == SITES_MAX) leaveAlone(at, WHY_TOO_MANY);
-    else store<u64>(sites + (siteCount++ << 3), at);
-  }
-}
-
-/** Finds the sites in [start, end), which maps a file from `offset` on, as far as the file's sections are code. */
-function findSites(start: Address, end: Address, offset: u64): void {
-  siteCount = 0;
-  for (let i: u32 = 0; i < codeRangeCount(); i++) {
-    const low = max(codeRangeStart(i), offset);
-    const high = min(codeRangeEnd(i), offset + (end - start));
-    if (low < high) addSites(start + (low - offset), start + (high - offset));
-  }
-}
-
-function siteAt(index: u32): Address {
-  return load<u64>(sites + (index << 3));
 }
 
 /** The mapping and the sites of the cluster that is being planned, for `explore`. */
@@ -245,10 +190,15 @@ function planAll(start: Address, end: Address): bool {
   return true;
 }
 
+/** Whether the code that is being patched was mapped by the program, which may share it with others. */
+let mayBeShared: bool = false;
+
 /** Writes the clusters of a committed plan to the process; false when their pages cannot be written. */
 function writeClusters(low: Address, high: Address, readable: u64): bool {
   const start = pageFloor(low);
   const size = pageCeil(high) - start;
+  if (mayBeShared && !makePrivate(start, size, readable)) return false;
+  rememberClosed(start, start + size);
   if (syscall3(SYS_MPROTECT, start, size, PROT_READ | PROT_WRITE) != 0) return false;
   for (let i: u32 = 0; i < clusterCount; i++) {
     const cluster = changetype<Cluster>(load<u32>(clusters + (i << 2)));
@@ -277,6 +227,7 @@ function leaveAllAlone(why: u32): void {
  */
 function patchRange(start: Address, end: Address, protection: u64, offset: u64): void {
   const began = nanoseconds();
+  areOld = false;
   findSites(start, end, offset);
   if (siteCount != 0) patchSites(start, end, protection);
   countMapping(end - start);
@@ -300,11 +251,15 @@ function trapAll(): void {
   trappedCount = siteCount;
 }
 
+/** Whether the sites have been counted before. */
+let areOld: bool = false;
+/** So many trampolines may wait for their release: from then on sites that are patched again become traps. */
+const RETIRED_MAX: u32 = 8192;
+
 function patchSites(start: Address, end: Address, protection: u64): void {
   outpost = outpostFor(start, end);
-  const hasPlan = outpost != 0 && commitJumps(start, end);
+  const hasPlan = outpost != 0 && countRetired() < RETIRED_MAX && commitJumps(start, end);
   if (!hasPlan) trapAll();
-  rememberRange(start, end);
   const wanted = trappedCount;
   if (trappedCount != 0) trappedCount = addTraps(trapped, trappedCount, outpost);
   if (
@@ -314,9 +269,9 @@ function patchSites(start: Address, end: Address, protection: u64): void {
       protection,
     )
   ) {
-    forgetCode(start, end);
+    forgetPatches(start, end);
     leaveAllAlone(WHY_PROTECTED);
-  } else {
+  } else if (!areOld) {
     for (let tactic: u32 = TACTIC_B1; tactic < 8; tactic++)
       countFates(FATE_B1 + tactic - TACTIC_B1, load<u32>(planned + (tactic << 2)));
     countFates(FATE_TRAP, trappedCount);
@@ -358,55 +313,103 @@ export function mapExecutable(address: u64, size: u64, protection: u64, flags: u
     describeCode(start, start + readable, descriptor, offset);
   }
   const opened = syscall3(SYS_MPROTECT, start, pageCeil(size), protection);
-  return isError(opened) ? opened : got;
+  if (isError(opened)) return mapUnpatched(start, size, protection, privately, descriptor, offset, opened);
+  addCode(start, start + pageCeil(size), protection, PATCHED);
+  return got;
 }
 
-// Where code has been patched: u64 start, u64 end. Programs unmap memory all the time, and code almost never.
-const PATCHED_MAX: u32 = 1024;
-const patched = memory.data(16384, 8);
-let patchedCount: u32 = 0;
-
-function patchedRange(index: u32): usize {
-  return patched + (index << 4);
-}
-
-/** Remembers a patched range. When there is no room for one more, the last one grows to hold it. */
-function rememberRange(start: Address, end: Address): void {
-  if (patchedCount < PATCHED_MAX) {
-    store<u64>(patchedRange(patchedCount), start);
-    store<u64>(patchedRange(patchedCount), end, 8);
-    patchedCount += 1;
-    return;
+/** Memory that once was not executable cannot become so (PR_SET_MDWE): the code is mapped as it is, or not at all. */
+function mapUnpatched(
+  start: Address,
+  size: u64,
+  protection: u64,
+  flags: u64,
+  descriptor: i32,
+  offset: u64,
+  error: i64,
+): i64 {
+  forgetPatches(start, start + pageCeil(size));
+  const got = programSyscall(SYS_MMAP, start, size, protection, flags | MAP_FIXED, descriptor, offset);
+  if (!isError(got)) {
+    countUnsearched();
+    return got;
   }
-  const last = patchedRange(PATCHED_MAX - 1);
-  store<u64>(last, min(start, load<u64>(last)));
-  store<u64>(last, max(end, load<u64>(last, 8)), 8);
+  syscall2(SYS_MUNMAP, start, pageCeil(size));
+  return error;
 }
 
-/** Whether [start, end) overlaps patched code; forgets ranges that lie in it whole. */
-function takePatched(start: Address, end: Address): bool {
-  let found = false;
-  for (let i: u32 = 0; i < patchedCount;) {
-    const range = patchedRange(i);
-    if (load<u64>(range) >= end || load<u64>(range, 8) <= start) {
-      i++;
-      continue;
-    }
-    found = true;
-    if (load<u64>(range) >= start && load<u64>(range, 8) <= end) {
-      patchedCount -= 1;
-      memory.copy(range, patchedRange(patchedCount), 16);
-    } else i++;
-  }
-  return found;
+/** Patches in [start, end) are no more; what they were written into is gone, or as it was. */
+function forgetPatches(start: Address, end: Address): void {
+  forgetRange(start, end);
+  forgetTraps(start, end);
+  forgetDescribed(start, end);
 }
 
 /** The code in [start, end) is gone: its trampolines are free. Under the engine lock. */
 export function forgetCode(start: Address, end: Address): void {
-  if (!takePatched(start, end) || isTorn()) return;
-  forgetRange(start, end);
-  forgetTraps(start, end);
-  forgetDescribed(start, end);
+  if (!hasCode(start, end)) return;
+  forgetClosed(start, end);
+  cutCode(start, end);
+  if (!isTorn()) forgetPatches(start, end);
+}
+
+/**
+ * Patches old sites of [start, end), moved by `distance`, in code that is closed or that no thread can run. No other patch
+ * reaches into it.
+ * @param protection what the pages get
+ */
+export function patchOldSites(start: Address, end: Address, distance: u64, protection: u64): void {
+  useOldSites(start, end, distance);
+  if (siteCount == 0) return;
+  areOld = true;
+  beginMapping(start + distance, end + distance, IN_MEMORY, 0);
+  patchSites(start + distance, end + distance, protection);
+  describeAgain(start + distance, end + distance);
+}
+
+/** Puts traps in place of old sites in [start, end), which is writable and has no patches; those without memory stay. */
+export function trapOldSites(start: Address, end: Address): void {
+  useOldSites(start, end, 0);
+  beginMapping(start, end, IN_MEMORY, 0);
+  const count = addTraps(sites, siteCount, 0);
+  for (let i: u32 = 0; i < count; i++) poke16(siteAt(i), TRAP_BYTES);
+}
+
+/** Beyond this a range is a reservation, not code: looking at each page of it would take seconds, and memory. */
+const SEARCHED_MAX: u64 = 0x40000000;
+
+const probe = memory.data(8, 8);
+
+/** Where the first page of [start, end) is that cannot be read: behind the end of its file is SIGBUS. */
+function readableEnd(start: Address, end: Address): Address {
+  let at = start;
+  while (at < end && tryCopyIn(probe, at, 1) == 0) at += 4096;
+  return at;
+}
+
+/**
+ * Searches and patches memory that the program has just made executable; threads may run there already.
+ * @param protection what the pages have
+ */
+export function searchMemory(start: Address, end: Address, protection: u64): void {
+  if (end - start > SEARCHED_MAX) return countUnsearched();
+  if (!(protection & PROT_READ)) syscall3(SYS_MPROTECT, start, end - start, protection | PROT_READ);
+  searchClosed(start, end, protection | PROT_READ);
+  if (protection & PROT_READ) return;
+  syscall3(SYS_MPROTECT, start, end - start, protection);
+  addCode(start, end, protection, PATCHED);
+}
+
+/** The same for memory that can be read and is about to get its protection. */
+export function searchClosed(start: Address, end: Address, protection: u64): void {
+  const readable = readableEnd(start, end);
+  allIsCode();
+  beginMapping(start, readable, IN_MEMORY, 0);
+  mayBeShared = true;
+  if (start < readable) patchRange(start, readable, protection, 0);
+  mayBeShared = false;
+  addCode(start, end, protection, PATCHED);
+  describeCodeInMemory(start, readable, start, "(memory)");
 }
 
 /** Patches the vDSO, which the kernel has mapped executable: nothing runs in it yet. */
@@ -424,6 +427,7 @@ export function patchVdso(header: Address): void {
     allIsCode();
     beginMapping(start, end, NO_FILE, start - header);
     patchRange(start, end, protectionOf(flags), 0);
+    addCode(start, pageCeil(end), protectionOf(flags), PATCHED);
     describeCodeInMemory(start, end, header, "[vdso]");
   }
 }

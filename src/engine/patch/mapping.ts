@@ -25,8 +25,9 @@ const path = memory.data(4104, 8);
 /** Stands for a path that cannot be read (no /proc, for instance in a chroot) or kept. */
 const unknown = memory.data(16, 8);
 
-/** For `beginMapping`: the vDSO, which no file holds. */
+/** For `beginMapping`: the vDSO, which no file holds, and memory that the program made executable. */
 export const NO_FILE: i32 = -1;
+export const IN_MEMORY: i32 = -2;
 
 /** [start, end) is about to be patched; it shows the file of `descriptor` from `fileOffset` on. */
 export function beginMapping(startAddress: Address, endAddress: Address, fileDescriptor: i32, fileOffset: u64): void {
@@ -78,8 +79,8 @@ function keepPath(from: usize): usize {
 }
 
 function readPath(): usize {
-  if (descriptor == NO_FILE) {
-    store<u8>(appendText(path, "[vdso]"), 0);
+  if (descriptor == NO_FILE || descriptor == IN_MEMORY) {
+    store<u8>(appendText(path, descriptor == NO_FILE ? "[vdso]" : "(memory)"), 0);
     return keepPath(path);
   }
   store<u8>(appendDecimal(appendText(link, "/proc/thread-self/fd/"), descriptor as u64), 0);

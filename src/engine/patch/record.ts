@@ -20,7 +20,7 @@
 // Records are published when their plan is committed. All functions expect the caller to hold the engine lock; the
 // signal gate takes it too before it asks `findTrampoline` (thread/lock.ts).
 
-import { Address } from "../process";
+import { Address, copyIn, copyOut, tryCopyIn } from "../process";
 import { Instruction, FLOW_LOOP } from "../x86/instruction";
 import { decode } from "../x86/decode";
 import { Pool, give, take } from "./arena";
@@ -247,6 +247,121 @@ function forget(record: Record, _context: usize): void {
  */
 export function forgetRange(start: Address, end: Address): void {
   forEachInRange(start, end, forget, 0);
+}
+
+// Records whose code was changed while threads may have been in their trampolines: still found by address, not by code.
+let retired: usize = 0;
+let retiredCount: u32 = 0;
+
+function retire(record: Record, _context: usize): void {
+  removeFromBucket(record);
+  if (record.kind == RELAY) return destroyRecord(record);
+  record.ofCode = retired;
+  retired = changetype<usize>(record);
+  retiredCount += 1;
+}
+
+/** As `forgetRange`, where threads may be in the trampolines: those stay until `releaseRetired`. */
+export function retireRange(start: Address, end: Address): void {
+  forEachInRange(start, end, retire, 0);
+}
+
+/** How many trampolines wait for `releaseRetired`. */
+export function countRetired(): u32 {
+  return retiredCount;
+}
+
+/** Frees what was retired. The caller knows that no thread is in a trampoline. */
+export function releaseRetired(): void {
+  while (retired != 0) {
+    const record = changetype<Record>(retired);
+    retired = record.ofCode;
+    unpublish(record);
+    destroyRecord(record);
+  }
+  retiredCount = 0;
+}
+
+function writeOriginal(record: Record, _context: usize): void {
+  if (record.kind != SITE && record.kind != VICTIM) return;
+  copyOut(record.original, originalBytes(record), record.length);
+}
+
+/** Writes the original bytes of all patched instructions in [start, end), which no patch crosses, into the process. */
+export function writeOriginals(start: Address, end: Address): void {
+  forEachInRange(start, end, writeOriginal, 0);
+}
+
+// Patched bytes, kept while something may put the original ones in their place: 16 bytes for each site and victim, in the
+// order of visits.
+let kept: usize = 0;
+let isWhole: bool = true;
+
+function countPatched(record: Record, context: usize): void {
+  if (record.kind == SITE || record.kind == VICTIM) store<u32>(context, load<u32>(context) + 1);
+}
+
+/** How many instructions in [start, end) are patched. */
+export function countPatchedIn(start: Address, end: Address): u32 {
+  store<u32>(changetype<usize>(bounds), 0);
+  forEachInRange(start, end, countPatched, changetype<usize>(bounds));
+  return load<u32>(changetype<usize>(bounds));
+}
+
+function keep(record: Record, _context: usize): void {
+  if (record.kind != SITE && record.kind != VICTIM) return;
+  copyIn(kept, record.original, record.length);
+  kept += 16;
+}
+
+/** Copies the patched bytes of [start, end) to `pointer`, which has 16 bytes for each of `countPatchedIn`. */
+export function keepPatches(start: Address, end: Address, pointer: usize): void {
+  kept = pointer;
+  forEachInRange(start, end, keep, 0);
+}
+
+const seen = memory.data(16, 8);
+
+function putBack(record: Record, _context: usize): void {
+  if (record.kind != SITE && record.kind != VICTIM) return;
+  const length = record.length;
+  if (tryCopyIn(seen, record.original, length) != 0) isWhole = false;
+  else if (memory.compare(seen, originalBytes(record), length) == 0) copyOut(record.original, kept, length);
+  else if (memory.compare(seen, kept, length) != 0) isWhole = false;
+  kept += 16;
+}
+
+/**
+ * Puts the patched bytes back where the original ones are. False when there was something else: the patches are then to be
+ * taken off.
+ */
+export function putPatchesBack(start: Address, end: Address, pointer: usize): bool {
+  kept = pointer;
+  isWhole = true;
+  forEachInRange(start, end, putBack, 0);
+  return isWhole;
+}
+
+function takeOff(record: Record, _context: usize): void {
+  if (record.kind != SITE && record.kind != VICTIM) return;
+  if (tryCopyIn(seen, record.original, record.length) == 0 && memory.compare(seen, kept, record.length) == 0)
+    copyOut(record.original, originalBytes(record), record.length);
+  kept += 16;
+}
+
+/** Puts the original bytes back where the patched ones are, and leaves alone what is neither. */
+export function takePatchesOff(start: Address, end: Address, pointer: usize): void {
+  kept = pointer;
+  forEachInRange(start, end, takeOff, 0);
+}
+
+function visitSite(record: Record, context: usize): void {
+  if (record.kind == SITE) call_indirect<void>(context as u32, record.original);
+}
+
+/** Calls `visit` for each site in [start, end) that is patched by a jump. */
+export function forEachSite(start: Address, end: Address, visit: (site: Address) => void): void {
+  forEachInRange(start, end, visitSite, visit.index as usize);
 }
 
 @unmanaged

@@ -9,10 +9,11 @@ import { isError, syscall2, syscall3 } from "../kernel/calls";
 import { SYS_MMAP, SYS_MPROTECT, SYS_MUNMAP } from "../kernel/numbers";
 import { pageCeil } from "../load/elf";
 import { claimMemory, releaseMemory } from "../own-memory";
-import { Address, copyOut, syscall } from "../process";
+import { Address, copyOut, syscall, tryCopyIn } from "../process";
 import { gateTrap } from "../gates";
 import { STATS_NONE, statsMode } from "../options";
 import { ThreadBlock } from "../thread/block";
+import { lockEngine, unlockEngine } from "../thread/lock";
 import { Context } from "../thread/signal-frame";
 import { SYSCALL_SIZE, SYSCALL_TRAMPOLINE_SIZE, emitSyscallTrampoline } from "../thread/trampoline";
 import { allocate } from "./arena";
@@ -92,6 +93,16 @@ function makeTrampolines(sites: usize, count: u32, outpost: Address): Address {
   return 0;
 }
 
+/** Whether all sites have been traps before, with trampolines. */
+function haveTrampolines(sites: usize, count: u32): bool {
+  for (let i: u32 = 0; i < count; i++) {
+    const pointer = findGone(load<u64>(sites + (i << 3)));
+    if (pointer == 0) return false;
+    if (changetype<Trap>(pointer).trampoline == 0 || !isSameSite(changetype<Trap>(pointer))) return false;
+  }
+  return true;
+}
+
 /**
  * Gives trapped sites their trampolines and makes them known; the caller writes the traps. Under the engine lock.
  * @param sites engine pointer of `count` u64
@@ -99,7 +110,8 @@ function makeTrampolines(sites: usize, count: u32, outpost: Address): Address {
  * @returns how many there was memory for, the first ones
  */
 export function addTraps(sites: usize, count: u32, outpost: Address): u32 {
-  const place = outpost == 0 ? 0 : makeTrampolines(sites, count, outpost);
+  const known = haveTrampolines(sites, count);
+  const place = known || outpost == 0 ? 0 : makeTrampolines(sites, count, outpost);
   for (let i: u32 = 0; i < count; i++) {
     const trampoline = place == 0 ? 0 : place + (i as u64) * (SYSCALL_TRAMPOLINE_SIZE as u64);
     if (!addTrap(load<u64>(sites + (i << 3)), trampoline)) return i;
@@ -131,8 +143,30 @@ export function findTrapTrampoline(rip: Address): Address {
   return 0;
 }
 
+/** A trap that was at a site before: engine pointer, or 0. */
+function findGone(site: Address): usize {
+  for (let pointer: usize = load<u32>(bucketOf(site)); pointer != 0;) {
+    const trap = changetype<Trap>(pointer);
+    if (trap.site == site && trap.gone != 0) return pointer;
+    pointer = trap.next;
+  }
+  return 0;
+}
+
+/** Whether a trap that is gone has the name that a site at its address has in the mapping of today. */
+function isSameSite(trap: Trap): bool {
+  return statsMode == STATS_NONE || (trap.file == mappingFile() && trap.offset == fileOffsetOf(trap.site));
+}
+
 /** Makes a trapped site known. Readers need no lock. */
 function addTrap(site: Address, trampoline: Address): bool {
+  const gone = findGone(site);
+  if (gone != 0 && isSameSite(changetype<Trap>(gone))) {
+    // A trampoline stands for its site, whatever code was there in the meantime.
+    if (trampoline != 0) changetype<Trap>(gone).trampoline = trampoline;
+    atomic.store<u32>(gone, 0, offsetof<Trap>("gone"));
+    return true;
+  }
   const pointer = allocate(offsetof<Trap>(), 8);
   if (pointer == 0) return false;
   const trap = changetype<Trap>(pointer);
@@ -157,16 +191,31 @@ function findTrap(site: Address): usize {
   return 0;
 }
 
+/** Whether a trap is at an address. */
+export function isTrapped(site: Address): bool {
+  return findTrap(site) != 0;
+}
+
 /** The trampoline of a trapped site, or 0. */
 export function trapTrampolineOf(site: Address): Address {
   const pointer = findTrap(site);
   return pointer == 0 ? 0 : changetype<Trap>(pointer).trampoline;
 }
 
+/** Whether a trap has become something else since the thread came to it: it goes on at what is there. */
+function wasTrap(thread: ThreadBlock, address: Address): bool {
+  lockEngine(thread);
+  const isOther = tryCopyIn(trapBytes, address, 2) == 0 && load<u16>(trapBytes) != TRAP_BYTES;
+  const found = (isOther && findGone(address) != 0) || findTrap(address) != 0;
+  unlockEngine();
+  return found;
+}
+const trapBytes = memory.data(8, 8);
+
 /** If the context is at a trapped site: goes on in its trampoline, or in the gate. */
 export function enterTrap(thread: ThreadBlock, context: Context): bool {
   const pointer = findTrap(context.rip);
-  if (pointer == 0) return false;
+  if (pointer == 0) return wasTrap(thread, context.rip);
   atomic.add<u64>(pointer + offsetof<Trap>("executed"), 1);
   context.rip = changetype<Trap>(pointer).trampoline;
   if (context.rip != 0) return true;
@@ -185,6 +234,17 @@ export function forgetTraps(start: Address, end: Address): void {
       const trap = changetype<Trap>(pointer);
       if (trap.site >= start && trap.site < end) trap.gone = 1;
       pointer = trap.next;
+    }
+  }
+}
+
+/** Calls `visit` for each trapped site in [start, end). */
+export function forEachTrappedSite(start: Address, end: Address, visit: (site: Address) => void): void {
+  for (let i: usize = 0; i < BUCKETS; i++) {
+    for (let pointer: usize = load<u32>(buckets + i * 4); pointer != 0;) {
+      const trap = changetype<Trap>(pointer);
+      pointer = trap.next;
+      if (trap.gone == 0 && trap.site >= start && trap.site < end) visit(trap.site);
     }
   }
 }

@@ -245,6 +245,14 @@ export function shareFilters(thread: ThreadBlock): void {
   }
 }
 
+/** Whether no other thread shares this memory. Under the engine lock. */
+export function isAlone(): bool {
+  let count: u32 = 0;
+  for (let index: u32 = 0; index < placeEnd; index++)
+    if (load<u8>(places + index) == AREA && !isDead(blockAt(index))) count += 1;
+  return count == 1;
+}
+
 /** How many threads of a process go on. */
 export function liveThreadCount(pid: u32): u32 {
   let count: u32 = 0;

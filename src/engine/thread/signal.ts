@@ -3,12 +3,14 @@
 import { textStart, tryCopyFault, tryCopyInstruction } from "../gates";
 import { syscall1 } from "../kernel/calls";
 import { SYS_EXIT_GROUP } from "../kernel/numbers";
+import { wasClosed } from "../patch/code-map";
 import { enterTrap } from "../patch/traps";
 import { memoryBase } from "../process";
 import { STDERR, appendDecimal, appendHex, appendText, writeOut } from "../text";
 import { ASSERTION_STATUS } from "../assertion";
 import { endStrictlyAt } from "../seccomp/strict";
 import { ThreadBlock } from "./block";
+import { lockEngine, unlockEngine } from "./lock";
 import { defer } from "./deferred";
 import { deliver } from "./deliver";
 import { enterDispatchedCall, isDispatchedCall } from "./dispatched-call";
@@ -54,6 +56,18 @@ function isEngineCode(rip: u64): bool {
   return rip >= textStart() && rip < memoryBase();
 }
 
+/** Error code of a page fault: a page that is there was fetched from. SDM volume 3, section 4.7. */
+const FETCHED: u64 = 0x11;
+
+/** A thread fetched from code that the engine had closed (patch/code-map.ts): once the lock is free it is open again. */
+function waitForCode(thread: ThreadBlock, context: Context): bool {
+  if ((context.err & FETCHED) != FETCHED) return false;
+  lockEngine(thread);
+  const found = wasClosed(context.cr2);
+  unlockEngine();
+  return found;
+}
+
 /** Signals that the kernel raises for what an instruction did. */
 function isFault(signal: u32): bool {
   return (
@@ -92,6 +106,7 @@ export function onSignal(thread: ThreadBlock, signal: u32, infoAddress: u64, con
   if (raised && signal == SIGTRAP && code == TRAP_TRACE && isSilentStep(thread, context)) return false;
   if (raised && signal != SIGSYS && isEngineCode(context.rip)) reportEngineFault(thread, signal, context);
   if (raised && signal == SIGILL && enterTrap(thread, context)) return true;
+  if (raised && signal == SIGSEGV && waitForCode(thread, context)) return true;
   if (raised && signal == SIGSYS && isDispatchedCall(thread, info, context)) {
     enterDispatchedCall(thread, info, context);
     return true;

@@ -1,0 +1,46 @@
+// Private copies of pages that the program shares with a file or another process: those are what may be patched (I9).
+
+import { isError, syscall2, syscall3 } from "../kernel/calls";
+import { SYS_MMAP, SYS_MPROTECT, SYS_MREMAP, SYS_MUNMAP } from "../kernel/numbers";
+import { isFiltered, mayCall } from "../seccomp/filters";
+import { Address, copyIn, copyOut, syscall } from "../process";
+
+const PAGE_SIZE: u64 = 4096;
+const PROT_READ_WRITE: u64 = 3;
+const MAP_PRIVATE_ANONYMOUS: u64 = 0x22;
+const MREMAP_MAYMOVE: u64 = 1;
+const MREMAP_MAYMOVE_FIXED: u64 = 3;
+
+/** Whether the program's filters let the engine find out. */
+function mayLook(page: Address): bool {
+  return !isFiltered || mayCall(SYS_MREMAP, page, 0, PAGE_SIZE, MREMAP_MAYMOVE, 0, 0);
+}
+
+/** Whether a page is mapped shared: only such memory can be mapped a second time by an old size of 0 (mm/mremap.c). */
+function isShared(page: Address): bool {
+  const second = syscall(SYS_MREMAP, page, 0, PAGE_SIZE, MREMAP_MAYMOVE, 0, 0);
+  if (isError(second)) return false;
+  syscall2(SYS_MUNMAP, second as u64, PAGE_SIZE);
+  return true;
+}
+
+const pageCopy = memory.data(4096, 8);
+
+/** Puts a private copy in the place of shared pages, so that no file and no other process ever changes (I9). */
+export function makePrivate(start: Address, size: u64, readable: u64): bool {
+  if (!mayLook(start)) return false;
+  if (!isShared(start) && !isShared(start + size - PAGE_SIZE)) return true;
+  const copy = syscall(SYS_MMAP, 0, size, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0);
+  if (isError(copy)) return false;
+  for (let at: u64 = 0; at < size; at += 4096) {
+    copyIn(pageCopy, start + at, PAGE_SIZE as usize);
+    copyOut((copy as u64) + at, pageCopy, PAGE_SIZE as usize);
+  }
+  if (
+    syscall3(SYS_MPROTECT, copy as u64, size, readable) == 0 &&
+    syscall(SYS_MREMAP, copy as u64, size, size, MREMAP_MAYMOVE_FIXED, start, 0) == (start as i64)
+  )
+    return true;
+  syscall2(SYS_MUNMAP, copy as u64, size);
+  return false;
+}

@@ -29,7 +29,6 @@ import { PATCHED, codeEnd, codeProtection, codeStart, codeState, nextCode, remem
 import { LOCK_PENDING, LOCK_WRITTEN, lock } from "./locks";
 import { islandOf, outpostFor, reachHigh, reachLow } from "./outpost";
 import {
-  TACTIC_B0,
   TACTIC_B1,
   abandonPlan,
   addCluster,

@@ -27,6 +27,12 @@ function run({ rounds }: { rounds: number | null }): Report {
     variant("pass-through", flicker(), CALLS),
     variant("counted", flicker("--count-calls", "--stats-file", "/dev/null"), CALLS),
     variant("--exhaustive", flicker("--exhaustive"), CALLS),
+    variant("--yield-gs", flicker("--yield-gs"), CALLS),
+    variant(
+      "--yield-gs, counted",
+      flicker("--yield-gs", "--count-calls", "--stats-file", "/dev/null"),
+      CALLS_SIGNALLED,
+    ),
     variant("--only-traps", flicker("--only-traps"), CALLS_SIGNALLED),
   ];
   const notes = [
@@ -34,6 +40,7 @@ function run({ rounds }: { rounds: number | null }): Report {
     `${CALLS_SIGNALLED} calls a round where each is a signal, ${CALLS_TRACED} with strace`,
     "counted: through gate and engine, an atomic counter, then the kernel (--count-calls)",
     "--exhaustive: the same way, with the kernel's Syscall User Dispatch armed",
+    "--yield-gs: as in a program that has gs base for itself",
     "not in Debian, so not here: E9Patch, Frida, DynamoRIO, zpoline (`call *%rax` is its mechanism)",
   ];
   const peers: readonly [name: string, source: string, calls: number, kind?: string][] = [

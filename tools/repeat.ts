@@ -4,11 +4,13 @@
 //     node --import tsx tools/repeat.ts --times 100 --only 'signal-storms|^git'
 //
 // --load runs `stress -c 2` beside it; --set chooses programs, kernel or all; --long adds what takes minutes; --jobs says
-// how many run at once; what each failure leaves is kept under --keep. Every failure counts: nothing is retried.
+// how many run at once; what each failure leaves is kept under --keep; --run-option gives `flicker run` an option. Every
+// failure counts: nothing is retried.
 import { mkdir, mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import type { TargetCase } from "../test/oracle/targets.js";
 import { buildCases, type CaseSet, chooseCases, runRound, startLoad } from "./rounds.js";
 
 const { values: options } = parseArgs({
@@ -20,8 +22,19 @@ const { values: options } = parseArgs({
     only: { type: "string", default: "" },
     set: { type: "string", default: "all" },
     keep: { type: "string" },
+    "run-option": { type: "string", multiple: true, default: [] },
   },
 });
+
+function withRunOptions({ name, scenario }: TargetCase): TargetCase {
+  return {
+    name,
+    scenario: async () => {
+      const plain = await scenario();
+      return { ...plain, options: [...(plain.options ?? []), ...options["run-option"]] };
+    },
+  };
+}
 
 async function main(): Promise<void> {
   const times = Number(options.times);
@@ -29,7 +42,8 @@ async function main(): Promise<void> {
   await mkdir(keep, { recursive: true });
   process.env["FLICKER_TEST_ARTEFACTS"] = keep;
 
-  const rounds = chooseCases(options.set as CaseSet, new RegExp(options.only), options.long);
+  const chosen = chooseCases(options.set as CaseSet, new RegExp(options.only), options.long);
+  const rounds = { ...chosen, cases: chosen.cases.map(withRunOptions) };
   await buildCases(rounds.cases);
 
   if (options.load) startLoad();

@@ -47,6 +47,8 @@ export function addRun(program: Command): void {
       "also catch calls of sites that look like data and of code made at run time, by Syscall User Dispatch; every call " +
         "costs more",
     )
+    .option("--no-fsgsbase", "set gs base by system calls, as without FSGSBASE, to test that")
+    .option("--yield-gs", "leave gs base to the program from the start, to test what a program that sets it gets")
     .helpOption("-h, --help", "print this help; must stand right behind `run`")
     .argument("<PROG>", "a path, or a name that is looked up in PATH")
     .argument("[ARGS...]", "given to the program as they are")

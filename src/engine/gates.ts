@@ -1,13 +1,17 @@
 // Addresses of the hand-written machine code in src/backend/gates and of the backend's routines. Each function is
 // compiled to one `lea symbol(%rip)`: the symbol has the function's name.
 
+/** Entry of every trampoline's slow path when gs base is the program's: the signal gate goes on from there. */
+export declare function gateFault(): u64;
 /** Entry of every trampoline's slow path: rcx = descriptor, S_RCX and S_R11 saved, the program's rsp. */
 export declare function gateSyscall(): u64;
 /** First instruction of `gateSyscall` that runs on the engine stack. */
 export declare function gateSyscallOnEngineStack(): u64;
 /** `int $0x80` of a call that Syscall User Dispatch caught and the kernel is to answer: the block has `after`. */
 export declare function gateInterrupt(): u64;
-/** One past the last byte of `gateInterrupt`. */
+/** The same when gs base is the program's: a fault follows it. */
+export declare function gateInterruptFault(): u64;
+/** One past the last byte of both. */
 export declare function gateInterruptEnd(): u64;
 /** Where a trap without a trampoline, and a call that Syscall User Dispatch caught, goes on: ThreadBlock.after, .savedRcx and .savedR11 are set, r11 = the block, which is the engine stack's
  * top, the program's rsp. And its first instruction that runs on the engine stack. */
@@ -21,7 +25,9 @@ export declare function gateExitJump(): u64;
 export declare function gateExitEnd(): u64;
 /** `syscall` of a call that the engine looked at and lets the kernel do with the program's registers. */
 export declare function gateNative(): u64;
-/** One past the last byte of the native gate. */
+/** The same when gs base is the program's, for a call whose end must be told from others': a fault follows it. */
+export declare function gateNativeFault(): u64;
+/** One past the last byte of the native gates. */
 export declare function gateNativeEnd(): u64;
 /** `syscall` of clone, clone3, fork and vfork: r15 holds the child's block, every signal is blocked. */
 export declare function gateClone(): u64;

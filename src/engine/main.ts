@@ -10,7 +10,9 @@ import { isTakenByProgram } from "./kernel/user-dispatch";
 import { countCalls } from "./options";
 import { patchProven } from "./patch/proven";
 import { countCall } from "./stats/counters";
-import { ThreadBlock, gateFrameOf } from "./thread/block";
+import { programOwnsGs, settleGs } from "./thread/gs-base";
+import { leaveWithoutGs } from "./thread/faulted-call";
+import { GateFrame, ThreadBlock, gateFrameOf } from "./thread/block";
 import { onSignal as handleSignal } from "./thread/signal";
 import { SYSCALL_SIZE } from "./thread/trampoline";
 
@@ -19,6 +21,16 @@ export { gdbJitDescriptor } from "./debug/gdb-jit";
 export { engineSite } from "./seccomp/site";
 export { prepare, start } from "./load/start";
 export { onDeferredAtExit, onDeferredAtReturn, onDeferredAtSignal } from "./thread/return-frame";
+
+/** The program's own dispatch and filters see a call before the engine does. */
+function answer(thread: ThreadBlock, frame: GateFrame): u32 {
+  if (thread.programDispatch && isTakenByProgram(thread, frame)) return LEAVE;
+  if (thread.filters != 0) {
+    const judgement = judge(thread, frame);
+    if (judgement != GO_ON) return judgement;
+  }
+  return dispatch(thread, frame);
+}
 
 /** A system call came in through its trampoline; gives what the gate is to do next (kernel/call.ts). */
 export function onSyscall(thread: ThreadBlock): u32 {
@@ -32,17 +44,17 @@ export function onSyscall(thread: ThreadBlock): u32 {
     thread.caught = 0;
     patchProven(thread, thread.site);
   }
-  if (thread.programDispatch && isTakenByProgram(thread, frame)) return LEAVE;
-  if (thread.filters != 0) {
-    const judgement = judge(thread, frame);
-    if (judgement != GO_ON) return judgement;
-  }
-  return dispatch(thread, frame);
+  const descriptor = frame.target;
+  const next = answer(thread, frame);
+  if (programOwnsGs) leaveWithoutGs(thread, frame, descriptor);
+  return next;
 }
 
 /** Parent or child came back from the clone gate. */
 export function onCloneReturn(thread: ThreadBlock): u32 {
-  return afterClone(thread, gateFrameOf(thread));
+  const next = afterClone(thread, gateFrameOf(thread));
+  settleGs(thread);
+  return next;
 }
 
 /**
@@ -50,5 +62,7 @@ export function onCloneReturn(thread: ThreadBlock): u32 {
  * @returns 1 when the kernel's frame holds a state of the program's, 0 when it leads back into the engine
  */
 export function onSignal(thread: ThreadBlock, signal: u32, info: u64, context: u64): u32 {
-  return handleSignal(thread, signal, info, context) ? 1 : 0;
+  if (!handleSignal(thread, signal, info, context)) return 0;
+  settleGs(thread);
+  return 1;
 }

@@ -4,6 +4,8 @@
 # afterwards. The tracer steps a number of instructions from the marker and then sends a signal; the handler must see a
 # state that the program could have natively.
 #
+# With OWN_GS the program has set gs base, and its handler reads through it.
+#
 #   r12  number of the call          r13  round
 #   rbx, rbp, r14, r15, r8, r9       patterns that nothing may change
 
@@ -33,6 +35,10 @@ handler:                                # rdi = signal, rsi = siginfo, rdx = uco
         mov     %rcx, 48(%rax)
         mov     96(%rdx), %rcx          # REG_R15
         mov     %rcx, 56(%rax)
+#ifdef OWN_GS
+        mov     %gs:0, %rcx
+        mov     %rcx, seen_gs(%rip)
+#endif
         # A nested system call from a handler that may have interrupted one.
         mov     $110, %eax              # getppid
         syscall
@@ -73,6 +79,13 @@ _start:
         mov     $13, %eax
         syscall
 
+#ifdef OWN_GS
+        lea     own_gs(%rip), %rsi
+        mov     %rsi, (%rsi)
+        mov     $0x1001, %edi           # arch_prctl(ARCH_SET_GS, own_gs)
+        mov     $158, %eax
+        syscall
+#endif
 round:
         mov     $0x1111222233334444, %rbx
         mov     $0x5555666677778888, %rbp
@@ -136,8 +149,10 @@ result_rbp:     .skip 8
 result_r8:      .skip 8
 result_r9:      .skip 8
 result_r10:     .skip 8
+seen_gs:        .skip 8
 old_mask:       .skip 64
 action:         .skip 64
 alternate:      .skip 32
+own_gs:         .skip 64
         .balign 16
 alternate_memory: .skip 16384

@@ -36,19 +36,25 @@ function build(
 }
 
 for (const mode of ["natively", "under flicker", "under flicker, without room for trampolines"] as const) {
-  test(`a signal at every instruction of a system call, ${mode}`, async () => {
-    const directory = mkdtempSync(join(tmpdir(), "flicker-stepped-"));
-    try {
-      const { stepper, stepped, site, seen } = build(directory, mode.endsWith("trampolines") ? NO_ROOM : []);
-      const program = mode === "natively" ? [stepped] : [await launcherPath(), "run", "--", stepped];
-      const output = execFileSync(stepper, [site, seen, CALLS.join(","), "--", ...program], { encoding: "utf8" });
-      assert.match(output, /^\d+ rounds, 0 failures$/m);
-      // Natively a system call is one instruction; under Flicker there must have been something to step through.
-      const rounds = Number(/^(\d+) rounds/m.exec(output)?.[1]);
-      if (mode === "natively") assert.equal(rounds, CALLS.length);
-      else assert.ok(rounds > 50 * CALLS.length, `only ${rounds} rounds: was the site patched?`);
-    } finally {
-      rmSync(directory, { recursive: true, force: true });
-    }
-  });
+  // Without trampolines it makes little difference who has gs base.
+  for (const ownsGs of mode.endsWith("trampolines") ? [false] : [false, true]) {
+    const whose = ownsGs ? "of a program that owns gs, " : "";
+    test(`a signal at every instruction of a system call, ${whose}${mode}`, async () => {
+      const directory = mkdtempSync(join(tmpdir(), "flicker-stepped-"));
+      try {
+        const flags = [...(ownsGs ? ["-DOWN_GS"] : []), ...(mode.endsWith("trampolines") ? NO_ROOM : [])];
+        const { stepper, stepped, site, seen } = build(directory, flags);
+        const program = mode === "natively" ? [stepped] : [await launcherPath(), "run", "--", stepped];
+        const command = [...(ownsGs ? ["--own-gs"] : []), site, seen, CALLS.join(","), "--", ...program];
+        const output = execFileSync(stepper, command, { encoding: "utf8" });
+        assert.match(output, /^\d+ rounds, 0 failures$/m);
+        // Natively a system call is one instruction; under Flicker there must have been something to step through.
+        const rounds = Number(/^(\d+) rounds/m.exec(output)?.[1]);
+        if (mode === "natively") assert.equal(rounds, CALLS.length);
+        else assert.ok(rounds > 50 * CALLS.length, `only ${rounds} rounds: was the site patched?`);
+      } finally {
+        rmSync(directory, { recursive: true, force: true });
+      }
+    });
+  }
 }

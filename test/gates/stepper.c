@@ -1,10 +1,13 @@
 // Steps a target instruction by instruction and sends it a signal at each: invariant I3, driven.
 //
-//   stepper SITE SEEN CALL[,CALL...] -- PROG ARGS...
+//   stepper [--own-gs] SITE SEEN CALL[,CALL...] -- PROG ARGS...
 //
 // SITE and SEEN are the addresses of `call_site` and `seen` in the target (test/gates/stepped.S, linked at a fixed
 // address). For every call and every n until the call is over, one round is run with a signal behind the n-th
 // instruction. Each round prints nothing; a state that the program could not have natively is printed and fails.
+//
+// With --own-gs the target has gs base for itself. The engine then comes in by a fault, which is stepped over like an
+// instruction, and shows rcx and r11 as lost from a trampoline's start on (src/engine/thread/trampoline.ts).
 //
 // Stepping leaks the trap flag: into what pushfq stores and into r11 behind a syscall. It is cleared here.
 
@@ -31,7 +34,7 @@ enum {
 
 static pid_t child;
 static uint64_t site, seen;
-static int failures;
+static int failures, own_gs;
 
 static struct user_regs_struct registers(void) {
   struct user_regs_struct r;
@@ -68,6 +71,10 @@ static int step(int deliver) {
   uint64_t code = peek(before.rip);
   if (ptrace(PTRACE_SINGLESTEP, child, 0, deliver) != 0) perror("PTRACE_SINGLESTEP"), exit(2);
   int signal = stop();
+  if (own_gs && signal == SIGSEGV) {
+    if (ptrace(PTRACE_SINGLESTEP, child, 0, signal) != 0) perror("PTRACE_SINGLESTEP"), exit(2);
+    signal = stop();
+  }
   struct user_regs_struct after = registers();
   if ((code & 0xff) == 0x9c && after.rsp == before.rsp - 8) poke(after.rsp, peek(after.rsp) & ~(uint64_t)TF);
   if ((code & 0xffff) == 0x050f) after.r11 &= ~(uint64_t)TF;
@@ -78,8 +85,8 @@ static int step(int deliver) {
 }
 
 // Runs to the next marker of the program; signals on the way are delivered.
-static void run_to_marker(int signal) {
-  for (;;) {
+static void run_to_marker(void) {
+  for (int signal = 0;;) {
     if (ptrace(PTRACE_CONT, child, 0, signal) != 0) perror("PTRACE_CONT"), exit(2);
     signal = stop();
     if (signal == SIGTRAP) return;
@@ -97,14 +104,14 @@ static int round_of(int call, int n, int with_signal) {
   struct user_regs_struct start = registers();
   start.rax = call;
   start.orig_rax = -1;
+  start.eflags &= ~(uint64_t)TF;  // left by a step over rt_sigreturn
   set_registers(&start);
   uint64_t flags = start.eflags;
   uint64_t count = peek(seen + 64);
   int over = 0;
   struct user_regs_struct at = start;
-  int trap = 0, delivered = 0;
+  int trap = 0;
   for (int i = 0; i < n && !over; i++) {
-    delivered = trap;
     int signal = step(trap);
     at = registers();
     // Where no jump fits, the site is a ud2.
@@ -112,10 +119,11 @@ static int round_of(int call, int n, int with_signal) {
     if (!trap && signal != SIGTRAP) fail(call, n, "a signal of its own", 0, signal, &at);
     over = at.rip >= site + AFTER_LENGTH && at.rip < site + TEXT_LENGTH;
   }
-  // The kernel takes no other signal where it is about to deliver one, or tells that it has: ptrace(2), PTRACE_CONT.
-  if (trap) step(SIGILL);
-  if (trap || delivered) step(0), at = registers();
-  run_to_marker(with_signal && !over ? SIGNALLED : 0);
+  // The kernel takes no other signal where it is about to deliver one: ptrace(2), PTRACE_CONT. Nor does it take one from the
+  // tracer where it tells that it has: so the signal is sent.
+  if (trap) step(trap), at = registers();
+  if (with_signal && !over && kill(child, SIGNALLED) != 0) perror("kill"), exit(2);
+  run_to_marker();
   struct user_regs_struct end = registers();
 
   uint64_t r[16];
@@ -132,6 +140,7 @@ static int round_of(int call, int n, int with_signal) {
   if (r[10] != 0x0808080808080808) fail(call, n, "r8", 0x0808080808080808, r[10], &at);
   if (r[11] != 0x0909090909090909) fail(call, n, "r9", 0x0909090909090909, r[11], &at);
   if (r[12] != 8) fail(call, n, "r10", 8, r[12], &at);
+  if (own_gs && end.gs_base != start.gs_base) fail(call, n, "gs base", start.gs_base, end.gs_base, &at);
   if (end.rsp != start.rsp) fail(call, n, "rsp", start.rsp, end.rsp, &at);
 
   if (with_signal && !over) {
@@ -142,20 +151,26 @@ static int round_of(int call, int n, int with_signal) {
     if (s[0] != site && !done) fail(call, n, "rip in the handler", site, s[0], &at);
     if (s[1] != start.rsp) fail(call, n, "rsp in the handler", start.rsp, s[1], &at);
     if (s[2] != (done ? r[0] : (uint64_t)call)) fail(call, n, "rax in the handler", done ? r[0] : (uint64_t)call, s[2], &at);
-    if (s[3] != (done ? site + 2 : 0x7a7a7a7a)) fail(call, n, "rcx in the handler", done ? site + 2 : 0x7a7a7a7a, s[3], &at);
-    if ((s[4] & ~(uint64_t)TF) != (done ? flags : 0x6a6a6a6a)) fail(call, n, "r11 in the handler", done ? flags : 0x6a6a6a6a, s[4], &at);
+    int lost = own_gs && !done && s[3] == site + AFTER_LENGTH && (s[4] & ~(uint64_t)TF) == flags;
+    if (!lost && s[3] != (done ? site + 2 : 0x7a7a7a7a)) fail(call, n, "rcx in the handler", done ? site + 2 : 0x7a7a7a7a, s[3], &at);
+    if (!lost && (s[4] & ~(uint64_t)TF) != (done ? flags : 0x6a6a6a6a)) fail(call, n, "r11 in the handler", done ? flags : 0x6a6a6a6a, s[4], &at);
     if ((s[5] & ~(uint64_t)(TF | 0x10000)) != flags) fail(call, n, "flags in the handler", flags, s[5], &at);
     if (s[6] != 0x1111222233334444) fail(call, n, "rbx in the handler", 0x1111222233334444, s[6], &at);
     if (s[7] != 0x1515151515151515) fail(call, n, "r15 in the handler", 0x1515151515151515, s[7], &at);
+    if (own_gs && peek(seen + 176) != start.gs_base) fail(call, n, "gs in the handler", start.gs_base, peek(seen + 176), &at);
   }
   // On to the next round's first marker.
-  run_to_marker(0);
+  run_to_marker();
   return !over;
 }
 
 int main(int argc, char **argv) {
+  if (argc > 1 && strcmp(argv[1], "--own-gs") == 0) {
+    own_gs = 1;
+    argc--, argv++;
+  }
   if (argc < 6 || strcmp(argv[4], "--") != 0) {
-    fprintf(stderr, "usage: stepper SITE SEEN CALL[,CALL...] -- PROG ARGS...\n");
+    fprintf(stderr, "usage: stepper [--own-gs] SITE SEEN CALL[,CALL...] -- PROG ARGS...\n");
     return 2;
   }
   site = strtoull(argv[1], 0, 16);
@@ -169,7 +184,7 @@ int main(int argc, char **argv) {
   }
   stop(); // behind execve
   ptrace(PTRACE_SETOPTIONS, child, 0, PTRACE_O_EXITKILL);
-  run_to_marker(0);
+  run_to_marker();
   int rounds = 0;
   for (char *call = strtok(argv[3], ","); call; call = strtok(0, ",")) {
     int n = 0;

@@ -65,6 +65,7 @@ interface StatisticsEvent {
 
 const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 const defaultTimeoutMs = 60_000;
+const longTimeoutMs = 1_200_000;
 const terminalHelper = fileURLToPath(new URL("../support/terminal.py", import.meta.url));
 
 /** Fails with a readable report unless the scenario behaves the same natively and under Flicker. */
@@ -175,7 +176,8 @@ async function run(
 }
 
 function timeoutOf(scenario: Scenario): number {
-  const limit = Number(process.env["FLICKER_TEST_TIMEOUT_MS"] ?? scenario.timeoutMs ?? defaultTimeoutMs);
+  const own = scenario.timeoutMs ?? (scenario.long ? longTimeoutMs : defaultTimeoutMs);
+  const limit = Number(process.env["FLICKER_TEST_TIMEOUT_MS"] ?? own);
   return process.env["FLICKER_TEST_LONG"] ? limit * 20 : limit;
 }
 

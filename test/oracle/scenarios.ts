@@ -208,6 +208,12 @@ export const scenarios: Scenario[] = [
     processes: { bash: 1, chroot: 2, unshare: 3, dash: 3 },
   },
   {
+    name: "credentials",
+    command: ["bash", script("credentials.sh")],
+    normalise: (text) => text.replace(/^.*nohup: .*\n/gm, ""),
+    processes: { bash: 1, busybox: 8, dash: 4, unshare: 4, setarch: 2 },
+  },
+  {
     name: "process names",
     command: ["bash", script("process-names.sh")],
     processes: { bash: 1, "own-name": 1, reader: 1, ps: 2, lsof: 1, fuser: 1 },

@@ -138,11 +138,7 @@ CASE(raw_fork_while_mapping) {
   end_others(bad);
 }
 
-#ifdef __GLIBC__
 extern pid_t _Fork(void);
-#else
-static pid_t _Fork(void) { return (pid_t)raw(SYS_fork, 0, 0, 0, 0, 0, 0); }  // since musl 1.2.2, for its own use
-#endif
 CASE(underscore_fork_while_mapping) {
   start_others();
   int bad = 0;

@@ -348,6 +348,31 @@ CASE(after_fork) {
   say("done");
 }
 
+CASE(reading_implies_executing) {
+  const unsigned flag = 0x400000, query = 0xffffffff;
+  check_equal(raw(SYS_personality, query, 0, 0, 0, 0, 0) & flag, 0);
+  int file = code_file("code", 1, read_link, sizeof read_link, 64);
+  check_equal(raw(SYS_personality, flag, 0, 0, 0, 0, 0) & flag, 0);
+  check_equal(raw(SYS_personality, query, 0, 0, 0, 0, 0), flag);
+  unsigned char *code = mmap(0, PAGE, PROT_READ, MAP_PRIVATE, file, 0);
+  say("a file: names the program %d", names_program(code + 64));
+  unsigned char *memory = mmap(0, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  memcpy(memory, get_pid, sizeof get_pid);
+  check_equal(call(memory, 0, 0, 0), getpid());
+  memcpy(memory, read_link, sizeof read_link);
+  check(mprotect(memory, PAGE, PROT_READ) == 0);
+  say("memory: names the program %d", names_program(memory));
+  pid_t pid = fork();
+  if (pid == 0) _exit(raw(SYS_personality, query, 0, 0, 0, 0, 0) == flag && names_program(code + 64));
+  int status;
+  check(waitpid(pid, &status, 0) == pid && WEXITSTATUS(status) == 1);
+  check_equal(raw(SYS_personality, 0, 0, 0, 0, 0, 0), flag);
+  code = mmap(0, PAGE, PROT_READ, MAP_PRIVATE, file, 0);
+  pid = fork();
+  if (pid == 0) _exit(names_program(code + 64));
+  wait_and_say(pid, "without");
+}
+
 CASE(without_memory) {
   // Address space for the code and nothing else.
   int file = code_file("code", 2, read_link, sizeof read_link, 200), status = open("/proc/self/statm", O_RDONLY);

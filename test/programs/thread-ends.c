@@ -58,6 +58,13 @@ static void start_busy(void) {
   pthread_create(&busy[3], 0, keep_signalling, 0);
 }
 
+// Children of processes that are killed are this one's, and are waited for at the end.
+static void adopt_orphans(void) { check(prctl(PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0); }
+static void wait_for_orphans(void) {
+  while (waitpid(-1, 0, __WALL) > 0 || errno == EINTR) {}
+  check(errno == ECHILD);
+}
+
 static void wait_a_little(int i) {
   struct timespec time = {0, 200000 + i * 137000 % 3000000};
   nanosleep(&time, 0);
@@ -143,6 +150,7 @@ static void *execute(void *argument) {
 }
 
 static void exec_in_children(int from_thread) {
+  adopt_orphans();
   for (int i = 0; i < rounds(20); i++) {
     pid_t pid = fork();
     if (pid == 0) {
@@ -156,6 +164,7 @@ static void exec_in_children(int from_thread) {
     check(waitpid(pid, &status, 0) == pid);
     check_equal(status, 6 << 8);
   }
+  wait_for_orphans();
 }
 
 CASE(exec_from_a_thread_while_others_work) { exec_in_children(1); }
@@ -195,6 +204,7 @@ static void *fault(void *argument) {
 static void end_while_busy(void *(*body)(void *), int wanted) {
   struct rlimit no_core = {0, 0};
   setrlimit(RLIMIT_CORE, &no_core);
+  adopt_orphans();
   for (int i = 0; i < rounds(30); i++) {
     pid_t pid = fork();
     if (pid == 0) {
@@ -208,6 +218,7 @@ static void end_while_busy(void *(*body)(void *), int wanted) {
     check(waitpid(pid, &status, 0) == pid);
     check_equal(status, wanted);
   }
+  wait_for_orphans();
   say("done");
 }
 
@@ -216,6 +227,7 @@ CASE(killed_while_others_work) { end_while_busy(be_killed, SIGTERM); }
 CASE(fault_while_others_work) { end_while_busy(fault, SIGSEGV); }
 
 CASE(killed_from_outside_while_busy) {
+  adopt_orphans();
   for (int i = 0; i < rounds(30); i++) {
     pid_t pid = fork();
     if (pid == 0) {
@@ -227,6 +239,7 @@ CASE(killed_from_outside_while_busy) {
     int status;
     check(waitpid(pid, &status, 0) == pid && status == SIGKILL);
   }
+  wait_for_orphans();
   say("done");
 }
 
@@ -283,6 +296,7 @@ static int outlive(void *argument) {
 }
 
 CASE(parent_of_a_sharing_child_killed_in_the_engine) {
+  adopt_orphans();
   for (int i = 0; i < rounds(20); i++) {
     int killed[2], done[2];
     check(pipe(killed) == 0 && pipe(done) == 0);
@@ -309,6 +323,7 @@ CASE(parent_of_a_sharing_child_killed_in_the_engine) {
     check(got == 1 || got == 0);
     close(done[0]);
   }
+  wait_for_orphans();
   say("done");
 }
 
@@ -340,6 +355,7 @@ static void *lock_and(void *argument) {
 }
 
 CASE(robust_owner_ends) {
+  adopt_orphans();
   robust = shared_robust();
   static const char *const ways[] = {"exit", "SIGKILL", "execve", "exit_group"};
   for (long way = 0; way < 4; way++) {
@@ -383,6 +399,7 @@ CASE(robust_owner_ends) {
       pthread_mutex_unlock(&robust->mutex);
     }
   }
+  wait_for_orphans();
 }
 
 // A signal for the process that arrives while a thread is on its way out is not lost with it.

@@ -216,7 +216,7 @@ CASE(threads_killed_by_a_filter) {
   struct usage before = {0, 0};
   // A thread that is killed does not leave its libc's list of threads: musl waits for it in every later call.
 #ifdef __GLIBC__
-  for (int i = 0; i < 1000; i++) {
+  for (int i = 0; i < 400; i++) {
     if (i == 10) before = usage();
     check(start(&thread, stack, die_by_filter, 0) == 0);
     check(pthread_join(thread, 0) == 0);

@@ -195,6 +195,12 @@ export function emitGates(a: Assembler): void {
   saveFrame(a);
   unwindBy(a, unwinding.inFrame);
   a.jmp(onSyscall);
+  // ---- a system call that does not just pass through, when gs base is the program's: nothing leads to the block but the
+  // alternate stack, so a fault brings the thread into the signal gate (src/engine/thread/faulted-call.ts). `hlt`, since
+  // hypervisors do not look at every #GP, as they do at #UD.
+  a.global("gateFault");
+  unwindBy(a, unwinding.atDescriptor);
+  a.hlt();
 
   // ---- a system call that does not just pass through
   a.global("gateSyscall");
@@ -258,6 +264,10 @@ export function emitGates(a: Assembler): void {
   unwindBy(a, unwinding.outermost);
   a.int(0x80);
   a.jmp(mem64({ segment: "gs", disp: BLOCK_AFTER }));
+  a.global("gateInterruptFault");
+  unwindBy(a, unwinding.outermost);
+  a.int(0x80);
+  a.hlt();
   a.global("gateInterruptEnd");
 
   // ---- exit or exit_group of a thread whose memory others go on using: from the store on, they may use or unmap the area
@@ -274,6 +284,10 @@ export function emitGates(a: Assembler): void {
   a.syscall();
   a.mov(rcx, mem({ segment: "gs", disp: BLOCK_AFTER }));
   a.jmp(rcx);
+  a.global("gateNativeFault");
+  unwindBy(a, unwinding.outermost);
+  a.syscall();
+  a.hlt();
   a.global("gateNativeEnd");
 
   // ---- clone, clone3, fork, vfork: r14 is the caller's block, r15 the child's, every signal is blocked

@@ -22,12 +22,13 @@ import {
 } from "../thread/areas";
 import { GateFrame, ThreadBlock } from "../thread/block";
 import { frameBufferOf } from "../thread/deferred";
+import { inheritGs, settleGs } from "../thread/gs-base";
 import { endLending, lendEngine, lockEngine, resetLockAfterFork, unlockEngine } from "../thread/lock";
 import { nameAsCreated, nameFirst, nameSharing } from "../thread/presence";
 import { FLAG_TRAP, kernelMask } from "../thread/signal-frame";
 import { describeFork } from "../debug/describe";
 import { reportFork } from "../stats/report";
-import { tryCopyIn, writeGsBase } from "../process";
+import { tryCopyIn } from "../process";
 import { LEAVE, finish, passToKernel, undo } from "./call";
 import { addressOf, isError, syscall0 } from "./calls";
 import {
@@ -72,6 +73,9 @@ function blockForChild(thread: ThreadBlock, frame: GateFrame, flags: u64): usize
   child.borrowed = flags & CLONE_THREAD ? thread.borrowed : 1;
   if (child.borrowed && !isVfork(flags)) expectGone();
   child.pid = thread.pid;
+  // It starts with its parent's gs base, and its parent leaves the engine before.
+  settleGs(thread);
+  child.hasProgramGs = thread.hasProgramGs;
   child.filters = thread.filters;
   child.heldFlags = thread.heldFlags;
   child.lastTrap = thread.lastTrap;
@@ -137,7 +141,7 @@ function inChild(thread: ThreadBlock): void {
     // The number of a process is that of its first thread; a seccomp filter may forbid to ask for it.
     if (isProcess) thread.pid = thread.tid;
     nameSharing(thread, thread.creator, isProcess);
-    writeGsBase(thread.address);
+    inheritGs(thread);
     armAlternateStack(thread);
   } else {
     thread.pid = thread.tid;

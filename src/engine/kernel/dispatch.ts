@@ -23,8 +23,9 @@ import { clone } from "./clone";
 import { execve, execveat } from "./exec";
 import { exit, exitGroup } from "./exit";
 import { changeCredentials, leaveRoot } from "./held-files";
+import { personality } from "./personality";
+import { archPrctl, modifyLdt } from "./arch-prctl";
 import { prctl } from "./prctl";
-import { archPrctl } from "./arch-prctl";
 import { seccomp } from "./seccomp";
 import {
   SYS_ACCESS,
@@ -63,6 +64,7 @@ import {
   SYS_MLOCK,
   SYS_MLOCK2,
   SYS_MMAP,
+  SYS_MODIFY_LDT,
   SYS_MOUNT,
   SYS_MPROTECT,
   SYS_MREMAP,
@@ -77,6 +79,7 @@ import {
   SYS_OPENAT2,
   SYS_OPEN_TREE,
   SYS_OPEN_TREE_ATTR,
+  SYS_PERSONALITY,
   SYS_PIVOT_ROOT,
   SYS_PKEY_MPROTECT,
   SYS_PPOLL,
@@ -160,9 +163,11 @@ export const virtualised: StaticArray<u32> = [
   SYS_RT_SIGSUSPEND,
   SYS_SIGALTSTACK,
   SYS_UTIME,
+  SYS_PERSONALITY,
   SYS_STATFS,
   SYS_MLOCK,
   SYS_MUNLOCK,
+  SYS_MODIFY_LDT,
   SYS_PIVOT_ROOT,
   SYS_PRCTL,
   SYS_ARCH_PRCTL,
@@ -314,6 +319,10 @@ export function dispatch(thread: ThreadBlock, frame: GateFrame): u32 {
       return rtSigsuspend(thread, frame);
     case SYS_SIGALTSTACK:
       return sigaltstack(thread, frame);
+    case SYS_PERSONALITY:
+      return personality(thread, frame);
+    case SYS_MODIFY_LDT:
+      return modifyLdt(thread, frame);
     case SYS_PIVOT_ROOT:
     case SYS_CHROOT:
     case SYS_SETNS:

@@ -22,4 +22,5 @@ export const ENAMETOOLONG: i64 = 36;
 export const ENOSYS: i64 = 38;
 export const ELOOP: i64 = 40;
 export const ELIBBAD: i64 = 80;
+export const EOPNOTSUPP: i64 = 95;
 export const ETIMEDOUT: i64 = 110;

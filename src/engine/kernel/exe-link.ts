@@ -301,10 +301,14 @@ export function findProgram(thread: ThreadBlock, directory: i64, path: usize, is
     isFollowed = false;
   }
   if (isPlainlyOwn(thread, path)) return findOwnProgram(scratch, program);
-  const stat = scratch + STAT_OFFSET;
-  if (syscall4(SYS_NEWFSTATAT, directory, addressOf(path), addressOf(stat), 0) != 0 || !isLauncher(stat)) return false;
+  if (!leadsToLauncher(directory, path, scratch + STAT_OFFSET)) return false;
   if (!findDirectory(scratch, directory, path, !isFollowed)) return false;
   return isOwnDirectory(scratch) ? findOwnProgram(scratch, program) : findOtherProgram(scratch, program);
+}
+
+/** Whether a path leads to the launcher. `buffer` is for a struct stat. */
+export function leadsToLauncher(directory: i64, path: usize, buffer: usize): bool {
+  return syscall4(SYS_NEWFSTATAT, directory, addressOf(path), addressOf(buffer), 0) == 0 && isLauncher(buffer);
 }
 
 /** What the link that findProgram found says. */

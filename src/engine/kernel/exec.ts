@@ -7,7 +7,7 @@
 // The launcher opens its program by a path, in the new process. A path that leads through a link of procfs (/dev/fd/3,
 // /proc/self/exe, /proc/self/task/12/fd/3) may lead elsewhere by then: such a target goes by a descriptor of its file.
 
-import { exePath, findProgram } from "./exe-link";
+import { exePath, findProgram, leadsToLauncher } from "./exe-link";
 import { HANDOVER_NAME, NO_DESCRIPTOR, followExec, writeHandover } from "../options";
 import { AT_EMPTY_PATH, AT_FDCWD, Candidate, KIND_SCRIPT, ScriptLine, probe } from "../load/program";
 import { pageCeil } from "../load/elf";
@@ -44,6 +44,7 @@ import {
 } from "./numbers";
 import { setKernelMask } from "./signal-calls";
 import { isTracedFromWithin } from "./tracer";
+import { refusesInNextProgram } from "./write-execute";
 
 const PATH_MAX: usize = 4096;
 const PAGE_SIZE: u64 = 4096;
@@ -189,6 +190,8 @@ function findTarget(thread: ThreadBlock, request: Request, target: Target): bool
     if (writeDescriptorPath(path, "/proc/thread-self/fd/", request.directory, given) == 0) return false;
   } else if (request.isExe == 0) memory.copy(path, given, lengthOf(given) + 1);
   if (!canRun(thread)) return false;
+  // Flicker under Flicker: it knows what to do.
+  if (leadsToLauncher(AT_FDCWD, path, frameBufferOf(thread))) return false;
   if (request.isExe != 0 || !isRelative) {
     if (isThroughProc(AT_FDCWD, path, frameBufferOf(thread))) target.needs = NEEDS_FILE;
     return true;
@@ -319,10 +322,11 @@ function runNatively(thread: ThreadBlock, frame: GateFrame, request: Request, is
 }
 
 /**
- * Whether a launcher can start, and be told, under the seccomp filters that survive the execve. One that a supervisor
+ * Whether a launcher can start, and be told, under the seccomp filters and PR_SET_MDWE that survive the execve. One that a supervisor
  * decides on is the kernel's as it is.
  */
 function isAllowed(thread: ThreadBlock, frame: GateFrame): bool {
+  if (refusesInNextProgram) return false;
   if (thread.filters == 0) return true;
   return lets(verdictOf(thread, frame)) && sizeOfFilters(thread) <= ARGUMENT_MAX && letsLauncherStart(thread);
 }

@@ -48,9 +48,14 @@ export function isLauncher(file: usize): bool {
   return load<u64>(file) == launcherDevice && load<u64>(file, 8) == launcherInode;
 }
 
+/** Whether an open file is the launcher's. */
+export function isLauncherOpen(descriptor: i32): bool {
+  return syscall2(SYS_FSTAT, descriptor, addressOf(stat)) == 0 && isLauncher(stat);
+}
+
 function isLauncherHeld(): bool {
   if (launcherDescriptor == NO_DESCRIPTOR) return false;
-  return syscall2(SYS_FSTAT, launcherDescriptor, addressOf(stat)) == 0 && isLauncher(stat);
+  return isLauncherOpen(launcherDescriptor);
 }
 
 /** At the start: learns which file the launcher is, and takes over the descriptor that a handover brought. */

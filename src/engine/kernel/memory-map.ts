@@ -19,9 +19,11 @@ import { pageCeil } from "../load/elf";
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_EXEC, PROT_WRITE } from "../load/map";
 import { finish, passToKernel } from "./call";
 import { addressOf, isError, syscall2 } from "./calls";
-import { EFAULT, ENOMEM } from "./errno";
+import { EACCES, EFAULT, ENOMEM, EPERM } from "./errno";
 import { aroundEngine, endOfPages, upToEngine } from "./memory-range";
 import { SYS_FCNTL, SYS_MUNMAP, SYS_SHMCTL } from "./numbers";
+import { impliedProtection } from "./personality";
+import { refusesExecution } from "./write-execute";
 
 const MREMAP_FIXED: u64 = 2;
 const MREMAP_DONTUNMAP: u64 = 4;
@@ -49,16 +51,27 @@ function isWritableView(frame: GateFrame): bool {
 
 /** mmap(address, size, protection, flags, descriptor, offset) */
 export function mmap(thread: ThreadBlock, frame: GateFrame): u32 {
+  const asked = frame.rdx;
+  frame.rdx = impliedProtection(asked);
+  let result = map(thread, frame);
+  // On a file system that is mounted without the right to execute nothing is implied.
+  const isRefused = frame.rdx != asked && (result == -EPERM || result == -EACCES);
+  frame.rdx = asked;
+  if (isRefused) result = map(thread, frame);
+  return finish(thread, frame, result);
+}
+
+function map(thread: ThreadBlock, frame: GateFrame): i64 {
   const isView = isWritableView(frame);
   if (isView) noteWritableView();
-  if (!(frame.rdx & PROT_EXEC) && !(frame.r10 & MAP_FIXED)) return finish(thread, frame, native(frame));
+  if (!(frame.rdx & PROT_EXEC) && !(frame.r10 & MAP_FIXED)) return native(frame);
   lockEngine(thread);
   staysShared = isView;
   call = changetype<usize>(frame);
   const end = frame.r10 & MAP_FIXED ? endOfPages(frame.rdi, frame.rsi) : frame.rdi;
   const result = hasOwnMemory(frame.rdi, end) ? -ENOMEM : replaceCode(frame.rdi, end, mapWatched);
   unlockEngine();
-  return finish(thread, frame, result);
+  return result;
 }
 
 let staysShared: bool = false;
@@ -68,7 +81,7 @@ function mapWatched(): i64 {
   const frame = callFrame();
   const isFile = (frame.r10 & MAP_ANONYMOUS) == 0;
   // Code that is written in place, or through another view, has no system call to patch it at; it runs as it is.
-  if (frame.rdx & PROT_EXEC && !(frame.rdx & PROT_WRITE) && isFile && !staysShared)
+  if (frame.rdx & PROT_EXEC && !(frame.rdx & PROT_WRITE) && isFile && !staysShared && !refusesExecution)
     return mapExecutable(frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8 as i32, frame.r9);
   if (frame.rdx & PROT_EXEC) countUnsearched();
   const result = native(frame);
@@ -135,11 +148,16 @@ function moveOver(): i64 {
 /** mprotect(start, size, protection), pkey_mprotect(start, size, protection, key) */
 export function mprotect(thread: ThreadBlock, frame: GateFrame): u32 {
   const end = endOfPages(frame.rdi, frame.rsi);
+  const asked = frame.rdx;
+  frame.rdx = impliedProtection(asked);
   lockEngine(thread);
   const concerned =
     (frame.rdx & PROT_EXEC && frame.rdi < end) || hasCode(frame.rdi, end) || hasOwnMemory(frame.rdi, end);
   call = changetype<usize>(frame);
-  const result: i64 = concerned ? protectCode(frame.rdi, end, frame.rdx, protect) : 0;
+  let result: i64 = concerned ? protectCode(frame.rdi, end, frame.rdx, protect) : 0;
+  const isRefused = frame.rdx != asked && result == -EACCES;
+  frame.rdx = asked;
+  if (isRefused) result = protectCode(frame.rdi, end, asked, protect);
   unlockEngine();
   return concerned ? finish(thread, frame, result) : passToKernel(frame);
 }

@@ -10,10 +10,12 @@ import {
   setExhaustive,
   setFollowExec,
   setGdbJit,
+  setNoFsgsbase,
   setOnlyTraps,
   setStrict,
   setPerfMap,
   setStatsMode,
+  setYieldsGs,
   statsFile,
   statsMode,
   HANDOVER_NAME,
@@ -151,6 +153,10 @@ function readOptions(stack: InitialStack, index: u64): u64 {
       setStrict(true);
     } else if (equalsText(word, "--exhaustive")) {
       setExhaustive(true);
+    } else if (equalsText(word, "--no-fsgsbase")) {
+      setNoFsgsbase(true);
+    } else if (equalsText(word, "--yield-gs")) {
+      setYieldsGs(true);
     } else {
       failOption();
     }

@@ -6,11 +6,12 @@
 // Used twice: by the launcher for its own program, and before a followed execve, to know whether the kernel would refuse
 // the target or run it natively better (kernel/exec.ts).
 
-import { addressOf, isError, syscall0, syscall1, syscall2, syscall4, syscall5 } from "../kernel/calls";
-import { EACCES, EIO, ELIBBAD, ELOOP, ENOEXEC, ETXTBSY } from "../kernel/errno";
+import { addressOf, isError, syscall0, syscall1, syscall2, syscall3, syscall4, syscall5 } from "../kernel/calls";
+import { EACCES, EIO, ELIBBAD, ELOOP, ENOEXEC, ENOSYS, EPERM, ETXTBSY } from "../kernel/errno";
 import {
   SYS_CLOSE,
   SYS_EXECVEAT,
+  SYS_FACCESSAT,
   SYS_FACCESSAT2,
   SYS_FGETXATTR,
   SYS_FSTAT,
@@ -34,6 +35,7 @@ import {
   isNativeElf,
   programHeader,
 } from "./elf";
+import { appendDecimal, appendText } from "../text";
 
 export const AT_FDCWD: i32 = -100;
 export const AT_EMPTY_PATH: u64 = 0x1000;
@@ -133,7 +135,13 @@ function executableMode(candidate: Candidate): i64 {
   if ((mode & S_IFMT) != S_IFREG) return -EACCES;
   store<u8>(empty, 0);
   // Looks at the mount's noexec, too.
-  const access = syscall4(SYS_FACCESSAT2, descriptor, addressOf(empty), X_OK, AT_EMPTY_PATH | AT_EACCESS);
+  let access = syscall4(SYS_FACCESSAT2, descriptor, addressOf(empty), X_OK, AT_EMPTY_PATH | AT_EACCESS);
+  // A seccomp filter older than the call (Linux 5.8) does not know it; faccessat asks for the real user.
+  if (access == -EPERM || access == -ENOSYS) {
+    const path = candidate.head;
+    store<u8>(appendDecimal(appendText(path, "/proc/self/fd/"), descriptor), 0);
+    access = syscall3(SYS_FACCESSAT, AT_FDCWD, addressOf(path), X_OK);
+  }
   if (isError(access)) return access;
   const checked = checkExecutable(candidate);
   return isError(checked) ? checked : mode;

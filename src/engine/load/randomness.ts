@@ -2,8 +2,9 @@
 // program that was started without randomisation (`setarch -R`, every program that gdb runs) expects it where the
 // kernel would have put it.
 
-import { addressOf, syscall1, syscall3 } from "../kernel/calls";
+import { addressOf, isError, syscall1, syscall3 } from "../kernel/calls";
 import { SYS_GETRANDOM, SYS_PERSONALITY } from "../kernel/numbers";
+import { memoryBase } from "../process";
 
 const ADDR_NO_RANDOMIZE: i64 = 0x0040000;
 /** personality(2): asks without a change. */
@@ -11,8 +12,13 @@ const PERSONALITY_QUERY: u64 = 0xffffffff;
 
 const random = memory.data(8, 8);
 
-/** A random number of bits within `mask`; 0 when the process is not to be randomised. */
+/**
+ * A random number of bits within `mask`; 0 when the process is not to be randomised. Where a seccomp filter forbids to
+ * ask, the launcher's own address is as random as the kernel made it.
+ */
 export function randomBits(mask: u64): u64 {
-  if (syscall1(SYS_PERSONALITY, PERSONALITY_QUERY) & ADDR_NO_RANDOMIZE) return 0;
-  return syscall3(SYS_GETRANDOM, addressOf(random), 8, 0) == 8 ? load<u64>(random) & mask : 0;
+  const personality = syscall1(SYS_PERSONALITY, PERSONALITY_QUERY);
+  if (!isError(personality) && personality & ADDR_NO_RANDOMIZE) return 0;
+  const got = syscall3(SYS_GETRANDOM, addressOf(random), 8, 0);
+  return (got == 8 ? load<u64>(random) : memoryBase() >> 12) & mask;
 }

@@ -1,10 +1,11 @@
 // The way of a run, up to the program's first instruction: docs/architecture.md.
 
-import { SIG_DFL, adoptActions, installPlain, newActions } from "../thread/actions";
+import { SIG_DFL, adoptActions, installPlain, newActions, surrenderIgnored } from "../thread/actions";
 import { firstBlock, armAlternateStack } from "../thread/areas";
 import { resetAlternateStack } from "../thread/alternate-stack";
 import { ThreadBlock, assertLayouts } from "../thread/block";
 import { frameBufferOf } from "../thread/deferred";
+import { beginGs, setProgramOwnsGs, settleGs } from "../thread/gs-base";
 import { nameFirst } from "../thread/presence";
 import { SIGSEGV, UNBLOCKABLE, kernelMask } from "../thread/signal-frame";
 import { addressOf, isError, syscall0, syscall1, syscall2, syscall3, syscall4, syscall5 } from "../kernel/calls";
@@ -22,12 +23,28 @@ import {
   ENOTDIR,
   ETXTBSY,
 } from "../kernel/errno";
-import { SYS_CLOSE, SYS_FACCESSAT2, SYS_GETTID, SYS_MPROTECT, SYS_PRCTL, SYS_TGKILL } from "../kernel/numbers";
+import {
+  SYS_CLOSE,
+  SYS_EXECVE,
+  SYS_FACCESSAT2,
+  SYS_GETTID,
+  SYS_MPROTECT,
+  SYS_PRCTL,
+  SYS_TGKILL,
+} from "../kernel/numbers";
 import { createDispatchTable } from "../kernel/dispatch-table";
-import { adoptLauncher, holdUnreachable } from "../kernel/held-files";
+import { adoptLauncher, holdUnreachable, isLauncherOpen } from "../kernel/held-files";
 import { kernelMaskNow, setKernelMask } from "../kernel/signal-calls";
 import { armDispatch } from "../kernel/user-dispatch";
-import { exhaustive, handoverDescriptor, handoverMask, handoverSite, isNamedByFile } from "../options";
+import {
+  exhaustive,
+  handoverDescriptor,
+  handoverMask,
+  handoverSite,
+  isNamedByFile,
+  noFsgsbase,
+  yieldsGs,
+} from "../options";
 import { adoptFilters } from "../seccomp/handover";
 import { createSite } from "../seccomp/site";
 import { avoid } from "../patch/territory";
@@ -35,7 +52,7 @@ import { beginDescribing } from "../debug/describe";
 import { patchVdso } from "../patch/executable";
 import { launcherEnd, launcherStart } from "../gates";
 import { claimMemory } from "../own-memory";
-import { Address, peek64, peek8, poke64, writeGsBase } from "../process";
+import { Address, peek64, peek8, poke64 } from "../process";
 import { openReport, reportStart } from "../stats/report";
 import { appendBytes, appendText, copyString, equalsText, lengthOf } from "../text";
 import {
@@ -383,12 +400,9 @@ export function prepare(rsp: Address): u64 {
   const stack = changetype<InitialStack>(stackMemory);
   readInitialStack(stack, rsp);
   answerProbe(stack);
-  if ((auxiliaryValue(stack.auxiliary, AT_HWCAP2) & HWCAP2_FSGSBASE) == 0)
-    fail(0, "this processor or kernel has no FSGSBASE (Linux 5.9, Ivy Bridge or later)", STATUS_FAILED);
   claimMemory(launcherStart(), launcherEnd());
   const pointer = firstBlock();
   if (pointer == 0) fail(0, "no memory for the engine", STATUS_FAILED);
-  writeGsBase(addressOf(pointer));
   return addressOf(pointer);
 }
 
@@ -407,6 +421,14 @@ function adoptThread(thread: ThreadBlock, line: CommandLine): void {
   setKernelMask(thread, kernelMask(mask));
 }
 
+/** `flicker flicker PROG`: the second one runs the program. */
+function becomeLauncher(thread: ThreadBlock, stack: InitialStack, line: CommandLine): void {
+  surrenderIgnored(thread, frameBufferOf(thread));
+  setKernelMask(thread, thread.programMask);
+  const failed = syscall3(SYS_EXECVE, addressOf(searched), stack.arguments + (line.dropped << 3), stack.environment);
+  failWith(shown, failed);
+}
+
 /** What survives execve of the program's seccomp filters, and the call site that they let the engine through at. */
 function adoptSeccomp(thread: ThreadBlock, line: CommandLine): void {
   if (line.filters == 0 || handoverSite == 0) return;
@@ -420,8 +442,10 @@ export function start(thread: ThreadBlock): void {
   const line = changetype<CommandLine>(lineMemory);
   readCommandLine(stack, line);
   adoptSeccomp(thread, line);
+  beginGs(thread, !noFsgsbase && (auxiliaryValue(stack.auxiliary, AT_HWCAP2) & HWCAP2_FSGSBASE) != 0);
   adoptThread(thread, line);
   createDispatchTable();
+  if (yieldsGs) setProgramOwnsGs();
   // What execve brings may run under a filter that forbids the request: the program goes on without (I7).
   if (exhaustive && !armDispatch(thread) && !line.handedOver)
     fail(0, "--exhaustive needs Syscall User Dispatch, which this kernel does not have (Linux 5.11)", STATUS_FAILED);
@@ -438,6 +462,8 @@ export function start(thread: ThreadBlock): void {
   if (isNamedByFile && isExecveCheckKnown) nameByFile();
   openReport(line.handedOver != 0);
   adoptLauncher();
+  if (insertedCount == 0 && !line.handedOver && isLauncherOpen(candidate.descriptor))
+    becomeLauncher(thread, stack, line);
   if (line.handedOver && handoverDescriptor != 0xffffffff) syscall1(SYS_CLOSE, handoverDescriptor);
 
   const loaded = loadImages(candidate);
@@ -464,5 +490,6 @@ export function start(thread: ThreadBlock): void {
   reportStart(thread);
   thread.savedRcx = programStack.rsp;
   poke64(programStack.rsp - 8, startAddress);
+  settleGs(thread);
   setKernelMask(thread, kernelMask(thread.programMask));
 }

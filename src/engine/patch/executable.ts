@@ -24,6 +24,7 @@ import {
   syscall,
   tryCopyIn,
 } from "../process";
+import { gsBaseSeen } from "../scan/candidates";
 import { allIsCode, findCodeRanges } from "../scan/sections";
 import { markBehind, markFront } from "../scan/evidence";
 import { FATE_B1, FATE_TRAP, countFates, countMapping, countTime, countUnsearched } from "../stats/counters";
@@ -62,6 +63,7 @@ import {
   windowStart,
 } from "./sites";
 import { SYSCALL_BYTES, TRAP_BYTES, addTraps, forgetTraps } from "./traps";
+import { yieldGs } from "./yield-gs";
 import { describeAgain, describeCode, describeCodeInMemory, forgetDescribed } from "../debug/describe";
 import { onlyTraps } from "../options";
 
@@ -229,6 +231,8 @@ function patchRange(start: Address, end: Address, protection: u64, offset: u64):
   const began = nanoseconds();
   areOld = false;
   findSites(start, end, offset);
+  // The program may be about to use gs base itself. Without memory for that it is looked at again with the next mapping.
+  if (gsBaseSeen) yieldGs();
   if (siteCount != 0) patchSites(start, end, protection);
   countMapping(end - start);
   countTime(nanoseconds() - began);

@@ -4,9 +4,27 @@ import { Address } from "../process";
 import { Context } from "../thread/signal-frame";
 import { lockEngine, unlockEngine } from "../thread/lock";
 import { ThreadBlock } from "../thread/block";
-import { resumesAfter, syscallTrampolineState } from "../thread/trampoline";
+import { AFTER_SAVES, resumesAfter, syscallTrampolineState } from "../thread/trampoline";
+import { isError } from "../kernel/calls";
 import { findTrapTrampoline } from "./traps";
+import { yieldGs } from "./yield-gs";
 import { Record, SITE, findTrampoline, translate } from "./record";
+
+/**
+ * A fault in the stores through gs at a trampoline's start: the program has changed gs base unseen (`mov` or `pop` to gs).
+ * @returns whether it was that: the thread then begins the trampoline again, without them
+ */
+export function retryWithoutGs(thread: ThreadBlock, context: Context): bool {
+  lockEngine(thread);
+  let trampoline: Address = 0;
+  const pointer = findTrampoline(context.rip);
+  if (pointer == 0) trampoline = findTrapTrampoline(context.rip);
+  else if (changetype<Record>(pointer).kind == SITE) trampoline = changetype<Record>(pointer).address;
+  const faulted = trampoline != 0 && context.rip - trampoline < AFTER_SAVES && !isError(yieldGs());
+  if (faulted) context.rip = trampoline;
+  unlockEngine();
+  return faulted;
+}
 
 /** Turns a context inside any trampoline into the program's state; leaves every other context alone. */
 export function stateInTrampoline(thread: ThreadBlock, context: Context): void {

@@ -2,21 +2,24 @@
 //
 //   +0x00000  a view of the dispatch table (64 KiB, r--)
 //   +0x10000  one page (r-x) with the island: ff 25 00 00 00 00  jmp *0(%rip)
-//                                             <gateSyscall: u64>
+//                                             <gateSyscall: u64>, or gateFault (patch/yield-gs.ts)
 //
 // One outpost serves all code within 1 GiB; the planner keeps trampolines within another GiB of it. The view is made
 // from the one shared mapping with mremap(old_size = 0), which duplicates it (mm/mremap.c): two mappings an outpost, no
 // descriptor, no copy.
 
-import { gateSyscall } from "../gates";
+import { gateSyscall, gateFault } from "../gates";
 import { DISPATCH_SIZE, dispatchTable } from "../kernel/dispatch-table";
 import { isError, syscall2, syscall3 } from "../kernel/calls";
 import { SYS_MMAP, SYS_MPROTECT, SYS_MREMAP, SYS_MUNMAP } from "../kernel/numbers";
 import { claimMemory } from "../own-memory";
+import { programOwnsGs } from "../thread/gs-base";
 import { Address, poke16, poke32, poke64, syscall } from "../process";
 
 const OUTPOST_SIZE: u64 = DISPATCH_SIZE + 4096;
 export const ISLAND_SIZE: u64 = 6;
+/** Where in an island's page the address is that it jumps to. */
+export const ISLAND_TARGET: u64 = 6;
 const OUTPOST_COUNT: u32 = 64;
 const outposts = memory.data(512, 8);
 let count: u32 = 0;
@@ -79,7 +82,7 @@ function build(at: Address): bool {
   const island = islandOf(at);
   poke16(island, 0x25ff);
   poke32(island + 2, 0);
-  poke64(island + 6, gateSyscall());
+  poke64(island + ISLAND_TARGET, programOwnsGs ? gateFault() : gateSyscall());
   const view = syscall(SYS_MREMAP, dispatchTable, 0, DISPATCH_SIZE, MREMAP_MAYMOVE_FIXED, at, 0);
   if (
     !isError(view) &&

@@ -222,6 +222,8 @@ export function enterTrap(thread: ThreadBlock, context: Context): bool {
   thread.savedRcx = context.rcx;
   thread.savedR11 = context.r11;
   thread.after = changetype<Trap>(pointer).site + SYSCALL_SIZE;
+  // In the place of a descriptor (thread/faulted-call.ts).
+  context.rcx = 0;
   context.r11 = thread.address;
   context.rip = gateTrap();
   return true;

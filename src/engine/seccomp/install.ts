@@ -3,11 +3,12 @@
 // The kernel judges the filter: what it finds wrong is its error, since nothing in the prefix makes a wrong filter right.
 // A filter that is too long for the prefix (4096 instructions, BPF_MAXINSNS) goes in as it is when it lets the engine's
 // calls through by itself. Otherwise, and when it reads the instruction pointer, which is the trampoline's here, the
-// program is told EINVAL: nothing is enforced that it did not ask for, and nothing that it asked for is left out.
+// program is told EINVAL, and the user by a line: nothing is enforced that it did not ask for, and nothing that it asked for is left out.
 
 import { GateFrame, ThreadBlock } from "../thread/block";
 import { shareFilters } from "../thread/areas";
 import { frameBufferOf } from "../thread/deferred";
+import { forbidSettingGs, losesGsToFilters } from "../thread/gs-base";
 import { lockEngine, unlockEngine } from "../thread/lock";
 import { finish, passToKernel } from "../kernel/call";
 import { addressOf, isError, syscall2, syscall3 } from "../kernel/calls";
@@ -15,6 +16,8 @@ import { EINVAL, ENOMEM } from "../kernel/errno";
 import { SYS_MMAP, SYS_MPROTECT, SYS_MUNMAP, SYS_SECCOMP } from "../kernel/numbers";
 import { Address, copyOut, poke32, poke64, programSyscall, syscall, tryCopyIn } from "../process";
 import { claimMemory } from "../own-memory";
+import { yieldGs } from "../patch/yield-gs";
+import { STDERR, appendText, writeOut } from "../text";
 import { INSTRUCTION_SIZE, isSound } from "./bpf";
 import { NODE_HEADER, NODE_LENGTH, NODE_PREFIX, readsInstructionPointer, setComing, setFiltered } from "./filters";
 import { letsEngineGoOn } from "./needs";
@@ -81,6 +84,10 @@ function isInstalled(result: i64, flags: u32): bool {
  * engine lock.
  */
 export function giveToKernel(thread: ThreadBlock, number: u64, a: u64, b: u64, node: Address, length: u32): i64 {
+  if (losesGsToFilters()) {
+    if (isError(yieldGs())) return -ENOMEM;
+    forbidSettingGs();
+  }
   const fprog = frameBufferOf(thread);
   store<u64>(fprog, length as u64);
   store<u64>(fprog, node + NODE_HEADER, 8);
@@ -94,6 +101,15 @@ export function giveToKernel(thread: ThreadBlock, number: u64, a: u64, b: u64, n
   }
   setComing(0);
   return result;
+}
+
+function sayRefused(buffer: usize): void {
+  let at = appendText(
+    buffer,
+    "flicker: a seccomp filter that reads the instruction pointer, or is too long for a prefix, ",
+  );
+  at = appendText(at, "is refused (EINVAL)\n");
+  writeOut(STDERR, buffer, at);
 }
 
 /** seccomp(SECCOMP_SET_MODE_FILTER, flags, fprog) and prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, fprog). */
@@ -121,14 +137,13 @@ export function setFilter(thread: ThreadBlock, frame: GateFrame): u32 {
     readsInstructionPointer(own, count) || (prefix == 0 && isSound(own, count) && !letsEngineGoOn(thread, node));
   if (refused) {
     freeNode(node, length);
+    sayRefused(buffer);
     return finish(thread, frame, -EINVAL);
   }
   lockEngine(thread);
-  let result: i64 = -ENOMEM;
-  if (ensureSite()) {
-    if (prefix != 0) writePrefix(instructions, siteInstructionPointer());
-    result = giveToKernel(thread, frame.rax, frame.rdi, frame.rsi, node, length);
-  }
+  ensureSite();
+  if (prefix != 0) writePrefix(instructions, siteInstructionPointer());
+  const result = giveToKernel(thread, frame.rax, frame.rdi, frame.rsi, node, length);
   unlockEngine();
   if (thread.filters != node) freeNode(node, length);
   return finish(thread, frame, result);

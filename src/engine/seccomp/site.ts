@@ -72,14 +72,14 @@ export function createSite(at: Address): bool {
   return false;
 }
 
-/** Before the first filter. Under the engine lock. */
-export function ensureSite(): bool {
-  if (load<u64>(engineSite) != 0) return true;
+/** Before the first filter. Under the engine lock. Where no page can become executable the site stays where it is. */
+export function ensureSite(): void {
+  if (load<u64>(engineSite) != 0) return;
   if (staysInText) {
     store<u64>(engineSite, engineSyscallInstruction());
-    return true;
+    return;
   }
   for (let i: u64 = 0; i < TRIES; i++)
-    if (createSite(SITES + ((memoryBase() + i * i * PAGE_SIZE) & RANDOM_MASK))) return true;
-  return false;
+    if (createSite(SITES + ((memoryBase() + i * i * PAGE_SIZE) & RANDOM_MASK))) return;
+  store<u64>(engineSite, engineSyscallInstruction());
 }

@@ -77,12 +77,10 @@ export function setStrict(thread: ThreadBlock, frame: GateFrame): u32 {
   syscall5(SYS_PRCTL, PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
   syscall5(SYS_PRCTL, PR_SET_TSC, PR_TSC_SIGSEGV, 0, 0, 0);
   lockEngine(thread);
-  let result: i64 = -ENOMEM;
-  if (ensureSite()) {
-    writePrefix(instructions, siteInstructionPointer());
-    writeStrictFilter(thread, instructions + (PREFIX_LENGTH as u64) * INSTRUCTION_SIZE);
-    result = giveToKernel(thread, SYS_SECCOMP, SECCOMP_SET_MODE_FILTER, 0, node, length);
-  }
+  ensureSite();
+  writePrefix(instructions, siteInstructionPointer());
+  writeStrictFilter(thread, instructions + (PREFIX_LENGTH as u64) * INSTRUCTION_SIZE);
+  const result = giveToKernel(thread, SYS_SECCOMP, SECCOMP_SET_MODE_FILTER, 0, node, length);
   unlockEngine();
   if (isError(result)) freeNode(node, length);
   else thread.isStrict = 1;

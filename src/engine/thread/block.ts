@@ -73,6 +73,8 @@ export class ThreadBlock {
   borrowed: u32;
   /** The process's number: the thread group's id. */
   pid: u32;
+  /** 1 once this thread's gs base is what the program made it (thread/gs-base.ts). */
+  hasProgramGs: u32;
   /** What this thread, and the one that made it, is called where it matters whether it is still there (thread/presence.ts). */
   name: u32;
   creator: u32;

@@ -9,7 +9,7 @@
 // `int $0x80` is caught too. The kernel answers it with 32-bit arguments from a table of its own, without the engine, as
 // it does when nothing is caught: from `gateInterrupt`, which is in the range that is allowed to.
 
-import { gateInterrupt, gateInterruptEnd, gateTrap } from "../gates";
+import { gateInterrupt, gateInterruptEnd, gateInterruptFault, gateTrap } from "../gates";
 import {
   ARCH_X86_64,
   SIGINFO_ARCH,
@@ -21,6 +21,7 @@ import {
 import { countDispatched } from "../stats/counters";
 import { ThreadBlock } from "./block";
 import { deliver } from "./deliver";
+import { programOwnsGs } from "./gs-base";
 import { Context, SIGINFO_ADDRESS, SIGINFO_CODE } from "./signal-frame";
 import { SYSCALL_SIZE } from "./trampoline";
 
@@ -46,7 +47,7 @@ export function enterDispatchedCall(thread: ThreadBlock, info: usize, context: C
   countDispatched();
   thread.after = context.rip;
   if (arch != ARCH_X86_64) {
-    context.rip = gateInterrupt();
+    context.rip = programOwnsGs ? gateInterruptFault() : gateInterrupt();
     return;
   }
   thread.caught = 1;
@@ -61,6 +62,7 @@ export function stateOfInterruptGate(thread: ThreadBlock, context: Context): boo
   const rip = context.rip;
   if (rip < gateInterrupt() || rip >= gateInterruptEnd()) return false;
   // Also when the kernel has rewound it for a restart. `int $0x80` is as long as `syscall`.
-  context.rip = rip == gateInterrupt() ? thread.after - SYSCALL_SIZE : thread.after;
+  const isBefore = rip == gateInterrupt() || rip == gateInterruptFault();
+  context.rip = isBefore ? thread.after - SYSCALL_SIZE : thread.after;
   return true;
 }

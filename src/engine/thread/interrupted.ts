@@ -17,13 +17,14 @@ import {
   gateExit,
   gateExitEnd,
   gateExitJump,
+  gateFault,
   gateNative,
   gateNativeEnd,
+  gateNativeFault,
   gateReturn,
   gateReturnEnd,
   gateSignalRestorer,
   gateSignalReturn,
-  gateSyscall,
   gateSyscallOnEngineStack,
   gateTrap,
   gateTrapOnEngineStack,
@@ -109,7 +110,7 @@ export function toStateOutside(thread: ThreadBlock, context: Context): void {
   const rip = context.rip;
   let isInterrupted = false;
   if (rip >= gateNative() && rip < gateNativeEnd()) {
-    if (rip == gateNative()) {
+    if (rip == gateNative() || rip == gateNativeFault()) {
       stateBeforeSyscall(thread, context, rip, thread.site);
     } else {
       context.rip = thread.site + SYSCALL_SIZE;
@@ -117,7 +118,7 @@ export function toStateOutside(thread: ThreadBlock, context: Context): void {
       // restore_saved_sigmask_unless: a call that was not interrupted has given the mask back before the signal came.
       isInterrupted = (context.rax as i64) == -EINTR;
     }
-  } else if (rip >= gateSyscall() && rip < gateSyscallOnEngineStack()) {
+  } else if (rip >= gateFault() && rip < gateSyscallOnEngineStack()) {
     rollBack(thread, context, siteOfDescriptor(context.rcx));
   } else if (rip >= gateTrap() && rip < gateTrapOnEngineStack()) {
     rollBack(thread, context, thread.after - SYSCALL_SIZE);

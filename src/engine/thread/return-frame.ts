@@ -4,7 +4,6 @@
 import { ALTERNATE_STACK_OFFSET, ALTERNATE_STACK_SIZE } from "../../abi/thread-block";
 import { memoryBase } from "../process";
 import { addressOf } from "../kernel/calls";
-import { gateNative } from "../gates";
 import { ThreadBlock, areaOf, gateFrameOf, returnFrameOf } from "./block";
 import { deferredContextOf, keepFpstateOf, takeDeferred } from "./deferred";
 import { deliver, resetFpstate } from "./deliver";
@@ -36,8 +35,8 @@ export function onDeferredAtExit(thread: ThreadBlock): void {
   keepFpstateOf(thread, context);
   loadGateFrame(thread, context);
   setEngineStackIn(thread, context);
-  const target = gateFrameOf(thread).target;
-  if (target == gateNative() || target == thread.site) {
+  // Without an answer the call has not begun, whoever was to make it.
+  if (gateFrameOf(thread).target != thread.after) {
     thread.temporaryMaskSet = 0;
     rollBack(thread, context, thread.site);
   }

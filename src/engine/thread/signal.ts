@@ -5,6 +5,7 @@ import { syscall1 } from "../kernel/calls";
 import { SYS_EXIT_GROUP } from "../kernel/numbers";
 import { wasClosed } from "../patch/code-map";
 import { enterTrap } from "../patch/traps";
+import { retryWithoutGs } from "../patch/interrupted-trampoline";
 import { memoryBase } from "../process";
 import { STDERR, appendDecimal, appendHex, appendText, writeOut } from "../text";
 import { ASSERTION_STATUS } from "../assertion";
@@ -16,6 +17,7 @@ import { deliver } from "./deliver";
 import { enterDispatchedCall, isDispatchedCall } from "./dispatched-call";
 import { toProgramState } from "./interrupted";
 import { deliverDeferred } from "./return-frame";
+import { endFaultedCall, enterFromFault } from "./faulted-call";
 import {
   Context,
   SIGBUS,
@@ -103,6 +105,10 @@ export function onSignal(thread: ThreadBlock, signal: u32, infoAddress: u64, con
   const isForced = thread.forced == signal;
   if (isForced) thread.forced = 0;
   const raised = code > 0 && isFault(signal) && !isForced;
+  if (raised && signal == SIGSEGV) {
+    if (enterFromFault(thread, context)) return false;
+    if (endFaultedCall(thread, context) || retryWithoutGs(thread, context)) return true;
+  }
   if (raised && signal == SIGTRAP && code == TRAP_TRACE && isSilentStep(thread, context)) return false;
   if (raised && signal != SIGSYS && isEngineCode(context.rip)) reportEngineFault(thread, signal, context);
   if (raised && signal == SIGILL && enterTrap(thread, context)) return true;

@@ -14,6 +14,10 @@
 //   56  e9 <rel32>                jmp    after                   or where the evicted instruction after the site is
 //   61  <rel32>                   site - 61
 //
+// When gs base is the program's, `eb 10` (jmp 18) stands at the start: patch/yield-gs.ts. The program's rcx and r11 are then
+// lost from there on. A roll-back shows them as the kernel does when it rewinds a call to restart it: rcx after the site,
+// r11 the flags. The site is made again, and destroys them anyway.
+//
 // A call number of which only the low 16 bits are those of a virtualised call reaches the gate too; the engine looks at
 // the whole rax and lets the kernel answer.
 
@@ -26,7 +30,8 @@ import {
 import { BLOCK_SAVED_R11, BLOCK_SAVED_RCX } from "../../abi/thread-block";
 import { Address, peek32 } from "../process";
 import { ThreadBlock } from "./block";
-import { Context } from "./signal-frame";
+import { programOwnsGs } from "./gs-base";
+import { Context, FLAG_RESUME } from "./signal-frame";
 
 /** `0f 05`. */
 export const SYSCALL_SIZE: u64 = 2;
@@ -34,6 +39,8 @@ export const SYSCALL_SIZE: u64 = 2;
 export const SYSCALL_TRAMPOLINE_SIZE: u32 = TRAMPOLINE_SIZE;
 export const AFTER_SAVES: u64 = TRAMPOLINE_AFTER_SAVES;
 export const SYSCALL: u64 = TRAMPOLINE_SYSCALL;
+/** `eb 10`, little-endian: to AFTER_SAVES. */
+export const SKIP_SAVES: u16 = 0x10eb;
 const DESCRIPTOR: u64 = TRAMPOLINE_DESCRIPTOR;
 
 function rel32(from: u64, to: u64): u32 {
@@ -65,6 +72,7 @@ export function emitSyscallTrampoline(
   store<u32>(pointer, 0x1c894c65, 9); // mov %r11,%gs:disp32
   store<u8>(pointer, 0x25, 13);
   store<u32>(pointer, BLOCK_SAVED_R11, 14);
+  if (programOwnsGs) store<u16>(pointer, SKIP_SAVES);
   store<u16>(pointer, 0xb70f, 18); // movzwl %ax,%ecx
   store<u8>(pointer, 0xc8, 20);
   store<u16>(pointer, 0x8d4c, 21); // lea dispatch(%rip),%r11
@@ -95,8 +103,13 @@ export function siteOfDescriptor(descriptor: Address): Address {
 /** The call has not begun: the state before the site. */
 export function rollBack(thread: ThreadBlock, context: Context, site: Address): void {
   context.rip = site;
-  context.rcx = thread.savedRcx;
-  context.r11 = thread.savedR11;
+  context.rcx = programOwnsGs ? site + SYSCALL_SIZE : thread.savedRcx;
+  context.r11 = programOwnsGs ? context.flags & ~FLAG_RESUME : thread.savedR11;
+}
+
+/** The `syscall` of the trampoline that a descriptor belongs to. */
+export function syscallOfDescriptor(descriptor: Address): Address {
+  return descriptor - (DESCRIPTOR - SYSCALL);
 }
 
 /** Where the program goes on, if a thread is between a trampoline's `syscall` and its last jump; else 0. */

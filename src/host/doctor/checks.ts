@@ -256,15 +256,15 @@ const PROCESSOR: readonly Check[] = [
       const hwcap2 = facts.probe.get("hwcap2");
       if (hwcap2 === undefined) return unanswered(facts);
       if ((hwcap2 & HWCAP2_FSGSBASE) !== 0) return ok("on (AT_HWCAP2)");
-      const cost = "the engine finds each thread's memory through gs base: no program runs without it";
+      const cost = "gs base is set by a system call at the start of each program and thread";
       if (!facts.processor.flags.has("fsgsbase")) {
-        return problem(
+        return note(
           "the processor has none",
           cost,
           "Intel since Ivy Bridge, AMD since Excavator and Zen; in a virtual machine, pass the host's processor through",
         );
       }
-      return problem("not enabled by the kernel", cost, `Linux 5.9 without nofsgsbase; ${inDebian([5, 9])}`);
+      return note("not enabled by the kernel", cost, `Linux 5.9 without nofsgsbase; ${inDebian([5, 9])}`);
     },
   },
   {
@@ -293,7 +293,9 @@ const PROCESSOR: readonly Check[] = [
       if (!isOn && !isAsked) return ok("offered, and off unless asked for");
       return note(
         isOn ? "on" : "asked for by GLIBC_TUNABLES",
-        "the engine does not know of shadow stacks: a program that has one can die at its first signal",
+        isOn
+          ? "the engine does not know of shadow stacks: a program that has one can die at its first signal"
+          : "programs get none under Flicker: the kernel's answer is that there are none",
         "unset GLIBC_TUNABLES, or set glibc.cpu.x86_shstk=off in it",
       );
     },
@@ -313,7 +315,7 @@ const KERNEL: readonly Check[] = [
     look: ({ kernelRelease }) =>
       isAtLeast(parseVersion(kernelRelease), [5, 9])
         ? ok(kernelRelease)
-        : problem(kernelRelease, "Linux 5.9 is the first that runs Flicker (FSGSBASE)", inDebian([5, 9])),
+        : note(kernelRelease, "Flicker was not tried on a kernel before Linux 5.9", inDebian([5, 9])),
   },
   code(
     "new code",

@@ -78,11 +78,11 @@ const withCache = (cache: Partial<Facts["cache"]>): Partial<Facts> => ({ cache: 
 /** Row; what is different; what the row then says: its level, and a part of what it found, cost or remedy. */
 const BAD: readonly [name: string, facts: Partial<Facts>, level: Level, says: RegExp][] = [
   ["AMD64", { architecture: "arm64" }, "problem", /arm64/],
-  ["FSGSBASE", withProbe("hwcap2", 0), "problem", /Linux 5\.9 without nofsgsbase; Debian 12 \(6\.1\) and 13/],
+  ["FSGSBASE", withProbe("hwcap2", 0), "note", /Linux 5\.9 without nofsgsbase; Debian 12 \(6\.1\) and 13/],
   [
     "FSGSBASE",
     { ...withProbe("hwcap2", 0), processor: { model: "old", flags: new Set() } },
-    "problem",
+    "note",
     /the processor has none.*Ivy Bridge/,
   ],
   ["xstate", withProbe("xstate", 0x4000), "problem", /16384 bytes/],
@@ -96,7 +96,7 @@ const BAD: readonly [name: string, facts: Partial<Facts>, level: Level, says: Re
     "note",
     /GLIBC_TUNABLES/,
   ],
-  ["Linux", { kernelRelease: "4.19.0-27-amd64" }, "problem", /4\.19.*5\.9/],
+  ["Linux", { kernelRelease: "4.19.0-27-amd64" }, "note", /4\.19.*5\.9/],
   ["new code", withProbe("anonymousCode", -13), "problem", /EACCES.*MemoryDenyWriteExecute/],
   ["new code", { ...withProbe("anonymousCode", -13), selinux: "enforcing" }, "problem", /deny_execmem/],
   ["changed code", { ...withProbe("changedCode", -13), selinux: "enforcing" }, "problem", /execmod/],

@@ -8,6 +8,7 @@ import { dispatch } from "./kernel/dispatch";
 import { GO_ON, judge } from "./kernel/seccomp";
 import { isTakenByProgram } from "./kernel/user-dispatch";
 import { countCalls } from "./options";
+import { patchProven } from "./patch/proven";
 import { countCall } from "./stats/counters";
 import { programOwnsGs, settleGs } from "./thread/gs-base";
 import { leaveWithoutGs } from "./thread/faulted-call";
@@ -39,6 +40,10 @@ export function onSyscall(thread: ThreadBlock): u32 {
   // A mask of ppoll and kin is in force during that one call only.
   thread.temporaryMaskSet = 0;
   if (countCalls) countCall();
+  if (thread.caught) {
+    thread.caught = 0;
+    patchProven(thread, thread.site);
+  }
   const descriptor = frame.target;
   const next = answer(thread, frame);
   if (programOwnsGs) leaveWithoutGs(thread, frame, descriptor);

@@ -14,6 +14,17 @@ import { compareRuns, type Scenario } from "./differential.js";
 const skip = isNativeStandIn() && "the native stand-in knows no options";
 const options = ["--exhaustive"];
 
+interface End {
+  event: string;
+  exe: string;
+  sites: number;
+  patched: number;
+  doubtful: number;
+  dispatched: number;
+  proven: number;
+  unpatchedSites: { reason: string }[];
+}
+
 /** A program as the stub of a packer runs it: from anonymous memory, as its interpreter is. */
 async function packed(program: string, ...argv: string[]): Promise<Scenario["command"]> {
   return [await buildProgram("packed.c", "bare-pie"), program, ...argv];
@@ -62,27 +73,55 @@ describe("packed programs", { skip, concurrency: 2 }, () => {
   });
 });
 
-test("calls of unpatched sites are counted, and execve hands the option on", { skip }, async () => {
+/** What the statistics say of the end of PROGRAM, each time that it ran. */
+async function endsOf(program: string, runOptions: string[], command: string[]): Promise<End[]> {
   const folder = mkdtempSync(join(tmpdir(), "flicker-exhaustive-"));
   try {
-    const program = await buildProgram("hidden-call.c");
     const events = join(folder, "events");
     const { status, stderr } = spawnSync(
       await launcherPath(),
-      ["run", ...options, "--stats-file", events, "--", "sh", "-c", `${program}; ${program}`],
+      ["run", ...runOptions, "--stats-file", events, "--", ...command],
       { encoding: "utf8" },
     );
     assert.deepEqual([status, stderr], [0, ""]);
-    const ends = readFileSync(events, "utf8")
+    return readFileSync(events, "utf8")
       .trimEnd()
       .split("\n")
-      .map((line) => JSON.parse(line) as { event: string; exe: string; dispatched: number })
+      .map((line) => JSON.parse(line) as End)
       .filter(({ event, exe }) => event === "end" && exe === program);
-    assert.deepEqual(
-      ends.map(({ dispatched }) => dispatched),
-      [1, 1],
-    );
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+test("sites that look like data are proven when they run, and patched", { skip }, async () => {
+  const program = await buildProgram("hidden-sites.c");
+  const command = [program, "many_threads"];
+  const before = (await endsOf(program, [], command)).at(-1);
+  const after = (await endsOf(program, options, command)).at(-1);
+  // Eight threads come to one site.
+  assert.deepEqual([after.proven, after.doubtful, after.sites], [1, before.doubtful - 1, before.sites]);
+  assert.ok(after.dispatched >= 1 && after.dispatched <= 8, `${after.dispatched} calls were caught`);
+  assert.equal(after.patched, before.patched + 1);
+});
+
+test("32-bit calls have names, and --strict refuses them", { skip }, async () => {
+  const program = await buildProgram("hidden-sites.c");
+  const end = (await endsOf(program, [], [program, "registers"])).at(-1);
+  const reasons = end.unpatchedSites.map(({ reason }) => reason);
+  assert.equal(reasons.filter((reason) => reason.startsWith("it is a 32-bit call")).length, 3);
+  const { status, stderr } = spawnSync(await launcherPath(), ["run", "--strict", "--", program, "plain"], {
+    encoding: "utf8",
+  });
+  assert.equal(status, 125);
+  assert.match(stderr, /32-bit call|look like no code/);
+});
+
+test("calls of unpatched sites are counted, and execve hands the option on", { skip }, async () => {
+  const program = await buildProgram("hidden-call.c");
+  const ends = await endsOf(program, options, ["sh", "-c", `${program}; ${program}`]);
+  assert.deepEqual(
+    ends.map(({ dispatched }) => dispatched),
+    [1, 1],
+  );
 });

@@ -7,19 +7,21 @@
 import { dropCode, moveCode, protectCode, replaceCode } from "../patch/changing-code";
 import { hasCode } from "../patch/code-map";
 import { forgetCode, mapExecutable } from "../patch/executable";
+import { noteWritableView } from "../patch/private-pages";
 import { countUnsearched } from "../stats/counters";
 import { foreignEnd, foreignStart, hasOwnMemory, nextForeign } from "../own-memory";
+import { isFiltered } from "../seccomp/filters";
 import { GateFrame, ThreadBlock } from "../thread/block";
 import { frameBufferOf } from "../thread/deferred";
 import { lockEngine, unlockEngine } from "../thread/lock";
 import { programSyscall } from "../process";
 import { pageCeil } from "../load/elf";
-import { MAP_ANONYMOUS, MAP_FIXED, PROT_EXEC, PROT_WRITE } from "../load/map";
+import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_EXEC, PROT_WRITE } from "../load/map";
 import { finish, passToKernel } from "./call";
-import { addressOf, isError } from "./calls";
+import { addressOf, isError, syscall2 } from "./calls";
 import { EACCES, EFAULT, ENOMEM, EPERM } from "./errno";
 import { aroundEngine, endOfPages, upToEngine } from "./memory-range";
-import { SYS_MUNMAP, SYS_SHMCTL } from "./numbers";
+import { SYS_FCNTL, SYS_MUNMAP, SYS_SHMCTL } from "./numbers";
 import { isFiltered, mayCall } from "../seccomp/filters";
 import { impliedProtection } from "./personality";
 import { refusesExecution } from "./write-execute";
@@ -37,6 +39,17 @@ function callFrame(): GateFrame {
   return changetype<GateFrame>(call);
 }
 
+const MAP_TYPE: u64 = 0xf;
+const F_GETFL: u64 = 3;
+const O_ACCMODE: i64 = 3;
+
+/** Whether an mmap shows, shared, what the program can write elsewhere: its descriptor says so. */
+function isWritableView(frame: GateFrame): bool {
+  if (frame.r10 & MAP_ANONYMOUS || (frame.r10 & MAP_TYPE) == MAP_PRIVATE) return false;
+  // A filter may end the process for the question.
+  return isFiltered || (syscall2(SYS_FCNTL, frame.r8, F_GETFL) & O_ACCMODE) != 0;
+}
+
 /** mmap(address, size, protection, flags, descriptor, offset) */
 export function mmap(thread: ThreadBlock, frame: GateFrame): u32 {
   const asked = frame.rdx;
@@ -50,8 +63,11 @@ export function mmap(thread: ThreadBlock, frame: GateFrame): u32 {
 }
 
 function map(thread: ThreadBlock, frame: GateFrame): i64 {
+  const isView = isWritableView(frame);
+  if (isView) noteWritableView();
   if (!(frame.rdx & PROT_EXEC) && !(frame.r10 & MAP_FIXED)) return native(frame);
   lockEngine(thread);
+  staysShared = isView;
   call = changetype<usize>(frame);
   const end = frame.r10 & MAP_FIXED ? endOfPages(frame.rdi, frame.rsi) : frame.rdi;
   const result = hasOwnMemory(frame.rdi, end) ? -ENOMEM : replaceCode(frame.rdi, end, mapWatched);
@@ -59,12 +75,14 @@ function map(thread: ThreadBlock, frame: GateFrame): i64 {
   return result;
 }
 
+let staysShared: bool = false;
+
 /** A mapping that may replace something, or that can run. */
 function mapWatched(): i64 {
   const frame = callFrame();
   const isFile = (frame.r10 & MAP_ANONYMOUS) == 0;
-  // Code that is written in place has no system call to patch it at; it runs as it is.
-  if (frame.rdx & PROT_EXEC && !(frame.rdx & PROT_WRITE) && isFile && mayPatch(frame))
+  // Code that is written in place, or through another view, has no system call to patch it at; it runs as it is.
+  if (frame.rdx & PROT_EXEC && !(frame.rdx & PROT_WRITE) && isFile && !staysShared && mayPatch(frame))
     return mapExecutable(frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8 as i32, frame.r9);
   if (frame.rdx & PROT_EXEC) countUnsearched();
   const result = native(frame);

@@ -12,6 +12,8 @@
 
 import { Address } from "../process";
 
+const PROT_EXEC: u64 = 4;
+
 /** The sites of a range are jumps, or traps where no jump fits. */
 export const PATCHED: u32 = 0;
 /** The range is writable, too: its sites are traps, one byte each, and everything else is the program's. */
@@ -168,8 +170,9 @@ export function forgetClosed(start: Address, end: Address): void {
     if (load<u64>(entry) < end && load<u64>(entry, 8) > start) store<u64>(entry, 0, 8);
 }
 
-/** Whether an address was in a page that was closed. */
+/** Whether an address was in a page that was closed: then it is executable again, or the last closings tell. */
 export function wasClosed(address: Address): bool {
+  if (nextCode(address, address + 1) && codeProtection & PROT_EXEC) return true;
   for (let entry = closed; entry < closed + ((CLOSED_MAX as usize) << 4); entry += 16)
     if (address >= load<u64>(entry) && address < load<u64>(entry, 8)) return true;
   return false;

@@ -1,4 +1,8 @@
 // Private copies of pages that the program shares with a file or another process: those are what may be patched (I9).
+//
+// Not where the program may write what it runs through another view of the same object, as compilers do (.NET): a copy would go
+// on showing what there was. Once something has been mapped shared through a descriptor that can be written, shared code
+// stays as it is.
 
 import { isError, syscall2, syscall3 } from "../kernel/calls";
 import { SYS_MMAP, SYS_MPROTECT, SYS_MREMAP, SYS_MUNMAP } from "../kernel/numbers";
@@ -16,8 +20,15 @@ function mayLook(page: Address): bool {
   return !isFiltered || mayCall(SYS_MREMAP, page, 0, PAGE_SIZE, MREMAP_MAYMOVE, 0, 0);
 }
 
+let hasWritableViews: bool = false;
+
+/** The program has mapped something shared through a descriptor that can be written. */
+export function noteWritableView(): void {
+  hasWritableViews = true;
+}
+
 /** Whether a page is mapped shared: only such memory can be mapped a second time by an old size of 0 (mm/mremap.c). */
-function isShared(page: Address): bool {
+export function isShared(page: Address): bool {
   const second = syscall(SYS_MREMAP, page, 0, PAGE_SIZE, MREMAP_MAYMOVE, 0, 0);
   if (isError(second)) return false;
   syscall2(SYS_MUNMAP, second as u64, PAGE_SIZE);
@@ -30,6 +41,7 @@ const pageCopy = memory.data(4096, 8);
 export function makePrivate(start: Address, size: u64, readable: u64): bool {
   if (!mayLook(start)) return false;
   if (!isShared(start) && !isShared(start + size - PAGE_SIZE)) return true;
+  if (hasWritableViews) return false;
   const copy = syscall(SYS_MMAP, 0, size, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0);
   if (isError(copy)) return false;
   for (let at: u64 = 0; at < size; at += 4096) {

@@ -37,6 +37,9 @@ export const STUB: u8 = 3;
 /** The same inside the bytes of a victim of T3, in the program's code: not trampoline memory. */
 export const RELAY: u8 = 4;
 
+/** Cookie of a SITE that is proven among what looks like data (patch/proven.ts): its surroundings are not to be used. */
+export const ALONE: usize = 1;
+
 export const ENTERED_BY_JUMP: u8 = 0;
 /** The trampoline is entered by a `call` in the site's place: the return address on the stack is the site's own. */
 export const ENTERED_BY_CALL: u8 = 1;
@@ -370,10 +373,10 @@ export function takePatchesOff(start: Address, end: Address, pointer: usize): vo
 }
 
 function visitSite(record: Record, context: usize): void {
-  if (record.kind == SITE) call_indirect<void>(context as u32, record.original);
+  if (record.kind == SITE && record.cookie != ALONE) call_indirect<void>(context as u32, record.original);
 }
 
-/** Calls `visit` for each site in [start, end) that is patched by a jump. */
+/** Calls `visit` for each site in [start, end) that is patched by a jump, and was not proven among data. */
 export function forEachSite(start: Address, end: Address, visit: (site: Address) => void): void {
   forEachInRange(start, end, visitSite, visit.index as usize);
 }

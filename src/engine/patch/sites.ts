@@ -4,13 +4,13 @@
 // (patch/executable.ts) goes through them. Old sites are those of code that is about to change (patch/changing-code.ts):
 // they are noted first, and looked at again when it has.
 
-import { Address, copyIn, tryCopyIn } from "../process";
-import { strict } from "../options";
+import { Address, copyIn, peek16, tryCopyIn } from "../process";
+import { STATS_NONE, statsMode, strict } from "../options";
 import { nextCandidate } from "../scan/candidates";
 import { codeRangeCount, codeRangeEnd, codeRangeStart } from "../scan/sections";
 import { EVIDENCE_CODE, EVIDENCE_DOUBTFUL, EVIDENCE_INTERIOR, weigh } from "../scan/evidence";
 import { countInterior } from "../stats/counters";
-import { WHY_DOUBTFUL, WHY_TOO_MANY, countLeftAlone, reasonOf } from "../stats/left-alone";
+import { WHY_32_BIT, WHY_DOUBTFUL, WHY_TOO_MANY, countLeftAlone, reasonOf } from "../stats/left-alone";
 import { refuse } from "./strict";
 import { SYSCALL_BYTES } from "./traps";
 import { conclude } from "./verdict";
@@ -67,13 +67,32 @@ function addSites(start: Address, end: Address): void {
   }
 }
 
+/** `int $0x80` and `sysenter`, little-endian. */
+const INT80_BYTES: u32 = 0x80cd;
+const SYSENTER_BYTES: u32 = 0x340f;
+
+/**
+ * Names the calls of the kernel's 32-bit table in [start, end). They stay as they are, whoever makes them; only statistics and
+ * --strict ask for them.
+ */
+function note32BitCalls(start: Address, end: Address): void {
+  for (let at = start; at + 2 <= end; at++) {
+    const bytes = peek16(at);
+    if (bytes != INT80_BYTES && bytes != SYSENTER_BYTES) continue;
+    const offset = copyWindow(start, end, at);
+    if (weigh(windowCode, windowSize, offset) == EVIDENCE_CODE) leaveAlone(at, WHY_32_BIT);
+  }
+}
+
 /** Finds the sites in [start, end), which maps a file from `offset` on, as far as the file's sections are code. */
 export function findSites(start: Address, end: Address, offset: u64): void {
   siteCount = 0;
   for (let i: u32 = 0; i < codeRangeCount(); i++) {
     const low = max(codeRangeStart(i), offset);
     const high = min(codeRangeEnd(i), offset + (end - start));
-    if (low < high) addSites(start + (low - offset), start + (high - offset));
+    if (low >= high) continue;
+    addSites(start + (low - offset), start + (high - offset));
+    if (strict || statsMode != STATS_NONE) note32BitCalls(start + (low - offset), start + (high - offset));
   }
 }
 

@@ -51,6 +51,16 @@ export function countUnsearched(): void {
   unsearchedCount += 1;
 }
 
+/** Sites that were patched when they were executed. */
+export let provenCount: u32 = 0;
+export function countProven(): void {
+  provenCount += 1;
+}
+/** One site less has this fate. */
+export function uncountFate(fate: u32): void {
+  store<u32>(fates + (fate << 2), load<u32>(fates + (fate << 2)) - 1);
+}
+
 /** System calls that Syscall User Dispatch caught, u64: threads add at once. */
 const dispatched = memory.data(8, 8);
 export function countDispatched(): void {

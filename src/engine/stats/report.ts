@@ -43,6 +43,7 @@ import {
   interiorCount,
   mappingCount,
   patchNanoseconds,
+  provenCount,
   scannedBytes,
   unsearchedCount,
 } from "./counters";
@@ -134,7 +135,10 @@ function appendJsonCounts(at: usize): usize {
   at = appendMember(at, "doubtful", fateCount(FATE_DOUBTFUL));
   at = appendMember(at, "interior", interiorCount);
   at = appendMember(at, "executedTraps", executedTraps());
-  if (exhaustive) at = appendMember(at, "dispatched", dispatchedCount());
+  if (exhaustive) {
+    at = appendMember(at, "dispatched", dispatchedCount());
+    at = appendMember(at, "proven", provenCount);
+  }
   if (countCalls) at = appendMember(at, "calls", callCount());
   at = appendMember(at, "mappings", mappingCount);
   at = appendMember(at, "unsearched", unsearchedCount);
@@ -175,7 +179,9 @@ function appendTextCounts(at: usize): usize {
   if (exhaustive) {
     at = appendText(at, "; ");
     at = appendDecimal(at, dispatchedCount());
-    at = appendText(at, " calls dispatched");
+    at = appendText(at, " calls dispatched, ");
+    at = appendDecimal(at, provenCount);
+    at = appendText(at, " sites proven");
   }
   if (!countCalls) return at;
   at = appendText(at, "; ");
@@ -208,6 +214,7 @@ function appendJsonLeftAlone(at: usize, name: string, doubtful: bool): usize {
   let named: u32 = 0;
   for (let i: u32 = 0; i < leftAloneCount(doubtful); i++) {
     const entry = leftAlone(doubtful, i);
+    if (entry.times == 0) continue;
     if (!fits(at, entry.file)) break;
     at = appendText(at, named == 0 ? "{" : ",{");
     at = appendJsonPlace(at, entry.file, entry.offset, entry.address);
@@ -257,6 +264,7 @@ function appendTextLeftAlone(at: usize, what: string, doubtful: bool): usize {
   let shown: u32 = 0;
   for (let i: u32 = 0; i < leftAloneCount(doubtful) && shown < TEXT_MAX; i++) {
     const entry = leftAlone(doubtful, i);
+    if (entry.times == 0) continue;
     at = appendTextPlace(at, what, entry.file, entry.offset, entry.address);
     if (!doubtful) at = appendText(appendText(at, ": "), reasonOf(entry.why));
     if (entry.times > 1) at = appendText(appendDecimal(appendText(at, ", mapped "), entry.times), " times");

@@ -97,6 +97,8 @@ export class ThreadBlock {
   silentStep: u64;
   /** 1 while the kernel's Syscall User Dispatch catches this thread's calls (kernel/user-dispatch.ts). */
   dispatched: u32;
+  /** 1 when the call on its way into the gate was caught so: its site may be patched. */
+  caught: u32;
   /** 1 while the program has Syscall User Dispatch on for itself: calls outside its range are dispatched to it. */
   programDispatch: u32;
   /** The range that is allowed to make calls, as the kernel keeps it: `ip - start < size`. */

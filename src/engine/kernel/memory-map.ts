@@ -10,7 +10,7 @@ import { forgetCode, mapExecutable } from "../patch/executable";
 import { noteWritableView } from "../patch/private-pages";
 import { countUnsearched } from "../stats/counters";
 import { foreignEnd, foreignStart, hasOwnMemory, nextForeign } from "../own-memory";
-import { isFiltered } from "../seccomp/filters";
+import { isFiltered, mayCall } from "../seccomp/filters";
 import { GateFrame, ThreadBlock } from "../thread/block";
 import { frameBufferOf } from "../thread/deferred";
 import { lockEngine, unlockEngine } from "../thread/lock";
@@ -22,7 +22,6 @@ import { addressOf, isError, syscall2 } from "./calls";
 import { EACCES, EFAULT, ENOMEM, EPERM } from "./errno";
 import { aroundEngine, endOfPages, upToEngine } from "./memory-range";
 import { SYS_FCNTL, SYS_MUNMAP, SYS_SHMCTL } from "./numbers";
-import { isFiltered, mayCall } from "../seccomp/filters";
 import { impliedProtection } from "./personality";
 import { refusesExecution } from "./write-execute";
 

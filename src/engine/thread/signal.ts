@@ -51,6 +51,8 @@ function reportEngineFault(thread: ThreadBlock, signal: u32, context: Context): 
   at = appendText(at, "\n");
   writeOut(STDERR, line, at);
   syscall1(SYS_EXIT_GROUP, ASSERTION_STATUS as u64);
+  // A filter forbids even that. Every signal is blocked here: a fault now is the end.
+  unreachable();
 }
 
 /** Whether a thread runs code of the engine's own; gates' `syscall`s on the program's stack do not fault. */

@@ -118,6 +118,45 @@ CASE(epoll_pwait_pending) {
   check_equal(raw(SYS_epoll_pwait, epoll, (long)&event, 1, 0, 8, 8), -EFAULT);
 }
 
+// Asynchronous I/O waits under a mask, too.
+CASE(io_pgetevents_pending) {
+  set_up();
+  unsigned long io = 0, bits = 0;
+  if (raw(SYS_io_setup, 1, (long)&io, 0, 0, 0, 0) != 0) {
+    say("no asynchronous I/O");
+    return;
+  }
+  struct { const void *mask; size_t size; } argument = {&bits, 8};
+  struct { long parts[4]; } event;
+  kill(getpid(), SIGUSR1);
+  long result = raw(SYS_io_pgetevents, (long)io, 1, 1, (long)&event, 0, (long)&argument);
+  say("io_pgetevents: %ld, runs %d", result, runs);
+  say_blocked("after");
+  argument.size = 4;
+  check_equal(raw(SYS_io_pgetevents, (long)io, 1, 1, (long)&event, 0, (long)&argument), -EINVAL);
+}
+
+CASE(io_uring_enter_pending) {
+  set_up();
+  unsigned parameters[30] = {0};
+  int ring = (int)raw(425, 2, (long)parameters, 0, 0, 0, 0);  // io_uring_setup
+  if (ring < 0) {
+    say("no io_uring: %d", ring);
+    return;
+  }
+  unsigned long bits = 0;
+  struct { unsigned long mask; unsigned size, padding; unsigned long timeout; } argument = {(unsigned long)&bits, 8, 0, 0};
+  for (int extended = 0; extended < 2; extended++) {
+    kill(getpid(), SIGUSR1);
+    long result = extended ? raw(426, ring, 0, 1, 1 | 8, (long)&argument, sizeof argument) : raw(426, ring, 0, 1, 1, (long)&bits, 8);
+    say("io_uring_enter: %ld, runs %d", result, runs);
+    say_blocked("after");
+  }
+  kill(getpid(), SIGUSR2);
+  check_equal(raw(426, ring, 0, 0, 0, 0, 0), 0);
+  say_blocked("after");
+}
+
 CASE(ppoll_interrupted_while_asleep) {
   set_up();
   pid_t pid = signal_when_in(SYS_ppoll, SIGUSR2);

@@ -8,6 +8,8 @@ import { openCall, pathCall, readlinkCall } from "./proc-exe";
 import { madvise, mmap, mprotect, mremap, munmap, shmat } from "./memory-map";
 import {
   epollPwait,
+  ioPgetevents,
+  ioUringEnter,
   ppoll,
   pselect6,
   rtSigaction,
@@ -55,6 +57,8 @@ import {
   SYS_GETXATTR,
   SYS_GETXATTRAT,
   SYS_INOTIFY_ADD_WATCH,
+  SYS_IO_PGETEVENTS,
+  SYS_IO_URING_ENTER,
   SYS_LINKAT,
   SYS_LISTXATTR,
   SYS_LISTXATTRAT,
@@ -198,6 +202,8 @@ export const virtualised: StaticArray<u32> = [
   SYS_MLOCK2,
   SYS_PKEY_MPROTECT,
   SYS_STATX,
+  SYS_IO_PGETEVENTS,
+  SYS_IO_URING_ENTER,
   SYS_OPEN_TREE,
   SYS_CLONE3,
   SYS_OPENAT2,
@@ -341,6 +347,10 @@ export function dispatch(thread: ThreadBlock, frame: GateFrame): u32 {
       return seccomp(thread, frame);
     case SYS_EXECVEAT:
       return execveat(thread, frame);
+    case SYS_IO_PGETEVENTS:
+      return ioPgetevents(thread, frame);
+    case SYS_IO_URING_ENTER:
+      return ioUringEnter(thread, frame);
     case SYS_PROCESS_MADVISE:
       return processMadvise(thread, frame);
     case SYS_MSEAL:

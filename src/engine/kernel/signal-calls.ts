@@ -37,6 +37,11 @@ const SIG_BLOCK: u32 = 0;
 const SIG_UNBLOCK: u32 = 1;
 const SIG_SETMASK: u32 = 2;
 
+// include/uapi/linux/io_uring.h.
+const IORING_ENTER_GETEVENTS: u32 = 1;
+const IORING_ENTER_EXT_ARG: u32 = 8;
+const IORING_ENTER_EXT_ARG_REG: u32 = 64;
+
 /** Sets the kernel's mask of the calling thread. */
 export function setKernelMask(thread: ThreadBlock, mask: u64): void {
   thread.mask = mask;
@@ -205,14 +210,20 @@ export function rtSigtimedwait(thread: ThreadBlock, frame: GateFrame): u32 {
  * handler that interrupts the call runs under that mask, not under the thread's (set_user_sigmask in kernel/signal.c).
  */
 function waitUnder(thread: ThreadBlock, frame: GateFrame, maskAddress: u64, size: u64): u32 {
-  const buffer = frameBufferOf(thread);
-  if (maskAddress == 0 || size != SIGSET_SIZE || tryCopyIn(buffer, maskAddress, SIGSET_SIZE as usize) != 0)
-    return passToKernel(frame);
-  thread.temporaryMask = load<u64>(buffer) & ~UNBLOCKABLE;
-  thread.temporaryMaskSet = 1;
+  if (!setTemporaryMask(thread, maskAddress, size)) return passToKernel(frame);
   if ((thread.pending & ~thread.temporaryMask) == 0) return passToKernel(frame);
   sendPending(thread, thread.temporaryMask);
   return finish(thread, frame, -EINTR);
+}
+
+/** Notes the mask of the call that is about to be made; false when there is none, or the kernel will refuse it. */
+function setTemporaryMask(thread: ThreadBlock, maskAddress: u64, size: u64): bool {
+  const buffer = frameBufferOf(thread);
+  if (maskAddress == 0 || size != SIGSET_SIZE || tryCopyIn(buffer, maskAddress, SIGSET_SIZE as usize) != 0)
+    return false;
+  thread.temporaryMask = load<u64>(buffer) & ~UNBLOCKABLE;
+  thread.temporaryMaskSet = 1;
+  return true;
 }
 
 /** rt_sigsuspend(mask, sigsetsize) */
@@ -235,4 +246,32 @@ export function pselect6(thread: ThreadBlock, frame: GateFrame): u32 {
 /** epoll_pwait and epoll_pwait2(epfd, events, maxevents, timeout, mask, sigsetsize) */
 export function epollPwait(thread: ThreadBlock, frame: GateFrame): u32 {
   return waitUnder(thread, frame, frame.r8, frame.r9);
+}
+
+/** io_pgetevents(context, least, most, events, timeout, { mask, sigsetsize }) */
+export function ioPgetevents(thread: ThreadBlock, frame: GateFrame): u32 {
+  const buffer = frameBufferOf(thread);
+  if (frame.r9 == 0 || tryCopyIn(buffer, frame.r9, 16) != 0) return passToKernel(frame);
+  return waitUnder(thread, frame, load<u64>(buffer), load<u64>(buffer, 8));
+}
+
+/**
+ * io_uring_enter(fd, submitted, least, flags, argument, size): the argument is a mask, or a struct io_uring_getevents_arg
+ * that begins with one. What it submits must not be lost: signals that the engine holds for the program wait for the
+ * call's end.
+ */
+export function ioUringEnter(thread: ThreadBlock, frame: GateFrame): u32 {
+  const flags = frame.r10 as u32;
+  if ((flags & IORING_ENTER_GETEVENTS) == 0 || frame.r8 == 0) return passToKernel(frame);
+  let mask = frame.r8;
+  let size = frame.r9;
+  const buffer = frameBufferOf(thread);
+  if (flags & IORING_ENTER_EXT_ARG_REG) return passToKernel(frame);
+  if (flags & IORING_ENTER_EXT_ARG) {
+    if (tryCopyIn(buffer, frame.r8, 12) != 0) return passToKernel(frame);
+    mask = load<u64>(buffer);
+    size = load<u32>(buffer, 8) as u64;
+  }
+  setTemporaryMask(thread, mask, size);
+  return passToKernel(frame);
 }

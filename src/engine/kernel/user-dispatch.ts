@@ -26,13 +26,14 @@ import {
   SIGSEGV,
   SIGSYS,
   SI_KERNEL,
+  signalBit,
 } from "../thread/signal-frame";
-import { finish } from "./call";
+import { finish, undo } from "./call";
 import { isError, syscall5 } from "./calls";
 import { sendAllToGate } from "./dispatch-table";
 import { EINVAL } from "./errno";
 import { SYS_PRCTL } from "./numbers";
-import { sendToSelf } from "./signal-calls";
+import { sendToSelf, setKernelMask } from "./signal-calls";
 
 /** si_code of a dispatched call's SIGSYS; its siginfo's members behind si_call_addr. */
 export const SYS_USER_DISPATCH: i32 = 2;
@@ -140,9 +141,7 @@ export function siginfoFor(thread: ThreadBlock, after: u64, arch: u32, number: u
   memory.fill(info, 0, SIGINFO_SIZE);
   store<u32>(info, signal, SIGINFO_SIGNO);
   if (isFatal) {
-    // force_exit_sig of kernel/signal.c.
     store<i32>(info, SI_KERNEL, SIGINFO_CODE);
-    actionOf(thread, signal).handler = SIG_DFL;
     return info;
   }
   store<i32>(info, SYS_USER_DISPATCH, SIGINFO_CODE);
@@ -152,13 +151,27 @@ export function siginfoFor(thread: ThreadBlock, after: u64, arch: u32, number: u
   return info;
 }
 
+/** The signal of a siginfo by `siginfoFor`, which is about to be delivered. */
+export function signalOf(thread: ThreadBlock, info: usize): u32 {
+  const signal = load<u32>(info, SIGINFO_SIGNO);
+  // force_exit_sig of kernel/signal.c: no handler is asked.
+  if (load<i32>(info, SIGINFO_CODE) == SI_KERNEL) actionOf(thread, signal).handler = SIG_DFL;
+  return signal;
+}
+
 /** A call that came through the gate: the program's own dispatch has its say first. @returns whether it takes the call */
 export function isTakenByProgram(thread: ThreadBlock, frame: GateFrame): bool {
   const info = siginfoFor(thread, thread.after, ARCH_X86_64, frame.rax as u32);
   if (info == 0) return false;
+  // It must be the first to be delivered: what has come before belongs in front of the call, what comes later behind.
+  setKernelMask(thread, ~signalBit(load<u32>(info, SIGINFO_SIGNO)));
+  if (thread.deferred != 0) {
+    undo(thread, frame);
+    return true;
+  }
   // syscall_rollback of arch/x86/include/asm/syscall.h: the handler finds the call's number in rax.
   finish(thread, frame, frame.rax as i64);
-  thread.forced = load<u32>(info, SIGINFO_SIGNO);
+  thread.forced = signalOf(thread, info);
   sendToSelf(thread, thread.forced, info);
   return true;
 }

@@ -10,12 +10,19 @@
 // it does when nothing is caught: from `gateInterrupt`, which is in the range that is allowed to.
 
 import { gateInterrupt, gateInterruptEnd, gateInterruptFault, gateTrap } from "../gates";
-import { ARCH_X86_64, SIGINFO_ARCH, SIGINFO_SYSCALL, SYS_USER_DISPATCH, siginfoFor } from "../kernel/user-dispatch";
+import {
+  ARCH_X86_64,
+  SIGINFO_ARCH,
+  SIGINFO_SYSCALL,
+  SYS_USER_DISPATCH,
+  siginfoFor,
+  signalOf,
+} from "../kernel/user-dispatch";
 import { countDispatched } from "../stats/counters";
 import { ThreadBlock } from "./block";
 import { deliver } from "./deliver";
 import { programOwnsGs } from "./gs-base";
-import { Context, SIGINFO_ADDRESS, SIGINFO_CODE, SIGINFO_SIGNO } from "./signal-frame";
+import { Context, SIGINFO_ADDRESS, SIGINFO_CODE } from "./signal-frame";
 import { SYSCALL_SIZE } from "./trampoline";
 
 /** Whether a SIGSYS that the kernel raised is for a call that it caught for the engine. */
@@ -33,7 +40,7 @@ export function enterDispatchedCall(thread: ThreadBlock, info: usize, context: C
   if (thread.programDispatch) {
     const instead = siginfoFor(thread, context.rip, arch, load<u32>(info, SIGINFO_SYSCALL));
     if (instead != 0) {
-      deliver(thread, load<u32>(instead, SIGINFO_SIGNO), instead, context);
+      deliver(thread, signalOf(thread, instead), instead, context);
       return;
     }
   }

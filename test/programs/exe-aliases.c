@@ -338,3 +338,22 @@ CASE(no_descriptor_left) {
   while (dup(0) >= 0) continue;
   say("link %s, stat %d, access %d", link_of(AT_FDCWD, "/proc/self/exe"), is_own("/proc/self/exe"), access("/proc/self/exe", X_OK));
 }
+
+CASE(not_dumpable) {
+  // Its files in /proc belong to root then: it may still look at its own.
+  check(stat(case_argv[0], &own) == 0);
+  make_links();
+  if (getuid() == 0) check(chmod(".", 0755) == 0 && setresgid(65534, 65534, 65534) == 0 && setresuid(65534, 65534, 65534) == 0);
+  check(prctl(PR_SET_DUMPABLE, 0, 0, 0, 0) == 0);
+  try_spelling("self", "/proc/self/exe");
+  try_spelling("a link named exe", "directory/exe");
+  char *arguments[] = {"renamed", "show_own_name", 0}, path[64];
+  try("executed", execv("/proc/self/exe", arguments));
+  snprintf(path, sizeof path, "/proc/%d/exe", getpid());
+  pid_t pid = fork();
+  if (pid == 0) {
+    try_spelling("parent", path);
+    _exit(0);
+  }
+  wait_and_say(pid, "child");
+}

@@ -354,6 +354,7 @@ enum { SENT = 200 };
 
 CASE(hop_and_count) {
   int left = hops();
+  if (!case_argv[2]) return;
   if (left > 0) hop("hop_and_count", left - 1);
   siginfo_t info;
   sigset_t set;

@@ -482,7 +482,7 @@ static int fits(long count, long size, char **environment) {
 }
 
 static void say_largest(const char *what, long count, char **environment) {
-  long works = count * 2, fails = 8 << 20;
+  long works = count * 2, fails = 4 << 20;
   while (fails - works > 1) {
     long middle = (works + fails) / 2;
     if (middle / count < 131072 && fits(count, middle, environment)) works = middle;
@@ -493,18 +493,10 @@ static void say_largest(const char *what, long count, char **environment) {
 
 CASE(largest) {
   char *none[] = {0};
-  say_largest("one argument", 1, none);
   say_largest("a hundred arguments", 100, none);
-  say_largest("many arguments", 60000, none);
   struct rlimit limit = {1 << 20, RLIM_INFINITY};
   setrlimit(RLIMIT_STACK, &limit);
-  say_largest("a stack of 1 MiB", 100, none);
-  limit.rlim_cur = 64 << 20;
-  setrlimit(RLIMIT_STACK, &limit);
-  say_largest("a stack of 64 MiB", 100, none);
-  limit.rlim_cur = RLIM_INFINITY;
-  setrlimit(RLIMIT_STACK, &limit);
-  say_largest("a stack without limit", 100, none);
+  say_largest("a stack of 1 MiB", 20000, none);
 }
 
 CASE(names_of_scripts) {

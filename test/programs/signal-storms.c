@@ -2,6 +2,7 @@
 // calls. Every handler looks at where it was interrupted; every computation must come out right.
 // variants: dynamic static musl
 #include "cases.h"
+#include <sys/prctl.h>
 #include "code-ranges.h"
 #include <poll.h>
 #include <pthread.h>
@@ -314,4 +315,30 @@ CASE(profiling_timer) {
   while (runs < 20) raw(SYS_getpid, 0, 0, 0, 0, 0, 0);
   setitimer(ITIMER_PROF, &off, 0);
   say_strays();
+}
+
+static volatile int *sent_faults;
+static void count_sent_fault(int signal, siginfo_t *info, void *context) { *sent_faults += info->si_code == SI_USER; }
+
+CASE(faults_that_were_sent) {
+  // SIGSEGV of kill while the path of a call is copied: no fault of that copy, and none is lost. Each waits for the last.
+  enum { FAULTS = 400 };
+  sent_faults = mmap(0, 4096, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  install(SIGSEGV, count_sent_fault, SA_RESTART);
+  pid_t parent = getpid(), pid = fork();
+  if (pid == 0) {
+    prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    for (int i = 0; i < FAULTS && *sent_faults == i && getppid() == parent; i++) {
+      kill(parent, SIGSEGV);
+      time_t patience = time(0) + 10;
+      while (*sent_faults == i && time(0) < patience) continue;
+    }
+    _exit(0);
+  }
+  char path[3800];
+  memset(path, '/', sizeof path);
+  strcpy(path + sizeof path - 5, "none");
+  while (waitpid(pid, 0, WNOHANG) == 0)
+    for (int i = 0; i < 100; i++) check_equal(raw(SYS_openat, AT_FDCWD, (long)path, O_RDONLY, 0, 0, 0), -ENOENT);
+  say("handled %d", *sent_faults);
 }

@@ -114,7 +114,7 @@ static void *after_the_first(void *argument) {
   say("own executable: %d", readlink("/proc/self/exe", path, sizeof path) > 0);
   say("by this thread: %d", readlink("/proc/thread-self/exe", path, sizeof path) > 0);
   check_engine_is_there();
-  static char who[32];
+  char who[32];  // not static: the kernel would copy it while another thread writes it
   snprintf(who, sizeof who, "WHO=%d", getpid());
   char *environment[] = {who, "PATH=/bin:/usr/bin", 0};
   if (argument) execve("/bin/sh", look, environment);
@@ -141,7 +141,7 @@ CASE(first_thread_ends_in_children) {
 // ---- execve with threads
 
 static void *execute(void *argument) {
-  static char who[32];
+  char who[32];  // not static: the kernel would copy it while another thread writes it
   snprintf(who, sizeof who, "WHO=%d", getpid());
   char *environment[] = {who, "PATH=/bin:/usr/bin", 0};
   wait_a_little((int)(long)argument);

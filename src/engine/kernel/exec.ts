@@ -308,7 +308,7 @@ function runNatively(thread: ThreadBlock, frame: GateFrame, request: Request, is
   if (!isReported) {
     const path = execScratchOf(thread) + GIVEN_OFFSET;
     if (copyString(path, request.path, PATH_MAX) < 0) store<u8>(path, 0);
-    reportExec(thread, path);
+    reportExec(thread, path, false);
   }
   const isPlain = kernelMask(thread.programMask) == thread.programMask && !ignoresEngineSignal(thread);
   if (isPlain && request.isExe == 0) return passToKernel(frame);
@@ -357,7 +357,7 @@ function follow(thread: ThreadBlock, frame: GateFrame, request: Request): u32 {
       closeTarget(target);
       return undo(thread, frame);
     }
-    reportExec(thread, scratch + PATH_OFFSET);
+    reportExec(thread, scratch + PATH_OFFSET, true);
     isReported = true;
     surrenderIgnored(thread, buffer);
     surrenderPending(thread);

@@ -18,6 +18,7 @@ import { addressOf, isError, syscall2, syscall3 } from "./calls";
 import { EFAULT, ENOMEM } from "./errno";
 import { aroundEngine, endOfPages, upToEngine } from "./memory-range";
 import { SYS_MUNMAP, SYS_SHMCTL } from "./numbers";
+import { isFiltered, mayCall } from "../seccomp/filters";
 import { refusesExecution } from "./write-execute";
 
 const MREMAP_FIXED: u64 = 2;
@@ -40,12 +41,19 @@ export function mmap(thread: ThreadBlock, frame: GateFrame): u32 {
 function mapWatched(frame: GateFrame, isFile: bool): i64 {
   if (frame.r10 & MAP_FIXED && hasOwnMemory(frame.rdi, endOfPages(frame.rdi, frame.rsi))) return -ENOMEM;
   // Code that is written in place has no system call to patch it at; it runs as it is.
-  if (frame.rdx & PROT_EXEC && !(frame.rdx & PROT_WRITE) && isFile && !refusesExecution)
+  if (frame.rdx & PROT_EXEC && !(frame.rdx & PROT_WRITE) && isFile && mayPatch(frame))
     return mapExecutable(frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8 as i32, frame.r9);
   if (frame.rdx & PROT_EXEC) countUnsearched();
   const result = native(frame);
   if (!isError(result) && frame.r10 & MAP_FIXED) forgetCode(result as u64, (result as u64) + pageCeil(frame.rsi));
   return result;
+}
+
+/** Whether code can be mapped without PROT_EXEC at first, and get it later. */
+function mayPatch(frame: GateFrame): bool {
+  if (refusesExecution) return false;
+  const closed = frame.rdx & ~PROT_EXEC;
+  return !isFiltered || mayCall(frame.rax, frame.rdi, frame.rsi, closed, frame.r10, frame.r8, frame.r9);
 }
 
 /** munmap(address, size) */

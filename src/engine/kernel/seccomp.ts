@@ -9,6 +9,8 @@
 // asked with the program's own arguments, too. A call that the kernel then has made although the engine must answer it is
 // made good: the kernel gets the engine's signal mask, handler and alternate stack again.
 
+import { PROT_EXEC } from "../load/map";
+import { countUnsearched } from "../stats/counters";
 import { actionOf, installAction } from "../thread/actions";
 import { armAlternateStack } from "../thread/areas";
 import { GateFrame, ThreadBlock } from "../thread/block";
@@ -20,7 +22,7 @@ import { setFilter } from "../seccomp/install";
 import { endStrictly, setStrict } from "../seccomp/strict";
 import { finish, passToKernel } from "./call";
 import { isError } from "./calls";
-import { SYS_EXIT, SYS_EXIT_GROUP, SYS_RT_SIGACTION, SYS_RT_SIGPROCMASK, SYS_SIGALTSTACK } from "./numbers";
+import { SYS_EXIT, SYS_EXIT_GROUP, SYS_MMAP, SYS_RT_SIGACTION, SYS_RT_SIGPROCMASK, SYS_SIGALTSTACK } from "./numbers";
 import { setKernelMask } from "./signal-calls";
 
 const SECCOMP_SET_MODE_STRICT: u32 = 0;
@@ -61,6 +63,11 @@ function haveAsked(thread: ThreadBlock, frame: GateFrame): u32 {
       const result = askKernel(thread, frame);
       return isError(result) ? finish(thread, frame, result) : GO_ON;
     }
+    case SYS_MMAP:
+      // Whoever decides must see that it is to be executable, which the engine would ask for later.
+      if ((frame.rdx & PROT_EXEC) == 0) return GO_ON;
+      countUnsearched();
+      return passToKernel(frame);
     case SYS_EXIT:
     case SYS_EXIT_GROUP:
       return passToKernel(frame);

@@ -5,6 +5,10 @@
 // descriptor, no process, and no page that is writable and executable. Jump offsets of classic BPF are relative, so the
 // program's filter just follows, with A and X as it expects them: 0. Scratch words are not touched.
 //
+// The kernel remembers for which numbers a filter allows a call whatever its arguments (seccomp_is_const_allow of
+// kernel/seccomp.c), and does not run it then. It sees that only if nothing but number and architecture is loaded on the
+// way, by the few kinds of instructions that it follows: so the number comes first here, and A becomes 0 by an `and`.
+//
 //   mmap            anonymous, not executable, over nothing that is there
 //   mprotect        not writable and executable at once
 //   munmap, rt_sigprocmask, rt_sigaction, rt_sigreturn, sigaltstack, gettid
@@ -32,7 +36,6 @@ import {
   JMP_JGT,
   JMP_JSET,
   LD_ABS,
-  LD_IMM,
   RET_K,
   beginProgram,
   nextInstruction,
@@ -52,12 +55,13 @@ const FUTEX_TRYLOCK_PI: u32 = 8;
 const FUTEX_PRIVATE: u32 = 128;
 
 // Numbers of instructions.
-const MMAP: u32 = 16;
-const MPROTECT: u32 = 21;
-const FUTEX: u32 = 23;
-const ALLOW: u32 = 27;
-const OTHER: u32 = 28;
-export const PREFIX_LENGTH: u32 = 29;
+const SITE: u32 = 12;
+const MMAP: u32 = 20;
+const MPROTECT: u32 = 25;
+const FUTEX: u32 = 27;
+const ALLOW: u32 = 31;
+const OTHER: u32 = 32;
+export const PREFIX_LENGTH: u32 = 33;
 
 /** The low word of an argument. */
 function argument(index: usize): u32 {
@@ -69,24 +73,29 @@ export function writePrefix(at: Address, instructionPointer: Address): void {
   beginProgram(at);
   put(LD_ABS, DATA_ARCHITECTURE as u32);
   put(JMP_JEQ, AUDIT_ARCH_X86_64, 2, OTHER);
-  put(LD_ABS, DATA_INSTRUCTION_POINTER as u32);
-  put(JMP_JEQ, instructionPointer as u32, 4, OTHER);
-  put(LD_ABS, (DATA_INSTRUCTION_POINTER as u32) + 4);
-  put(JMP_JEQ, (instructionPointer >> 32) as u32, 6, OTHER);
   put(LD_ABS, DATA_NUMBER as u32);
-  put(JMP_JEQ, SYS_MMAP, MMAP, 8);
-  put(JMP_JEQ, SYS_MPROTECT, MPROTECT, 9);
-  put(JMP_JEQ, SYS_FUTEX, FUTEX, 10);
-  put(JMP_JEQ, SYS_MUNMAP, ALLOW, 11);
-  put(JMP_JEQ, SYS_RT_SIGPROCMASK, ALLOW, 12);
-  put(JMP_JEQ, SYS_RT_SIGACTION, ALLOW, 13);
-  put(JMP_JEQ, SYS_RT_SIGRETURN, ALLOW, 14);
-  put(JMP_JEQ, SYS_SIGALTSTACK, ALLOW, 15);
-  put(JMP_JEQ, SYS_GETTID, ALLOW, OTHER);
+  put(JMP_JEQ, SYS_MMAP, SITE, 4);
+  put(JMP_JEQ, SYS_MPROTECT, SITE, 5);
+  put(JMP_JEQ, SYS_FUTEX, SITE, 6);
+  put(JMP_JEQ, SYS_MUNMAP, SITE, 7);
+  put(JMP_JEQ, SYS_RT_SIGPROCMASK, SITE, 8);
+  put(JMP_JEQ, SYS_RT_SIGACTION, SITE, 9);
+  put(JMP_JEQ, SYS_RT_SIGRETURN, SITE, 10);
+  put(JMP_JEQ, SYS_SIGALTSTACK, SITE, 11);
+  put(JMP_JEQ, SYS_GETTID, SITE, OTHER);
+  assert(nextInstruction() == SITE, "the prefix: site");
+  put(LD_ABS, DATA_INSTRUCTION_POINTER as u32);
+  put(JMP_JEQ, instructionPointer as u32, 14, OTHER);
+  put(LD_ABS, (DATA_INSTRUCTION_POINTER as u32) + 4);
+  put(JMP_JEQ, (instructionPointer >> 32) as u32, 16, OTHER);
+  put(LD_ABS, DATA_NUMBER as u32);
+  put(JMP_JEQ, SYS_MMAP, MMAP, 18);
+  put(JMP_JEQ, SYS_MPROTECT, MPROTECT, 19);
+  put(JMP_JEQ, SYS_FUTEX, FUTEX, ALLOW);
   assert(nextInstruction() == MMAP, "the prefix: mmap");
   put(LD_ABS, argument(3));
-  put(JMP_JSET, MAP_REFUSED, OTHER, 18);
-  put(JMP_JSET, MAP_ANONYMOUS, 19, OTHER);
+  put(JMP_JSET, MAP_REFUSED, OTHER, MMAP + 2);
+  put(JMP_JSET, MAP_ANONYMOUS, MMAP + 3, OTHER);
   put(LD_ABS, argument(2));
   put(JMP_JGT, PROT_READ_WRITE, OTHER, ALLOW);
   assert(nextInstruction() == MPROTECT, "the prefix: mprotect");
@@ -95,10 +104,10 @@ export function writePrefix(at: Address, instructionPointer: Address): void {
   assert(nextInstruction() == FUTEX, "the prefix: futex");
   put(LD_ABS, argument(1));
   put(ALU_AND, ~FUTEX_PRIVATE);
-  put(JMP_JEQ, FUTEX_TRYLOCK_PI, ALLOW, 26);
+  put(JMP_JEQ, FUTEX_TRYLOCK_PI, ALLOW, FUTEX + 3);
   put(JMP_JGT, FUTEX_WAKE, OTHER, ALLOW);
   assert(nextInstruction() == ALLOW, "the prefix: allow");
   put(RET_K, RET_ALLOW);
-  put(LD_IMM, 0);
+  put(ALU_AND, 0);
   assert(nextInstruction() == PREFIX_LENGTH, "the prefix");
 }

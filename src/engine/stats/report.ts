@@ -299,7 +299,8 @@ function report(thread: ThreadBlock, event: string, detail: string, value: u64, 
   unlockEngine();
 }
 
-/** Writes one event, under the engine lock; `detail` names a number of its own, `subject` an own string (engine pointer, or 0). */
+/** Writes one event, under the engine lock; `detail` names a number of its own, `subject` is the path of an execve (engine pointer, or 0), and
+ * `value` then whether it is followed. */
 function write(pid: u32, event: string, detail: string, value: u64, subject: usize): void {
   const isLast = detail.length != 0 || subject != 0;
   if (statsMode == STATS_NONE) return;
@@ -318,6 +319,7 @@ function write(pid: u32, event: string, detail: string, value: u64, subject: usi
     if (subject != 0) {
       at = appendText(at, ',"path":');
       at = appendJsonString(at, subject);
+      at = appendText(at, value ? ',"followed":true' : ',"followed":false');
     }
     at = appendJsonCounts(at);
     if (isLast) at = appendNames(at);
@@ -358,9 +360,9 @@ export function reportStart(thread: ThreadBlock): void {
 export function reportFork(thread: ThreadBlock): void {
   report(thread, "fork", "", 0, 0);
 }
-/** `path`: engine pointer of the path that is about to be run. */
-export function reportExec(thread: ThreadBlock, path: usize): void {
-  report(thread, "exec", "", 0, path);
+/** `path`: engine pointer of the path that is about to be run, under Flicker or natively. */
+export function reportExec(thread: ThreadBlock, path: usize, isFollowed: bool): void {
+  report(thread, "exec", "", isFollowed ? 1 : 0, path);
 }
 export function reportExit(thread: ThreadBlock, status: u32): void {
   report(thread, "end", "status", status & 0xff, 0);

@@ -5,7 +5,10 @@
 // interrupted context is the program's. Nobody spins: a waiting thread sleeps, whatever its priority.
 //
 // The word is 0, or the name of the thread that holds the lock (thread/presence.ts) with WAITED when others wait for it
-// (Drepper, "Futexes are tricky"). Two things are unlike an ordinary lock:
+// (Drepper, "Futexes are tricky"). Three things are unlike an ordinary lock:
+//
+// - A thread that maps code in a loop takes the lock again before anybody whom it woke is there. So who was woken in vain
+//   becomes the *heir*, and the next to unlock hands it the lock: it waits for two holders at most.
 //
 // - A holder can be killed alone, and the memory goes on: a process that shares memory without being a thread (vfork,
 //   CLONE_VM), or a thread that a seccomp filter kills. Who has waited for long asks whether the holder is still there,
@@ -31,6 +34,8 @@ const WAITED: u32 = 1;
 const LENT: u32 = 2;
 
 const word = memory.data(4, 4);
+/** The name of the heir, or 0. */
+const heir = memory.data(4, 4);
 
 /** struct timespec: how long a thread waits before it asks for the holder, 20 ms. */
 const patience = memory.data<u64>([0, 20000000]);
@@ -54,31 +59,45 @@ export function isTorn(): bool {
 export function lockEngine(thread: ThreadBlock): void {
   const seen = atomic.cmpxchg<u32>(word, 0, thread.name);
   if (seen == 0) return;
-  assert((seen & ~WAITED) != thread.name, "a thread takes the engine lock twice");
+  assert(nameIn(seen) != thread.name, "a thread takes the engine lock twice");
   waitForEngine(thread);
 }
 
 function waitForEngine(thread: ThreadBlock): void {
   const mine = thread.name | WAITED;
+  let wasWoken = false;
   while (true) {
     const seen = atomic.load<u32>(word);
+    if (nameIn(seen) == thread.name) return;
     if (seen == 0) {
-      if (atomic.cmpxchg<u32>(word, 0, mine) == 0) return;
+      if (atomic.cmpxchg<u32>(word, 0, mine) == 0) break;
     } else if (seen & LENT) {
-      if (takeLent(seen, mine)) return;
+      if (takeLent(seen, mine)) break;
     } else if (seen & WAITED || atomic.cmpxchg<u32>(word, seen, seen | WAITED) == seen) {
+      if (wasWoken) atomic.cmpxchg<u32>(heir, 0, thread.name);
       const held = seen | WAITED;
       const result = syscall4(SYS_FUTEX, addressOf(word), FUTEX_WAIT | FUTEX_PRIVATE, held, addressOf(patience));
+      wasWoken = result == 0;
       if (result != -ETIMEDOUT || !isGone(held, thread)) continue;
       if (atomic.cmpxchg<u32>(word, held, mine) != held) continue;
       torn = true;
-      return;
+      break;
     }
   }
+  atomic.cmpxchg<u32>(heir, thread.name, 0);
 }
 
 export function unlockEngine(): void {
-  if (atomic.xchg<u32>(word, 0) & WAITED) syscall4(SYS_FUTEX, addressOf(word), FUTEX_WAKE | FUTEX_PRIVATE, 1, 0);
+  const next = atomic.xchg<u32>(heir, 0);
+  const waited = atomic.xchg<u32>(word, next == 0 ? 0 : next | WAITED) & WAITED;
+  // Any of those who wait may be the heir.
+  if (next != 0) syscall4(SYS_FUTEX, addressOf(word), FUTEX_WAKE | FUTEX_PRIVATE, EVERYBODY, 0);
+  else if (waited) syscall4(SYS_FUTEX, addressOf(word), FUTEX_WAKE | FUTEX_PRIVATE, 1, 0);
+}
+
+/** The name of the holder in a value of the word. */
+function nameIn(value: u32): u32 {
+  return value & ~(WAITED | LENT);
 }
 
 /** Takes a lent lock when the child is there, else waits for something to happen. */
@@ -121,5 +140,6 @@ export function resetLockAfterFork(): void {
   // The page is the parent's.
   if (lentPage != 0) syscall2(SYS_MUNMAP, lentPage, PAGE_SIZE);
   lentPage = 0;
+  atomic.store<u32>(heir, 0);
   atomic.store<u32>(word, 0);
 }

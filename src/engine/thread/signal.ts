@@ -83,11 +83,12 @@ function noteFault(thread: ThreadBlock, context: Context): void {
 export function onSignal(thread: ThreadBlock, signal: u32, infoAddress: u64, contextAddress: u64): bool {
   const info = (infoAddress - memoryBase()) as usize;
   const context = changetype<Context>((contextAddress - memoryBase()) as usize);
-  if ((signal == SIGSEGV || signal == SIGBUS) && context.rip == tryCopyInstruction()) {
+  const code = load<i32>(info, SIGINFO_CODE);
+  // One that somebody sent may come at the copy, too.
+  if ((signal == SIGSEGV || signal == SIGBUS) && code > 0 && context.rip == tryCopyInstruction()) {
     context.rip = tryCopyFault();
     return false;
   }
-  const code = load<i32>(info, SIGINFO_CODE);
   const isForced = thread.forced == signal;
   if (isForced) thread.forced = 0;
   const raised = code > 0 && isFault(signal) && !isForced;

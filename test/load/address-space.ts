@@ -351,6 +351,11 @@ export class AddressSpace {
       if (got !== size) throw new Fault(`copy of ${size} bytes at 0x${BigInt.asUintN(64, address).toString(16)}`);
     };
     const unsigned = (value: bigint): bigint => BigInt.asUintN(64, value);
+    const syscall = (number: bigint, ...args: bigint[]): bigint =>
+      BigInt.asIntN(
+        64,
+        this.syscall(Number(number), ...(args.map(unsigned) as [bigint, bigint, bigint, bigint, bigint, bigint])),
+      );
     return {
       peek8: (address: bigint) => Number(this.load(address, 1)),
       peek16: (address: bigint) => Number(this.load(address, 2)),
@@ -366,11 +371,8 @@ export class AddressSpace {
         all(this.copyOut(address, pointer, size), size, address),
       tryCopyIn: (pointer: number, address: bigint, size: number) => size - this.copyIn(pointer, address, size),
       tryCopyOut: (address: bigint, pointer: number, size: number) => size - this.copyOut(address, pointer, size),
-      syscall: (number: bigint, ...args: bigint[]) =>
-        BigInt.asIntN(
-          64,
-          this.syscall(Number(number), ...(args.map(unsigned) as [bigint, bigint, bigint, bigint, bigint, bigint])),
-        ),
+      syscall,
+      programSyscall: syscall,
       compareExchange32: () => 0,
       memoryBase: () => BigInt(this.memoryBase),
       writeGsBase: () => {},

@@ -231,16 +231,25 @@ CASE(threads_killed_by_a_filter) {
 // Each sharing child has signal actions of its own; nothing may be left of them in a child of fork. Every generation is
 // the child of the one before, which then ends.
 CASE(generations_of_forks) {
-  char *stack = map_stacks(1), result = 0;
+  enum { GENERATIONS = 100, SHARING = 7 };
+  char *stacks = map_stacks(SHARING), result = 0;
   int ends[2];
   check(pipe(ends) == 0);
-  for (int i = 0; i < 700; i++) {
-    pid_t sharing = clone(wait_for_ever, stack + STACK_SIZE, CLONE_VM | SIGCHLD, 0), pid = fork();
-    if (pid == 0 && sharing > 0) continue;
-    if (pid == 0) say("generation %d: no child", i);
+  for (int i = 0; i < GENERATIONS; i++) {
+    pid_t sharing[SHARING];
+    int made = 0;
+    for (int k = 0; k < SHARING; k++) {
+      sharing[k] = clone(wait_for_ever, stacks + (k + 1) * STACK_SIZE, CLONE_VM | SIGCHLD, 0);
+      made += sharing[k] > 0;
+    }
+    pid_t pid = fork();
+    if (pid == 0 && made == SHARING) continue;
+    if (pid == 0) say("generation %d: %d children", i, made);
     else {
-      kill(sharing, SIGKILL);
-      waitpid(sharing, 0, 0);
+      for (int k = 0; k < SHARING; k++) {
+        kill(sharing[k], SIGKILL);
+        waitpid(sharing[k], 0, 0);
+      }
     }
     if (i != 0) {
       // Whoever sees the first one end must find nobody left.

@@ -19,9 +19,10 @@
 //   0x7900                          a call as seccomp filters see it, and their scratch words (seccomp/filters.ts)
 //   0x8000                          the program's frame while it is built
 
+import { ALTERNATE_STACK_OFFSET, ALTERNATE_STACK_SIZE } from "../../abi/thread-block";
 import { addressOf } from "../kernel/calls";
 import { memoryBase, tryCopyIn } from "../process";
-import { ThreadBlock, deferredOf } from "./block";
+import { ThreadBlock, areaOf, deferredOf } from "./block";
 import { fpstateSize } from "./deliver";
 import {
   CONTEXT_SIZE,
@@ -32,6 +33,7 @@ import {
   SIGINFO_SIZE,
 } from "./signal-frame";
 
+const FPSTATE_ALIGNMENT_MASK: usize = 63;
 const FPSTATE_OFFSET: usize = 0x0140;
 const RETURN_FPSTATE_OFFSET: usize = 0x3200;
 /** AMX's tiles make the largest xstate that is known: 11,008 bytes. */
@@ -68,6 +70,23 @@ function queueOf(thread: ThreadBlock): usize {
   return changetype<usize>(thread) + offsetof<ThreadBlock>("deferred");
 }
 
+/**
+ * The engine pointer of the program's xstate, when a signal comes in the middle of the engine.
+ *
+ * A fault of the engine's copies is not masked while the signal gate handles another, and a handler begins with an initial
+ * xstate (fpu__clear_user_states of arch/x86/kernel/fpu/core.c). Then the program's is in the outermost frame of the
+ * alternate stack, at its very top: fpu__alloc_mathframe of arch/x86/kernel/fpu/signal.c.
+ */
+function programFpstate(thread: ThreadBlock, context: Context): usize {
+  const given = (context.fpstate - memoryBase()) as usize;
+  const stack = areaOf(thread) + ALTERNATE_STACK_OFFSET;
+  const start = addressOf(stack);
+  if (context.rsp < start || context.rsp > start + ALTERNATE_STACK_SIZE) return given;
+  const outermost = (stack + ALTERNATE_STACK_SIZE - (fpstateSize(given) as usize)) & ~FPSTATE_ALIGNMENT_MASK;
+  assert(fpstateSize(outermost) == fpstateSize(given), "the signal gate's frame is not where the kernel puts it");
+  return outermost;
+}
+
 /** Keeps a signal for the way out; `context` is the kernel's frame, whose mask will block what can be blocked. */
 export function defer(thread: ThreadBlock, info: usize, context: Context): void {
   context.sigmask = ~ENGINE_SIGNALS;
@@ -75,7 +94,7 @@ export function defer(thread: ThreadBlock, info: usize, context: Context): void 
     const copy = deferredContextOf(thread);
     memory.copy(changetype<usize>(copy), changetype<usize>(context), CONTEXT_SIZE);
     if (context.fpstate != 0) {
-      const fpstate = (context.fpstate - memoryBase()) as usize;
+      const fpstate = programFpstate(thread, context);
       const size = fpstateSize(fpstate);
       assert(size <= FPSTATE_ROOM, "the xstate is larger than the engine has room for");
       memory.copy(deferredOf(thread) + FPSTATE_OFFSET, fpstate, size);

@@ -201,7 +201,7 @@ def refresh():
             if not (is_main(place.launcher) and is_started()):
                 quietly('add-symbol-file "%s" -o 0x%x' % (place.launcher, place.launcher_base))
             native = symbol("gateNative")
-            State.native_size = None if native is None else symbol("gateNativeEnd") - native
+            State.native_size = None if native is None else symbol("gateClone") - native
             State.native = native if native is None or native > place.launcher_base else native + place.launcher_base
         return State.place
     except gdb.error:
@@ -366,7 +366,7 @@ class FlickerUnwinder(Unwinder):
 
     def caller(self, pending, pc):
         """Where the program goes on after the call that `pc` makes for it, or None; and the code's first address."""
-        # gateClone begins where gateNativeEnd is, and is looked up as what lies before it when a jump leads there.
+        # gateClone begins where it ends, and is looked up as what lies before it when a jump leads there.
         if State.native is not None and State.native <= pc <= State.native + State.native_size:
             block = int(pending.read_register("gs_base"))
             after = read(block + BLOCK_AFTER, 8)

@@ -113,8 +113,9 @@ static void step(int with) {
     printf("FAILED: signal %d of its own at %#llx\n", signal, before.rip);
   }
   struct user_regs_struct after = registers();
-  // The frame of a fault that was stepped into may hold the flag; rdx is its ucontext, uc_mcontext.eflags is at 176.
-  if (with == SIGSEGV || with == SIGILL) poke(after.rdx + 176, peek(after.rdx + 176) & ~(uint64_t)TF);
+  // The frame of a fault that was stepped into may hold the flag: at the handler's entry rdx is the ucontext, which lies
+  // above the return address, and its uc_mcontext.eflags is at 176. A signal that is blocked enters none.
+  if (after.rdi == (uint64_t)with && after.rdx == after.rsp + 8) poke(after.rdx + 176, peek(after.rdx + 176) & ~(uint64_t)TF);
   if (!with && (code & 0xff) == 0x9c && after.rsp == before.rsp - 8) poke(after.rsp, peek(after.rsp) & ~(uint64_t)TF);
   if (!with && (code & 0xffff) == 0x050f) after.r11 &= ~(uint64_t)TF;
   // The kernel takes a flag that popfq sets for the program's own: arch/x86/kernel/step.c, is_setting_trap_flag.

@@ -54,7 +54,10 @@ describe("the differential harness", () => {
   });
 
   test("reports processes left behind", async () => {
-    assert.match(await complaint('sleep 1000 & exec "$@"'), /leaves processes behind\nprocess \d+: sleep 1000/);
+    assert.match(
+      await complaint('sleep 1000 & until grep -q sleep /proc/$!/comm; do :; done; exec "$@"'),
+      /leaves processes behind\nprocess \d+: sleep 1000/,
+    );
   });
 
   test("reports a native run that is wrong", async () => {

@@ -6,7 +6,7 @@
 // then given to rt_sigreturn: the kernel's own frame (signal gate) or the thread's return frame (sigreturn, the way out
 // of a gate with signals deferred). So mask, registers and xstate change in one instant.
 
-import { memoryBase, tryCopyOut } from "../process";
+import { memoryBase, tryCopyIn, tryCopyOut } from "../process";
 import { addressOf, syscall4 } from "../kernel/calls";
 import { SYS_RT_SIGPROCMASK, SYS_RT_TGSIGQUEUEINFO } from "../kernel/numbers";
 import {
@@ -104,6 +104,8 @@ function frameAddress(thread: ThreadBlock, action: Action, rsp: u64, xstateSize:
   return sp;
 }
 
+const RESERVED_SIZE: usize = 64;
+
 /** Writes the frame to the program's stack; gives its address, or 0 when that faults. */
 function writeFrame(thread: ThreadBlock, action: Action, info: usize, context: Context): u64 {
   // The x86-64 kernel has no trampoline of its own: a handler without a restorer gets SIGSEGV.
@@ -130,6 +132,9 @@ function writeFrame(thread: ThreadBlock, action: Action, info: usize, context: C
   saved.err = thread.lastError;
   saved.cr2 = thread.lastFaultAddress;
   memory.copy(buffer + FRAME_SIGINFO_OFFSET, info, SIGINFO_SIZE);
+  // setup_sigcontext leaves these words as they were on the stack.
+  const untouched = FRAME_CONTEXT_OFFSET + offsetof<Context>("reserved0");
+  if (tryCopyIn(buffer + untouched, frame + (untouched as u64), RESERVED_SIZE) != 0) return 0;
   if (tryCopyOut(frame, buffer, SIGNAL_FRAME_SIZE) != 0) return 0;
   if (fpstate != 0 && tryCopyOut(fpstateAddress, fpstate, xstateSize) != 0) return 0;
   return frame;

@@ -124,8 +124,9 @@ function perfIsMissing(): string | false {
 
 test("perf report names trampolines and the engine's functions", { skip: skip || perfIsMissing() }, async () => {
   const data = join(temporary, "perf.data");
-  // A program that does little but call, and each call goes through a trampoline, the gate and the engine.
-  const dd = "exec dd if=/dev/zero of=/dev/null bs=1 count=200000 status=none";
+  // A program that does little but call, and each call goes through a trampoline, the gate and the engine; so often that each
+  // of them is met.
+  const dd = "exec dd if=/dev/zero of=/dev/null bs=1 count=2000000 status=none";
   const program = ["sh", "-c", `echo $$; ${dd}`];
   const command = [await launcherPath(), "run", "--perf-map", "--count-calls", "--", ...program];
   const options = ["-q", "-e", "task-clock:u", "-F", "2000", "-o", data];

@@ -128,6 +128,11 @@ CASE(fork_while_mapping) {
 }
 
 CASE(raw_fork_while_mapping) {
+#ifndef __GLIBC__
+  // The child of a raw fork has musl's state as another thread left it, and crashes now and then, natively too.
+  say("not with musl");
+  return;
+#endif
   start_others();
   int bad = 0;
   for (int i = 0; i < rounds(60); i++) {

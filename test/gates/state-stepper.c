@@ -88,6 +88,10 @@ static int fault;
 // (ptrace_notify, kernel/signal.c).
 static int at_handler;
 
+// The last step ended where a system call ended: a signal that is sent from there comes from the kernel itself
+// (ptrace_report_syscall, include/linux/ptrace.h), as only a fault's does.
+static int at_call_end;
+
 // One instruction, with a signal on the way, without the trap flag's traces.
 static void step(int with) {
   if (!with) with = fault;
@@ -102,6 +106,7 @@ static void step(int with) {
     if (ptrace(PTRACE_SYSCALL, child, 0, 0) != 0) fatal("PTRACE_SYSCALL");
     stop();
   }
+  at_call_end = makes_child;
   if (ptrace(makes_child ? PTRACE_SYSCALL : PTRACE_SINGLESTEP, child, 0, with) != 0) fatal("PTRACE_SINGLESTEP");
   int signal = stop();
   if (signal == SIGSEGV || signal == SIGILL) {
@@ -125,6 +130,11 @@ static void step(int with) {
 
 // Runs to the next marker of the program.
 static void run_to_marker(int signal) {
+  if (signal && at_call_end) {
+    if (syscall(SYS_tgkill, child, child, signal) != 0) fatal("tgkill");
+    signal = 0;
+  }
+  at_call_end = 0;
   for (;;) {
     if (ptrace(PTRACE_CONT, child, 0, signal) != 0) fatal("PTRACE_CONT");
     signal = stop();
@@ -201,8 +211,7 @@ static void say_seen(const struct call *call, uint64_t address) {
   printf(" oldmask %lx cr2 %lx uc %lx %lx stack %lx %lx %lx mask %lx reserved %lx", g[21], g[22], seen.uc[0], seen.uc[1], seen.uc[2],
          seen.uc[3], seen.uc[4], seen.uc[37], hash((unsigned char *)(g + 24), 64));
   printf(" fpstate %lx size %u hash %lx", g[23], size, size <= XSTATE_MAX ? hash(seen.xstate, size) : 0);
-  // Sent from a stop at a call's end, a signal is the kernel's.
-  int code = *(int *)(seen.info + 8) == SI_KERNEL ? SI_USER : *(int *)(seen.info + 8);
+  int code = *(int *)(seen.info + 8) == SI_TKILL ? SI_USER : *(int *)(seen.info + 8);
   printf(" signal %d code %d; starts with rsp %lx rax %lx flags %lx\n", *(int *)seen.info, code, seen.rsp, seen.rax,
          seen.flags & ~(uint64_t)(TF | 0x8d5));
 }

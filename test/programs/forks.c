@@ -94,7 +94,8 @@ static void start_others(void) {
 
 static void end_others(int bad) {
   stop = 1;
-  for (int i = 0; i < 4; i++) pthread_join(others[i], 0);
+  // The one that signals the others ends before them: a thread that was joined is no argument of pthread_kill.
+  for (int i = 3; i >= 0; i--) pthread_join(others[i], 0);
   say("bad %d, in threads %d", bad, bad_in_threads);
 }
 
@@ -128,11 +129,6 @@ CASE(fork_while_mapping) {
 }
 
 CASE(raw_fork_while_mapping) {
-#ifndef __GLIBC__
-  // The child of a raw fork has musl's state as another thread left it, and crashes now and then, natively too.
-  say("not with musl");
-  return;
-#endif
   start_others();
   int bad = 0;
   for (int i = 0; i < rounds(60); i++) {

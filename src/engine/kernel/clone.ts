@@ -27,6 +27,7 @@ import { endLending, lendEngine, lockEngine, resetLockAfterFork, unlockEngine } 
 import { nameAsCreated, nameFirst, nameSharing } from "../thread/presence";
 import { FLAG_TRAP, kernelMask } from "../thread/signal-frame";
 import { describeFork } from "../debug/describe";
+import { endDeparture, forgetDeparture } from "../stats/departure";
 import { reportFork } from "../stats/report";
 import { tryCopyIn } from "../process";
 import { LEAVE, finish, passToKernel, undo } from "./call";
@@ -150,6 +151,7 @@ function inChild(thread: ThreadBlock): void {
     thread.birthFlags = 0;
     nameFirst(thread);
     resetLockAfterFork();
+    forgetDeparture();
     releaseOtherAreas(thread);
     releaseOtherActions(thread.actions);
     describeFork();
@@ -169,6 +171,7 @@ function inParent(thread: ThreadBlock, result: i64): void {
   lockEngine(thread);
   const child = changetype<ThreadBlock>(thread.child);
   // A vfork child is gone when its parent wakes up; nobody else knows that its block is free.
+  if (isVfork(flags)) endDeparture(child);
   if (isError(result) || isVfork(flags)) releaseBlock(child);
   else if (isStill(thread.child, thread.childBirth)) nameAsCreated(child, thread, result as u32);
   unlockEngine();

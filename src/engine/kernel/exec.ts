@@ -8,7 +8,7 @@
 // /proc/self/exe, /proc/self/task/12/fd/3) may lead elsewhere by then: such a target goes by a descriptor of its file.
 
 import { exePath, findProgram, leadsToLauncher } from "./exe-link";
-import { HANDOVER_NAME, NO_DESCRIPTOR, followExec, writeHandover } from "../options";
+import { HANDOVER_NAME, NO_DESCRIPTOR, STATS_NONE, followExec, statsMode, writeHandover } from "../options";
 import { AT_EMPTY_PATH, AT_FDCWD, Candidate, KIND_SCRIPT, ScriptLine, probe } from "../load/program";
 import { pageCeil } from "../load/elf";
 import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "../load/map";
@@ -16,6 +16,7 @@ import { Address, poke64, programSyscall, syscall, tryCopyIn } from "../process"
 import { ARGUMENT_MAX, sizeOfFilters, writeFilters } from "../seccomp/handover";
 import { lets, verdictOf } from "../seccomp/filters";
 import { letsLauncherStart } from "../seccomp/needs";
+import { endDeparture } from "../stats/departure";
 import { keepReport, reportExec } from "../stats/report";
 import { appendBytes, appendDecimal, appendText, copyString, lengthOf } from "../text";
 import { ignoresEngineSignal, reclaimIgnored, surrenderIgnored } from "../thread/actions";
@@ -311,11 +312,13 @@ function runNatively(thread: ThreadBlock, frame: GateFrame, request: Request, is
     reportExec(thread, path, false);
   }
   const isPlain = kernelMask(thread.programMask) == thread.programMask && !ignoresEngineSignal(thread);
-  if (isPlain && request.isExe == 0) return passToKernel(frame);
+  // Who departs must come back from a call that fails, and say so.
+  if (isPlain && request.isExe == 0 && statsMode == STATS_NONE) return passToKernel(frame);
   surrenderIgnored(thread, buffer);
   setKernelMask(thread, thread.programMask);
   surrenderPending(thread);
   const result = executeNatively(thread, frame, request);
+  endDeparture(thread);
   reclaimIgnored(thread, buffer);
   setKernelMask(thread, kernelMask(thread.programMask));
   return finish(thread, frame, result);

@@ -47,6 +47,7 @@ import {
   scannedBytes,
   unsearchedCount,
 } from "./counters";
+import { beginDeparture } from "./departure";
 import { leftAlone, leftAloneCount, reasonOf } from "./left-alone";
 
 /**
@@ -299,10 +300,16 @@ function appendNames(at: usize): usize {
   return appendTextLeftAlone(at, "doubtful", true);
 }
 
+/** Whether an event is the last of a process image: an end, or an execve. */
+function isLast(detail: string, subject: usize): bool {
+  return detail.length != 0 || subject != 0;
+}
+
 /** Says what has happened to a thread's process. */
 function report(thread: ThreadBlock, event: string, detail: string, value: u64, subject: usize): void {
   if (statsMode == STATS_NONE) return;
   lockEngine(thread);
+  if (isLast(detail, subject)) beginDeparture(thread);
   write(thread.pid, event, detail, value, subject);
   unlockEngine();
 }
@@ -310,7 +317,6 @@ function report(thread: ThreadBlock, event: string, detail: string, value: u64, 
 /** Writes one event, under the engine lock; `detail` names a number of its own, `subject` is the path of an execve (engine pointer, or 0), and
  * `value` then whether it is followed. */
 function write(pid: u32, event: string, detail: string, value: u64, subject: usize): void {
-  const isLast = detail.length != 0 || subject != 0;
   if (statsMode == STATS_NONE) return;
   // Text is for people: the ends of processes tell it all.
   if (statsMode != STATS_JSON && detail.length == 0) return;
@@ -330,7 +336,7 @@ function write(pid: u32, event: string, detail: string, value: u64, subject: usi
       at = appendText(at, value ? ',"followed":true' : ',"followed":false');
     }
     at = appendJsonCounts(at);
-    if (isLast) at = appendNames(at);
+    if (isLast(detail, subject)) at = appendNames(at);
     at = appendText(at, "}\n");
   } else {
     at = appendText(at, "flicker: ");

@@ -104,7 +104,8 @@ export function slotOf(address: Address): Slot | null {
   const index = slotIndex(address as i64);
   if (index == slotCount) return null;
   const slot = slotAt(index);
-  return slot.base <= address ? slot : null;
+  // An address of the kernel's is below every slot as a signed number, and above as an unsigned one.
+  return address - slot.base < SLOT_SIZE ? slot : null;
 }
 
 function insertSlot(base: Address): Slot | null {

@@ -110,10 +110,11 @@ export function onSignal(thread: ThreadBlock, signal: u32, infoAddress: u64, con
   const raised = code > 0 && isFault(signal) && !isForced;
   if (raised && signal == SIGSEGV) {
     if (enterFromFault(thread, context)) return false;
-    if (endFaultedCall(thread, context) || retryWithoutGs(thread, context)) return true;
+    if (endFaultedCall(thread, context)) return true;
   }
   if (raised && signal == SIGTRAP && code == TRAP_TRACE && isSilentStep(thread, context)) return false;
   if (raised && signal != SIGSYS && isEngineCode(context.rip)) reportEngineFault(thread, signal, context);
+  if (raised && signal == SIGSEGV && retryWithoutGs(thread, context)) return true;
   if (raised && signal == SIGILL && enterTrap(thread, context)) return true;
   if (raised && signal == SIGSEGV && waitForCode(thread, context)) return true;
   if (raised && signal == SIGSYS && isDispatchedCall(thread, info, context)) {

@@ -6,6 +6,7 @@
 
 import { Argument, Command, CommanderError } from "commander";
 import { CacheError } from "../host/cache.js";
+import { HookError } from "../host/hook/error.js";
 import { LauncherError } from "../host/launcher.js";
 import { packageVersion } from "../host/package-root.js";
 import { messageColours, outputColours } from "./colour.js";
@@ -90,7 +91,8 @@ export async function runCommand(args: readonly string[]): Promise<number> {
     return Number(process.exitCode ?? 0);
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : STATUS_FAILED;
-    if (!(error instanceof LauncherError || error instanceof CacheError)) throw error;
+    const isExpected = error instanceof LauncherError || error instanceof CacheError || error instanceof HookError;
+    if (!isExpected) throw error;
     warn(error.message);
     return STATUS_FAILED;
   }

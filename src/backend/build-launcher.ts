@@ -27,6 +27,11 @@ export interface Hook extends HookDescription {
   readonly module: Module;
   /** Whether code that can run calls this import. */
   usesImport(module: string, name: string): boolean;
+  /**
+   * Refuses a hook that takes too much stack.
+   * @param frames bytes that each function takes, by index
+   */
+  checkStack(frames: ReadonlyMap<number, number>): void;
 }
 
 /**
@@ -58,7 +63,9 @@ export function buildLauncher(
     const imported = (from: string, name: string) => bridges.to(from, name) ?? unused(from, name);
     const linked = { names: namesOf(symbol), imported };
     const isExclusive = hook.module.globals.some(({ mutable }) => mutable);
-    return { ...hook, symbol, isExclusive, compiled: compileModule(assembler, hook.module, HOOK_OPTIONS, linked) };
+    const module = compileModule(assembler, hook.module, HOOK_OPTIONS, linked);
+    hook.checkStack(module.frames);
+    return { ...hook, symbol, isExclusive, compiled: module };
   });
   bridges.emit(assembler);
   emitHookTable(assembler, compiled);

@@ -180,7 +180,13 @@ export function linkLauncher(assembler: SectionWriter, modules: readonly Compile
   writeProgramHeaders(image, layout);
   const callFrames = encodeCallFrames(assembler.frames.rows, layout.text, layout.textEnd);
   const objects = modules.map(({ memory, size }, i) => ({ name: memory, address: layout.memories[i] as number, size }));
-  writeDebugSections(image, layout, symbols, [...objects, ...places.map((place) => ({ ...place, size: 0 }))], callFrames);
+  writeDebugSections(
+    image,
+    layout,
+    symbols,
+    [...objects, ...places.map((place) => ({ ...place, size: 0 }))],
+    callFrames,
+  );
   writeHeader(image, entry, layout.programHeaders);
   writeBuildId(image, layout.note);
   return image.bytes;

@@ -31,7 +31,12 @@ export const ENGINE_OPTIONS: CompileOptions = { floats: "refuse", memoryGrow: "r
 /** How a module is linked with the others of a launcher. */
 export interface LinkedAs {
   /** In front of the names of its symbols: memory, functions, the table of indirect calls, entries of exports. */
-  readonly names: { readonly memory: string; readonly functions: string; readonly table: string; readonly entry: string };
+  readonly names: {
+    readonly memory: string;
+    readonly functions: string;
+    readonly table: string;
+    readonly entry: string;
+  };
   /** What an import is, or null when there is no such. */
   imported(module: string, name: string): LinkedImport | null;
 }
@@ -56,6 +61,8 @@ export const namesOf = (module: string): LinkedAs["names"] => ({
 export interface Compiled extends CompiledMemory {
   /** Exported functions, by name: the symbols of their code for callers that are compiled, too. */
   readonly functions: ReadonlyMap<string, LinkedImport>;
+  /** By index of a function: bytes of stack that it takes. */
+  readonly frames: ReadonlyMap<number, number>;
   /** Numbers of the xmm registers that the code changes; it needs MXCSR as at a program's start (floats.ts). */
   readonly vectors: readonly number[];
   /** Where the code traps, by ascending offset in text. */
@@ -128,7 +135,9 @@ export function compileModule(a: Assembler, wasm: Module, options = ENGINE_OPTIO
       return displacement === undefined ? null : { symbol: `${names.entry}data ${index}`, displacement };
     },
     addTrap: (site) => traps.push(site),
+    addFrame: (index, frameSize) => frames.set(index, frameSize),
   };
+  const frames = new Map<number, number>();
   const traps: TrapSite[] = [];
   const vectorsBefore = a.usedVectors;
   a.usedVectors = 0;
@@ -162,10 +171,21 @@ export function compileModule(a: Assembler, wasm: Module, options = ENGINE_OPTIO
   a.usedVectors |= vectorsBefore;
   const places = module.exports.flatMap(({ kind, name, index }) => {
     const global = kind === "global" ? module.globals[index] : undefined;
-    return global !== undefined && !global.mutable ? [{ name: `${names.functions}${name}`, offset: Number(global.initial) }] : [];
+    return global !== undefined && !global.mutable
+      ? [{ name: `${names.functions}${name}`, offset: Number(global.initial) }]
+      : [];
   });
   return {
-    ...{ functions, memory: names.memory, size, segments: module.data.filter(({ mode }) => mode === "active"), globals, vectors, symbols: places },
+    ...{
+      functions,
+      frames,
+      memory: names.memory,
+      size,
+      segments: module.data.filter(({ mode }) => mode === "active"),
+      globals,
+      vectors,
+      symbols: places,
+    },
     traps: traps.map((site) => ({ at: site.label.offset, site })).sort((left, right) => left.at - right.at),
   };
 }

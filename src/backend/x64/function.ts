@@ -59,6 +59,8 @@ export interface ModuleContext {
   passiveSegment(index: number): PassiveSegment | null;
   /** Gets each place where compiled code traps. */
   addTrap(site: TrapSite): void;
+  /** Gets how many bytes of stack each function takes, its return address included. */
+  addFrame(index: number, size: number): void;
 }
 
 export interface PassiveSegment {
@@ -130,6 +132,7 @@ export function compileFunction(assembler: Assembler, context: ModuleContext, bo
     compiler.run();
     if (compiler.usedSlots === operandSlots) {
       for (const site of compiler.trapSites) context.addTrap(site);
+      context.addFrame(body.wasm.index, compiler.stackSize);
       return assembler.relax(start);
     }
     operandSlots = compiler.usedSlots;
@@ -174,6 +177,10 @@ export class FunctionCompiler extends OperandStack {
     super(assembler, body, allocation, outgoing);
     this.frameSize = 8 * (outgoing + allocation.slotCount + operandSlots);
     this.returnLabel = assembler.label();
+  }
+
+  get stackSize(): number {
+    return this.frameSize + 8 * (this.allocation.saved.length + 1);
   }
 
   run(): void {
@@ -729,7 +736,8 @@ export class FunctionCompiler extends OperandStack {
 
   private callFunction({ index, type }: Instruction): void {
     const { context } = this;
-    if (index >= context.module.importedFunctions.length) return this.call(type as FunctionType, context.symbolOf(index));
+    if (index >= context.module.importedFunctions.length)
+      return this.call(type as FunctionType, context.symbolOf(index));
     const symbol = context.linkedImport(index);
     if (symbol === null) context.intrinsic(this, index);
     else this.call(type as FunctionType, symbol);

@@ -23,8 +23,7 @@ export function takeCounter(hook: u32, counter: u32): u64 {
 }
 
 /** `my.ts: reads 12`, or as members of a JSON object. */
-export function appendCounter(at: usize, hook: u32, counter: u32): usize {
-  const value = takeCounter(hook, counter);
+export function appendCounter(at: usize, hook: u32, counter: u32, value: u64): usize {
   if (statsMode == STATS_JSON) {
     at = appendText(at, ',"hook":');
     at = appendQuoted(at, hookName(hook));

@@ -119,7 +119,8 @@ function readPath(): bool {
 export function becomeHookedLauncher(stack: InitialStack): string {
   const script = findScript();
   if (script == 0) return "hooks need the installation's launcher: run it by the path that flicker path prints";
-  if (isError(syscall2(SYS_PIPE2, addressOf(pipe), O_CLOEXEC))) return "no descriptor is free to build hooks (ulimit -n)";
+  if (isError(syscall2(SYS_PIPE2, addressOf(pipe), O_CLOEXEC)))
+    return "no descriptor is free to build hooks (ulimit -n)";
   syscall4(SYS_RT_SIGACTION, SIGCHLD, addressOf(ignored), addressOf(before), SIGSET_SIZE);
   const child = syscall0(SYS_FORK);
   if (child == 0) becomeNode(stack, script);

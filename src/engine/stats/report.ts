@@ -8,7 +8,7 @@
 // The last word on a process image, `exec` or `end`, names the sites that the kernel sees first and the traps that were
 // executed most: all that are known (stats/left-alone.ts) as JSON, a few of each as text.
 
-import { appendCounter } from "../hook/counters";
+import { appendCounter, takeCounter } from "../hook/counters";
 import { counterCount, countersOf, hookCount } from "../hook/table";
 import { addressOf, isError, syscall0, syscall1, syscall3, syscall4 } from "../kernel/calls";
 import { SYS_CLOSE, SYS_FCNTL, SYS_GETPID, SYS_GETPPID, SYS_OPENAT } from "../kernel/numbers";
@@ -319,7 +319,7 @@ function report(thread: ThreadBlock, event: string, detail: string, value: u64, 
   if (isLast(detail, subject)) {
     beginDeparture(thread);
     // A process that borrows its parent's memory counts for its parent.
-    if (!thread.borrowed) writeCounters(thread.pid);
+    if (!thread.borrowed) writeCounters(thread.pid, subject != 0);
   }
   write(thread.pid, event, detail, value, subject);
   unlockEngine();
@@ -367,19 +367,21 @@ function write(pid: u32, event: string, detail: string, value: u64, subject: usi
   writeEvent(at);
 }
 
-/** A line for each counter of a hook. */
-function writeCounters(pid: u32): void {
+/** A line for each counter of a hook; at an execve, for those that have counted something. */
+function writeCounters(pid: u32, isExec: bool): void {
   for (let hook: u32 = 0; hook < hookCount; hook++) {
     for (let i: u32 = 0; i < countersOf(hook); i++) {
+      const value = takeCounter(hook, i);
+      if (isExec && value == 0) continue;
       let at = lineBuffer;
       if (statsMode == STATS_JSON) {
         at = appendMember(appendText(at, '{"event":"counter"'), "pid", pid);
         at = appendJsonString(appendText(at, ',"exe":'), programPath);
-        at = appendText(appendCounter(at, hook, i), "}\n");
+        at = appendText(appendCounter(at, hook, i, value), "}\n");
       } else {
         at = appendBytes(appendText(at, "flicker: "), programPath);
         at = appendDecimal(appendText(at, " (pid "), pid);
-        at = appendText(appendCounter(appendText(at, ") "), hook, i), "\n");
+        at = appendText(appendCounter(appendText(at, ") "), hook, i, value), "\n");
       }
       writeEvent(at);
     }

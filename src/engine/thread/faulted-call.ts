@@ -6,7 +6,17 @@
 // behind the call (gateNativeFault) is needed only where there is no trampoline, under Syscall User Dispatch, which lets none of them make calls, and for a call with a temporary mask
 // (ppoll and kin), which must be told from other calls of the same site when a signal interrupts it.
 
-import { gateFault, gateHooked, gateHookedFault, gateHookedSwitch, gateInterruptFault, gateNative, gateNativeEnd, gateNativeFault, gateTrap } from "../gates";
+import {
+  gateFault,
+  gateHooked,
+  gateHookedFault,
+  gateHookedSwitch,
+  gateInterruptFault,
+  gateNative,
+  gateNativeEnd,
+  gateNativeFault,
+  gateTrap,
+} from "../gates";
 import { GateFrame, ThreadBlock } from "./block";
 import { settleGs } from "./gs-base";
 import { Context, FLAG_RESUME } from "./signal-frame";

@@ -81,10 +81,25 @@ export class CallGraph {
     return null;
   }
 
+  /** The most stack that calls of `roots` can take, when none of them is recursive. */
+  deepest(roots: readonly number[], frames: ReadonlyMap<number, number>): number {
+    const known = new Map<number, number>();
+    const depthOf = (index: number): number => {
+      const found = known.get(index);
+      if (found !== undefined) return found;
+      const below = this.callsOf(index).map(({ callee }) => depthOf(callee));
+      const depth = (frames.get(index) ?? 0) + Math.max(0, ...below);
+      known.set(index, depth);
+      return depth;
+    };
+    return Math.max(0, ...roots.map(depthOf));
+  }
+
   /** Whether a function can grow memory, itself or by what it calls. */
   growsMemory(index: number): boolean {
     return [...this.reachedFrom([index])].some(
-      (reached) => !this.isImport(reached) && this.bodyOf(reached).instructions.some(({ name }) => name === "memory.grow"),
+      (reached) =>
+        !this.isImport(reached) && this.bodyOf(reached).instructions.some(({ name }) => name === "memory.grow"),
     );
   }
 }

@@ -73,7 +73,7 @@ async function failForAllocation(file: string, sdk: string): Promise<never> {
     for (const { callee, place } of graph.callsOf(index)) {
       if (!isLibrary(callee) || !graph.growsMemory(callee)) continue;
       throw new HookError(
-        `${map.placeOf(place) ?? titleOf(file)}: memory is allocated while the program runs; make it at the top of the file`,
+        `${map.userPlaceOf(place) ?? titleOf(file)}: memory is allocated while the program runs; make it at the top of the file`,
       );
     }
   }

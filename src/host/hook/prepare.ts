@@ -14,7 +14,7 @@ import { HOOK_IMPORTS } from "../../backend/build-launcher.js";
 import type { HookCounter } from "../../backend/hook-table.js";
 import { HOOK_CALL_MAX } from "../../abi/hook-table.js";
 import { showType, type Module, type WasmFunction } from "../../backend/wasm/module.js";
-import { readModule } from "../../backend/wasm/reader.js";
+import { WasmError, readModule } from "../../backend/wasm/reader.js";
 import { CallGraph } from "./call-graph.js";
 import { HookError } from "./error.js";
 
@@ -23,6 +23,8 @@ const ENTRIES = ["beforeCall", "afterCall"];
 /** Larger memories would make every process larger, and a launcher's parts must lie within 2 GiB. */
 const MEMORY_PAGES_MAX = 256;
 const COUNTER_MAX = 256;
+/** The engine stack has 47 KiB: the rest is the engine's, which a hook calls and which calls the hook. */
+const STACK_MAX = 16384;
 const PAGE_SIZE = 65536;
 /** In front of the names under which globals are exported for a moment. */
 const GLOBAL = "flicker global ";
@@ -43,7 +45,7 @@ export function prepareHook(
   const refuse = (what: string): never => {
     throw new HookError(`${title}: ${what}`);
   };
-  const module = readModule(wasm);
+  const module = readOrRefuse(wasm, refuse);
   for (const { module: from, name, kind } of module.imports) {
     if (kind !== "function") refuse(`it imports the ${kind} ${from}.${name}; a hook has a memory of its own`);
   }
@@ -58,7 +60,8 @@ export function prepareHook(
   }
   const roots = entries.map(({ index }) => index);
   const recursive = graph.findRecursion(roots);
-  if (recursive !== null) refuse(`${graph.nameOf(recursive)} may call itself; the engine's stack is too small for that`);
+  if (recursive !== null)
+    refuse(`${graph.nameOf(recursive)} may call itself; the engine's stack is too small for that`);
 
   const { instance, counters } = instantiate(wasm, module, refuse);
   const calls = matchingCalls(instance, refuse);
@@ -69,7 +72,20 @@ export function prepareHook(
     ...{ title, calls, counters, placeOf },
     module: snapshot(module, instance, reached, entries, graph, refuse),
     usesImport: (from, name) => used.has(`${from}.${name}`),
+    checkStack: (frames) => {
+      const size = graph.deepest(roots, frames);
+      if (size > STACK_MAX) refuse(`it takes ${size} bytes of stack; ${STACK_MAX} are the most`);
+    },
   };
+}
+
+function readOrRefuse(wasm: Uint8Array, refuse: (what: string) => never): Module {
+  try {
+    return readModule(wasm);
+  } catch (error) {
+    if (error instanceof WasmError) return refuse(error.message.replace(/^wasm: /, ""));
+    throw error;
+  }
 }
 
 /** The module's instance after its start, with memory and all globals exported. */
@@ -80,7 +96,10 @@ function instantiate(
 ): { instance: WebAssembly.Instance; counters: HookCounter[] } {
   const counters: HookCounter[] = [];
   // The memory is there once the start function runs, but not before the instance is: it comes by way of the exports.
-  const state: { memory: WebAssembly.Memory | null; pending: [number, number, number][] } = { memory: null, pending: [] };
+  const state: { memory: WebAssembly.Memory | null; pending: [number, number, number][] } = {
+    memory: null,
+    pending: [],
+  };
   const imports: Record<string, Record<string, (...values: number[]) => unknown>> = {};
   for (const { module: from, name } of module.importedFunctions) {
     (imports[from] ??= {})[name] = (...values: number[]) => {
@@ -152,7 +171,9 @@ function snapshot(
     tables: usesTable ? module.tables : [],
     elements: usesTable ? module.elements : [],
     data: [
-      ...module.data.map((segment) => (segment.mode === "active" ? { ...segment, offset: 0, bytes: new Uint8Array() } : segment)),
+      ...module.data.map((segment) =>
+        segment.mode === "active" ? { ...segment, offset: 0, bytes: new Uint8Array() } : segment,
+      ),
       ...pieces(bytes),
     ],
   };

@@ -32,10 +32,17 @@ export class SourceMap {
 
   /** `file.ts:12:3` for the instruction at an offset of the module, or null. */
   placeOf(offset: number): string | null {
-    const found = this.segments.findLast((segment) => segment.offset <= offset);
-    return found === undefined ? null : `${found.source}:${found.line}:${found.column}`;
+    return show(this.segments.findLast((segment) => segment.offset <= offset));
+  }
+
+  /** The same, but where the instruction is a library's that was inlined, the user's code in front of it. */
+  userPlaceOf(offset: number): string | null {
+    return show(this.segments.findLast((segment) => segment.offset <= offset && !segment.source.startsWith("~lib/")));
   }
 }
+
+const show = (found: Segment | undefined): string | null =>
+  found === undefined ? null : `${found.source}:${found.line}:${found.column}`;
 
 /** Base64 VLQ: five bits a digit, low first, the sign in the lowest bit of all. */
 function decodeNumbers(text: string): number[] {

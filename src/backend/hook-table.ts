@@ -19,7 +19,7 @@ export interface HookDescription {
   readonly calls: readonly number[];
   readonly counters: readonly HookCounter[];
   /** Where in the hook's source the instruction at this offset of its module comes from. */
-  placeOf(offset: number): string | null;
+  readonly placeOf: (offset: number) => string | null;
 }
 
 export interface CompiledHook extends HookDescription {

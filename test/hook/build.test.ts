@@ -127,7 +127,9 @@ test("flicker run --hook: Node compiles, and leaves no mark on the program", { s
   assert.match(run.stderr, /end status 0/);
   const script =
     "import resource, os; r = resource.getrusage(resource.RUSAGE_CHILDREN); print(r.ru_utime + r.ru_stime, r.ru_maxrss, sorted(map(int, os.listdir('/proc/self/fd')))[:3])";
-  const marks = spawnSync(launcher, ["run", ...hooks.slice(0, 2), "--", "/usr/bin/python3", "-c", script], { encoding: "utf8" });
+  const marks = spawnSync(launcher, ["run", ...hooks.slice(0, 2), "--", "/usr/bin/python3", "-c", script], {
+    encoding: "utf8",
+  });
   assert.equal(marks.stdout, "0.0 0 [0, 1, 2]\n", marks.stderr);
   const wrong = spawnSync(launcher, ["run", "--hook", join(folder, "none.ts"), "--", "true"], { encoding: "utf8" });
   assert.equal(wrong.status, 125);
@@ -138,7 +140,7 @@ test("flicker run --hook: Node compiles, and leaves no mark on the program", { s
 
 test("editors check a hook against the SDK's types", () => {
   const compiler = join(packageRoot, "node_modules/typescript/bin/tsc");
-  const options = ["--noEmit", "--strict", "--target", "es2022", "--lib", "es2022", "--types", ""];
+  const options = ["--noEmit", "--strict", "--target", "es2022", "--lib", "es2022"];
   const files = ["count", "change", "global", "refuse", "retry", "memory"].map((name) =>
     join(hooksFolder, `${name}.ts`),
   );

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <sched.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdint.h>
@@ -26,7 +27,7 @@ __attribute__((noinline)) static long counted(void) {
   return call(SYS_getppid, 0, 0, 0);
 }
 
-static long handled;
+static volatile long handled;
 static void inner(int signal) { counted(); }
 static void handler(int signal) {
   counted();
@@ -40,15 +41,26 @@ static void install(int signal, void (*function)(int), int flags) {
   sigaction(signal, &action, NULL);
 }
 
+// A process that sends SIGALRM until it is killed.
+static pid_t start_sender(void) {
+  pid_t parent = getpid();
+  pid_t sender = fork();
+  if (sender != 0) return sender;
+  while (kill(parent, SIGALRM) == 0) sched_yield();
+  _exit(0);
+}
+static void stop(pid_t sender) {
+  kill(sender, SIGKILL);
+  waitpid(sender, NULL, 0);
+}
+
 // Calls under a storm of signals whose handlers make the same call from the same site.
 static int storm(void) {
   install(SIGUSR1, inner, SA_RESTART);
   install(SIGALRM, handler, SA_RESTART);
-  struct itimerval every = {{0, 100}, {0, 100}};
-  setitimer(ITIMER_REAL, &every, NULL);
+  pid_t sender = start_sender();
   while (handled < 4000) counted();
-  memset(&every, 0, sizeof every);
-  setitimer(ITIMER_REAL, &every, NULL);
+  stop(sender);
   printf("made %ld\n", made);
   return 0;
 }
@@ -63,8 +75,7 @@ static void feed(int signal) {
 static int restarts(void) {
   if (pipe(pipe_ends) != 0) return 1;
   install(SIGALRM, feed, SA_RESTART);
-  struct itimerval every = {{0, 300}, {0, 300}};
-  setitimer(ITIMER_REAL, &every, NULL);
+  pid_t sender = start_sender();
   for (int i = 0; i < 500; i++) {
     char byte;
     long n = call(SYS_read, pipe_ends[0], (long)&byte, 1);
@@ -80,8 +91,7 @@ static int restarts(void) {
     if (n == -EINTR) interrupted++;
     else if (n != 1) return printf("read gave %ld\n", n), 1;
   }
-  memset(&every, 0, sizeof every);
-  setitimer(ITIMER_REAL, &every, NULL);
+  stop(sender);
   printf("reads %ld, %s interrupted\n", reads, interrupted > 100 ? "many" : "few");
   return 0;
 }

@@ -110,7 +110,7 @@ function instantiate(
   let instance: WebAssembly.Instance;
   try {
     const exporting = new WebAssembly.Module(exportAll(wasm, module));
-    instance = new WebAssembly.Instance(exporting, imports as WebAssembly.Imports);
+    instance = new WebAssembly.Instance(exporting, imports);
     const initialise = (instance.exports as Numbers)["_initialize"];
     if (typeof initialise === "function") (initialise as () => void)();
   } catch (error) {

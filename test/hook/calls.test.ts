@@ -17,7 +17,7 @@ for (const options of [[], ["--only-traps"], ["--yield-gs"], ["--exhaustive"]]) 
     const program = await buildProgram("hooked-calls.c", "static");
     const run = await runHooked("count.ts", [program, "storm"], {}, options);
     assert.equal(run.status, 0, run.stderr);
-    assert.ok(made(run.stdout) > 8_000, run.stdout);
+    assert.ok(made(run.stdout) > 1_000, run.stdout);
     assert.equal(counted(run.stderr, "getppid before"), made(run.stdout));
     assert.equal(counted(run.stderr, "getppid after"), made(run.stdout));
   });

@@ -152,6 +152,7 @@ class Checker {
   private hintFor(text: string): string {
     const part = PARTS.get(bare(text));
     if (part !== undefined) return `: ${part} stands for all its parts`;
+    if (text === "fs" || text === "gs") return `: write mem.segment == ${text}`;
     const [, stem = "", suffix = ""] = /^(\w+)([bwlq])$/.exec(text) ?? [];
     if (mnemonicNamed(stem) !== null) {
       return `: mnemonics are Intel's, without a size; write ${stem} and width == ${{ b: 1, w: 2, l: 4, q: 8 }[suffix]}`;

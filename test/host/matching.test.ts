@@ -6,7 +6,7 @@ import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, test } from "node:test";
-import { openElfFile } from "../../src/host/elf-file.js";
+import { readElfFile } from "../../src/host/elf-file.js";
 import { type Matched, Matching, TEXTS_OF_A_FILE } from "../../src/host/matching.js";
 import { packageRoot } from "../../src/host/package-root.js";
 import { compileMatch } from "../../src/match/compile.js";
@@ -43,6 +43,7 @@ second:
   syscall
   ret
   .size second, . - second
+  .section .note.GNU-stack,"",@progbits
 `;
 
 before(() => {
@@ -54,7 +55,7 @@ before(() => {
 
 async function match(text: string, path = program): Promise<{ texts: string[]; instructions: number }> {
   const { Disassembler } = await import("../../src/host/disassembly.js");
-  const file = openElfFile(path);
+  const file = readElfFile(path);
   const matching = await Matching.create(packageRoot, file, compileMatch(text, TEXTS_OF_A_FILE));
   const disassembler = new Disassembler(file, false);
   const found: Matched[] = [];
@@ -104,9 +105,11 @@ test("every instruction is found once, across the pieces that the engine takes a
 });
 
 test("the same instructions as objdump, in order", async () => {
-  const lines = execFileSync("objdump", ["-d", "-w", "--no-show-raw-insn", "-j", ".text", program], { encoding: "utf8" });
+  const lines = execFileSync("objdump", ["-d", "-w", "--no-show-raw-insn", "-j", ".text", program], {
+    encoding: "utf8",
+  });
   const theirs = [...lines.matchAll(/^\s*([0-9a-f]+):\t(?!\(bad\))/gm)].map(([, address]) => BigInt(`0x${address}`));
-  const file = openElfFile(program);
+  const file = readElfFile(program);
   const text = file.sections.find(({ name }) => name === ".text")!;
   const matching = await Matching.create(packageRoot, file, compileMatch("all", TEXTS_OF_A_FILE));
   const ours: bigint[] = [];

@@ -9,6 +9,7 @@ import { CacheError } from "../host/cache.js";
 import { HookError } from "../host/hook/error.js";
 import { LauncherError } from "../host/launcher.js";
 import { packageVersion } from "../host/package-root.js";
+import { MatchError } from "../match/compile.js";
 import { messageColours, outputColours } from "./colour.js";
 import { addCompletion } from "./completion.js";
 import { addDoctor } from "./doctor.js";
@@ -91,8 +92,8 @@ export async function runCommand(args: readonly string[]): Promise<number> {
     return Number(process.exitCode ?? 0);
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : STATUS_FAILED;
-    const isExpected = error instanceof LauncherError || error instanceof CacheError || error instanceof HookError;
-    if (!isExpected) throw error;
+    const expected = [LauncherError, CacheError, HookError, MatchError];
+    if (!(error instanceof Error && expected.some((kind) => error instanceof kind))) throw error;
     warn(error.message);
     return STATUS_FAILED;
   }

@@ -41,7 +41,7 @@ const buffer = memory.data(64, 8);
 /** Offset in the file of the program's entry point, or u64.MAX_VALUE. */
 export let entryOffset: u64 = 0;
 
-/** Start and end, as offsets in the file, of the function that `findFunction` found. */
+/** Start and end, as offsets in the file, of the function that `findFunction` or `readFunction` found. */
 export let functionStart: u64 = 0;
 export let functionEnd: u64 = 0;
 
@@ -135,6 +135,23 @@ function sizeOfFunction(fde: u64): u64 {
   const size = sizeOfEncoding(codeEncoding(fde + 4 - (load<u32>(buffer, 4) as u64)));
   if (size == 0 || !readAt(fde + 8 + (size as u64), size)) return 0;
   return size == 4 ? (load<u32>(buffer) as u64) : load<u64>(buffer);
+}
+
+/** How many functions the table of the open file describes. */
+export function functionCount(): u32 {
+  return fdeCount;
+}
+
+/** Reads function `index`, in order of address, into `functionStart` and `functionEnd`; false when it cannot be read. */
+export function readFunction(index: u32): bool {
+  if (!readPair(index)) return false;
+  const start = table + (load<i32>(buffer) as i64 as u64);
+  const size = sizeOfFunction(table + (load<i32>(buffer, 4) as i64 as u64));
+  const segment = segmentOf(start, false);
+  if (size == 0 || segment == null || (segment.flags & PF_X) == 0) return false;
+  functionStart = start - segment.vaddr + segment.offset;
+  functionEnd = functionStart + size;
+  return true;
 }
 
 /** Finds the function that holds the byte at an offset in the file; false when the table knows none. */

@@ -35,6 +35,7 @@ import {
   countInstructions,
   countMapping,
   countTime,
+  countUnplanned,
   countUnsearched,
 } from "../stats/counters";
 import { WHY_ENGINE_MEMORY, WHY_PROTECTED } from "../stats/left-alone";
@@ -319,16 +320,14 @@ function commitWindow(end: Address, low: Address, high: Address): bool {
 
 /** Patches the instructions that match and the system calls (`sites`) in [low, high), a part of the mapping [start, end). */
 function patchWindow(start: Address, end: Address, low: Address, high: Address, protection: u64): void {
-  if (high - low > PLANNED_MAX) {
-    if (siteCount != 0) patchSites(start, end, protection);
-    return;
-  }
   outpost = outpostFor(start, end);
-  if (outpost == 0 || !commitWindow(end, low, high)) {
+  if (outpost == 0 || high - low > PLANNED_MAX || !commitWindow(end, low, high)) {
+    countUnplanned(high - low);
     if (siteCount != 0) patchSites(start, end, protection);
     return;
   }
-  applyPlan(low, high, protection);
+  const cluster = changetype<Cluster>(load<u32>(clusters));
+  applyPlan(low, low + (cluster.size as u64), protection);
   endPlan();
 }
 

@@ -17,7 +17,7 @@ import {
 } from "../stats/counters";
 import { decode } from "../x86/decode";
 import { Instruction } from "../x86/instruction";
-import { allocateTemporary } from "./arena";
+import { allocateTemporary, remaining } from "./arena";
 import { Cluster } from "./cluster";
 import { instructionTrampolineSize } from "./instruction-trampoline";
 import { mappingDescriptor } from "./mapping";
@@ -31,6 +31,9 @@ const SYSTEM_CALL: u8 = 4;
 const WINDOW_MAX: u64 = 0x20000;
 /** Beyond this a window is not planned: system calls far from any function are patched without their neighbours. */
 export const PLANNED_MAX: u64 = 0x200000;
+
+/** So much of the engine's memory is for system calls and threads; what is left over is for instructions. */
+const RESERVE: usize = 0x600000;
 
 const instruction = changetype<Instruction>(memory.data(offsetof<Instruction>(), 8));
 
@@ -149,6 +152,7 @@ function listSites(cluster: Cluster, high: Address): bool {
  * @returns the cluster, or 0 when the engine's memory is out
  */
 export function planWindow(end: Address, low: Address, high: Address): usize {
+  if (remaining() < RESERVE) return 0;
   const clusterEnd = min(end, high + SITE_LENGTH + SLACK);
   const pointer = addCluster(low, (clusterEnd - low) as u32);
   if (pointer == 0) return 0;

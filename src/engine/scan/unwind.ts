@@ -102,9 +102,16 @@ function sizeOfEncoding(encoding: u8): u32 {
   return 0;
 }
 
+/**
+ * Whether the CIE that was read last is of signal frames (`S`). Their FDEs start a byte before the code, since unwinders look
+ * for the byte before a return address (sysdeps/unix/sysv/linux/x86_64/libc_sigaction.c of glibc).
+ */
+let isSignalFrame: bool = false;
+
 /** The encoding of a CIE's code addresses: the argument of `R` in its augmentation string. 0xff when it cannot be read. */
 function codeEncoding(cie: u64): u8 {
   memory.fill(buffer, 0, 64);
+  isSignalFrame = false;
   if (!readAt(cie, 40)) return 0xff;
   // length u32, id u32, version u8, augmentation string
   const text = buffer + 9;
@@ -118,6 +125,7 @@ function codeEncoding(cie: u64): u8 {
     while (load<u8>(at) & 0x80) at++;
     at++;
   }
+  for (let letter = text + 1; load<u8>(letter) != 0; letter++) if (load<u8>(letter) == 83) isSignalFrame = true;
   for (let letter = text + 1; load<u8>(letter) != 0; letter++) {
     const name = load<u8>(letter);
     if (name == 82) return load<u8>(at);
@@ -142,13 +150,16 @@ export function functionCount(): u32 {
   return fdeCount;
 }
 
-/** Reads function `index`, in order of address, into `functionStart` and `functionEnd`; false when it cannot be read. */
+/**
+ * Reads function `index`, in order of address, into `functionStart` and `functionEnd`; false when it cannot be read, or is
+ * where signal handlers return to.
+ */
 export function readFunction(index: u32): bool {
   if (!readPair(index)) return false;
   const start = table + (load<i32>(buffer) as i64 as u64);
   const size = sizeOfFunction(table + (load<i32>(buffer, 4) as i64 as u64));
   const segment = segmentOf(start, false);
-  if (size == 0 || segment == null || (segment.flags & PF_X) == 0) return false;
+  if (size == 0 || isSignalFrame || segment == null || (segment.flags & PF_X) == 0) return false;
   functionStart = start - segment.vaddr + segment.offset;
   functionEnd = functionStart + size;
   return true;

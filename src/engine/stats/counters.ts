@@ -48,6 +48,12 @@ export function countFunctionWithData(): void {
   functionsWithData += 1;
 }
 
+/** Bytes of code whose instructions were left alone, since there was no memory to plan them. */
+export let unplannedBytes: u64 = 0;
+export function countUnplanned(size: u64): void {
+  unplannedBytes += size;
+}
+
 /** Traps of instructions that were executed, u64: threads add at once. */
 const instructionTraps = memory.data(8, 8);
 export function countInstructionTrap(): void {

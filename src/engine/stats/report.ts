@@ -53,6 +53,7 @@ import {
   patchNanoseconds,
   provenCount,
   scannedBytes,
+  unplannedBytes,
   unsearchedCount,
 } from "./counters";
 import { beginDeparture } from "./departure";
@@ -175,6 +176,7 @@ function appendJsonInstructions(at: usize): usize {
   at = appendMember(at, "unpatched", instructionCount(INSTRUCTION_UNPATCHED));
   at = appendMember(at, "refused", instructionCount(INSTRUCTION_REFUSED));
   at = appendMember(at, "functionsWithData", functionsWithData);
+  at = appendMember(at, "unplannedBytes", unplannedBytes);
   at = appendMember(at, "executedTraps", executedInstructionTraps());
   return appendText(at, "}");
 }
@@ -204,7 +206,9 @@ function appendTextInstructions(at: usize): usize {
   at = appendDecimal(at, instructionCount(INSTRUCTION_REFUSED));
   at = appendText(at, " refused; ");
   at = appendDecimal(at, functionsWithData);
-  return appendText(at, " functions with data");
+  at = appendText(at, " functions with data, ");
+  at = appendDecimal(at, unplannedBytes >> 10);
+  return appendText(at, " KiB not planned");
 }
 
 function appendTextCounts(at: usize): usize {

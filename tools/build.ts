@@ -14,6 +14,8 @@ const JAVASCRIPT_INPUTS = [
   "src/backend",
   "src/cli",
   "src/host",
+  "src/kernel-interface",
+  "src/trace",
   "tsconfig.json",
   "tsconfig.build.json",
   "node_modules/typescript/package.json",

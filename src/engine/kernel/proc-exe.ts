@@ -12,45 +12,8 @@ import { finish, passToKernel } from "./call";
 import { addressOf, isError, syscall4 } from "./calls";
 import { EFAULT, EINVAL, ETXTBSY } from "./errno";
 import { endsInExe, exePath, exeText, findProgram } from "./exe-link";
-import {
-  SYS_ACCESS,
-  SYS_CHMOD,
-  SYS_CHOWN,
-  SYS_FACCESSAT,
-  SYS_FACCESSAT2,
-  SYS_FANOTIFY_MARK,
-  SYS_FCHMODAT,
-  SYS_FCHMODAT2,
-  SYS_FCHOWNAT,
-  SYS_FILE_GETATTR,
-  SYS_FILE_SETATTR,
-  SYS_FUTIMESAT,
-  SYS_GETXATTR,
-  SYS_GETXATTRAT,
-  SYS_INOTIFY_ADD_WATCH,
-  SYS_LINKAT,
-  SYS_LISTXATTR,
-  SYS_LISTXATTRAT,
-  SYS_MOUNT,
-  SYS_NAME_TO_HANDLE_AT,
-  SYS_NEWFSTATAT,
-  SYS_OPEN,
-  SYS_OPENAT,
-  SYS_OPENAT2,
-  SYS_OPEN_TREE,
-  SYS_OPEN_TREE_ATTR,
-  SYS_READLINK,
-  SYS_REMOVEXATTR,
-  SYS_REMOVEXATTRAT,
-  SYS_SETXATTR,
-  SYS_SETXATTRAT,
-  SYS_STAT,
-  SYS_STATFS,
-  SYS_STATX,
-  SYS_UTIME,
-  SYS_UTIMENSAT,
-  SYS_UTIMES,
-} from "./numbers";
+import { SYS_FACCESSAT2, SYS_OPEN, SYS_OPENAT, SYS_OPENAT2, SYS_READLINK } from "./numbers";
+import { AT_SYMLINK_FOLLOW, COLUMNS, NONE, pathCalls } from "./path-arguments";
 
 const AT_FDCWD: i64 = -100;
 const AT_EACCESS: u64 = 0x200;
@@ -64,52 +27,6 @@ const O_NOFOLLOW: u64 = 0x20000;
 const O_PATH: u64 = 0x200000;
 const R_OK: u64 = 4;
 const W_OK: u64 = 2;
-const NONE: u32 = 15;
-const NOFOLLOW: u32 = 0x100; // AT_SYMLINK_NOFOLLOW
-const FOLLOW: u32 = 0x400; // AT_SYMLINK_FOLLOW
-const IN_DONT_FOLLOW: u32 = 0x02000000;
-const FAN_MARK_DONT_FOLLOW: u32 = 0x4;
-
-/** How calls name a file: number; argument that is a directory; argument that is the path; argument with flags; the flag of
- * theirs with which a link at the end is not followed, or, when it is FOLLOW, without which. */
-const COLUMNS = 5;
-// prettier-ignore
-const calls: StaticArray<u32> = [
-  SYS_STAT, NONE, 0, NONE, 0,
-  SYS_ACCESS, NONE, 0, NONE, 0,
-  SYS_CHMOD, NONE, 0, NONE, 0,
-  SYS_CHOWN, NONE, 0, NONE, 0,
-  SYS_UTIME, NONE, 0, NONE, 0,
-  SYS_UTIMES, NONE, 0, NONE, 0,
-  SYS_STATFS, NONE, 0, NONE, 0,
-  SYS_SETXATTR, NONE, 0, NONE, 0,
-  SYS_GETXATTR, NONE, 0, NONE, 0,
-  SYS_LISTXATTR, NONE, 0, NONE, 0,
-  SYS_REMOVEXATTR, NONE, 0, NONE, 0,
-  SYS_MOUNT, NONE, 0, NONE, 0,
-  SYS_INOTIFY_ADD_WATCH, NONE, 1, 2, IN_DONT_FOLLOW,
-  SYS_FANOTIFY_MARK, 3, 4, 1, FAN_MARK_DONT_FOLLOW,
-  SYS_FCHOWNAT, 0, 1, 4, NOFOLLOW,
-  SYS_FUTIMESAT, 0, 1, NONE, 0,
-  SYS_NEWFSTATAT, 0, 1, 3, NOFOLLOW,
-  SYS_LINKAT, 0, 1, 4, FOLLOW,
-  SYS_FCHMODAT, 0, 1, NONE, 0,
-  SYS_FACCESSAT, 0, 1, NONE, 0,
-  SYS_UTIMENSAT, 0, 1, 3, NOFOLLOW,
-  SYS_NAME_TO_HANDLE_AT, 0, 1, 4, FOLLOW,
-  SYS_STATX, 0, 1, 2, NOFOLLOW,
-  SYS_OPEN_TREE, 0, 1, 2, NOFOLLOW,
-  SYS_FACCESSAT2, 0, 1, 3, NOFOLLOW,
-  SYS_FCHMODAT2, 0, 1, 3, NOFOLLOW,
-  SYS_SETXATTRAT, 0, 1, 2, NOFOLLOW,
-  SYS_GETXATTRAT, 0, 1, 2, NOFOLLOW,
-  SYS_LISTXATTRAT, 0, 1, 2, NOFOLLOW,
-  SYS_REMOVEXATTRAT, 0, 1, 2, NOFOLLOW,
-  SYS_OPEN_TREE_ATTR, 0, 1, 2, NOFOLLOW,
-  SYS_FILE_GETATTR, 0, 1, 4, NOFOLLOW,
-  SYS_FILE_SETATTR, 0, 1, 4, NOFOLLOW,
-];
-
 function argumentOf(frame: GateFrame, index: u32): u64 {
   if (index == 0) return frame.rdi;
   if (index == 1) return frame.rsi;
@@ -144,12 +61,13 @@ function callWithPath(thread: ThreadBlock, frame: GateFrame, index: u32, path: u
 /** Calls that do something with the file at the end of a path. */
 export function pathCall(thread: ThreadBlock, frame: GateFrame): u32 {
   let row = 0;
-  while (unchecked(calls[row]) != (frame.rax as u32)) row += COLUMNS;
-  const directory = unchecked(calls[row + 1]);
-  const path = unchecked(calls[row + 2]);
-  const flags = unchecked(calls[row + 3]);
-  const flag = unchecked(calls[row + 4]);
-  if (flags != NONE && ((argumentOf(frame, flags) & flag) != 0) != (flag == FOLLOW)) return passToKernel(frame);
+  while (unchecked(pathCalls[row]) != (frame.rax as u32)) row += COLUMNS;
+  const directory = unchecked(pathCalls[row + 1]);
+  const path = unchecked(pathCalls[row + 2]);
+  const flags = unchecked(pathCalls[row + 3]);
+  const flag = unchecked(pathCalls[row + 4]);
+  if (flags != NONE && ((argumentOf(frame, flags) & flag) != 0) != (flag == AT_SYMLINK_FOLLOW))
+    return passToKernel(frame);
   const from: i64 = directory == NONE ? AT_FDCWD : (argumentOf(frame, directory) as i32);
   if (!isExe(thread, from, argumentOf(frame, path))) return passToKernel(frame);
   return callWithPath(thread, frame, path, addressOf(exePath(thread)));

@@ -1,0 +1,87 @@
+// Generated from src/kernel-interface/signatures.txt by tools/gen-kernel-interface.ts. Do not edit.
+
+// How calls that do something with the file at the end of a path name it.
+
+import {
+  SYS_ACCESS,
+  SYS_CHMOD,
+  SYS_CHOWN,
+  SYS_FACCESSAT,
+  SYS_FACCESSAT2,
+  SYS_FANOTIFY_MARK,
+  SYS_FCHMODAT,
+  SYS_FCHMODAT2,
+  SYS_FCHOWNAT,
+  SYS_FILE_GETATTR,
+  SYS_FILE_SETATTR,
+  SYS_FUTIMESAT,
+  SYS_GETXATTR,
+  SYS_GETXATTRAT,
+  SYS_INOTIFY_ADD_WATCH,
+  SYS_LINKAT,
+  SYS_LISTXATTR,
+  SYS_LISTXATTRAT,
+  SYS_MOUNT,
+  SYS_NAME_TO_HANDLE_AT,
+  SYS_NEWFSTATAT,
+  SYS_OPEN_TREE,
+  SYS_OPEN_TREE_ATTR,
+  SYS_REMOVEXATTR,
+  SYS_REMOVEXATTRAT,
+  SYS_SETXATTR,
+  SYS_SETXATTRAT,
+  SYS_STAT,
+  SYS_STATFS,
+  SYS_STATX,
+  SYS_UTIME,
+  SYS_UTIMENSAT,
+  SYS_UTIMES,
+} from "./numbers";
+
+/** No such argument. */
+export const NONE: u32 = 15;
+/** With it, and not without it, a link at the end is followed. */
+export const AT_SYMLINK_FOLLOW: u32 = 0x400;
+const AT_SYMLINK_NOFOLLOW: u32 = 0x100;
+const FAN_MARK_DONT_FOLLOW: u32 = 0x4;
+const IN_DONT_FOLLOW: u32 = 0x2000000;
+
+export const COLUMNS = 5;
+/** Number; argument that is a directory; argument that is the path; argument with flags; the flag of theirs with which a link
+ * at the end is not followed, or, when it is AT_SYMLINK_FOLLOW, without which. */
+// prettier-ignore
+export const pathCalls: StaticArray<u32> = [
+  SYS_STAT, NONE, 0, NONE, 0,
+  SYS_ACCESS, NONE, 0, NONE, 0,
+  SYS_CHMOD, NONE, 0, NONE, 0,
+  SYS_CHOWN, NONE, 0, NONE, 0,
+  SYS_UTIME, NONE, 0, NONE, 0,
+  SYS_STATFS, NONE, 0, NONE, 0,
+  SYS_MOUNT, NONE, 0, NONE, 0,
+  SYS_SETXATTR, NONE, 0, NONE, 0,
+  SYS_GETXATTR, NONE, 0, NONE, 0,
+  SYS_LISTXATTR, NONE, 0, NONE, 0,
+  SYS_REMOVEXATTR, NONE, 0, NONE, 0,
+  SYS_UTIMES, NONE, 0, NONE, 0,
+  SYS_INOTIFY_ADD_WATCH, NONE, 1, 2, IN_DONT_FOLLOW,
+  SYS_FCHOWNAT, 0, 1, 4, AT_SYMLINK_NOFOLLOW,
+  SYS_FUTIMESAT, 0, 1, NONE, 0,
+  SYS_NEWFSTATAT, 0, 1, 3, AT_SYMLINK_NOFOLLOW,
+  SYS_LINKAT, 0, 1, 4, AT_SYMLINK_FOLLOW,
+  SYS_FCHMODAT, 0, 1, NONE, 0,
+  SYS_FACCESSAT, 0, 1, NONE, 0,
+  SYS_UTIMENSAT, 0, 1, 3, AT_SYMLINK_NOFOLLOW,
+  SYS_FANOTIFY_MARK, 3, 4, 1, FAN_MARK_DONT_FOLLOW,
+  SYS_NAME_TO_HANDLE_AT, 0, 1, 4, AT_SYMLINK_FOLLOW,
+  SYS_STATX, 0, 1, 2, AT_SYMLINK_NOFOLLOW,
+  SYS_OPEN_TREE, 0, 1, 2, AT_SYMLINK_NOFOLLOW,
+  SYS_FACCESSAT2, 0, 1, 3, AT_SYMLINK_NOFOLLOW,
+  SYS_FCHMODAT2, 0, 1, 3, AT_SYMLINK_NOFOLLOW,
+  SYS_SETXATTRAT, 0, 1, 2, AT_SYMLINK_NOFOLLOW,
+  SYS_GETXATTRAT, 0, 1, 2, AT_SYMLINK_NOFOLLOW,
+  SYS_LISTXATTRAT, 0, 1, 2, AT_SYMLINK_NOFOLLOW,
+  SYS_REMOVEXATTRAT, 0, 1, 2, AT_SYMLINK_NOFOLLOW,
+  SYS_OPEN_TREE_ATTR, 0, 1, 2, AT_SYMLINK_NOFOLLOW,
+  SYS_FILE_GETATTR, 0, 1, 4, AT_SYMLINK_NOFOLLOW,
+  SYS_FILE_SETATTR, 0, 1, 4, AT_SYMLINK_NOFOLLOW,
+];

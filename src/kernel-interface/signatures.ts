@@ -237,7 +237,7 @@ export const signatureRows = `
 232 epoll_wait desc int epfd:fd >events:epoll_event[^2] maxevents:int timeout:int
 233 epoll_ctl desc int epfd:fd op:epoll_operation fd:fd <event:epoll_event
 234 tgkill process,signal int tgid:pid pid:pid sig:signal
-235 utimes file int <filename:path <utimes:timeval[=2]
+235 utimes file int <filename:path <utimes:timevals
 236 vserver - int
 237 mbind memory int start:address len:ulong mode:memory_policy_mode <nmask:node_mask maxnode:ulong flags:memory_policy_move
 238 set_mempolicy memory int mode:memory_policy_mode <nmask:node_mask maxnode:ulong
@@ -263,7 +263,7 @@ export const signatureRows = `
 258 mkdirat desc,file int dfd:dirfd <pathname:path mode:mode
 259 mknodat desc,file int dfd:dirfd <filename:path mode:file_mode dev:dev
 260 fchownat desc,file int dfd:dirfd <filename:path user:uid group:uid flag:at_flags
-261 futimesat desc,file int dfd:dirfd <filename:path <utimes:timeval[=2]
+261 futimesat desc,file int dfd:dirfd <filename:path <utimes:timevals
 262 newfstatat desc,file,fstat,%stat int dfd:dirfd <filename:path >statbuf:stat flag:at_flags
 263 unlinkat desc,file int dfd:dirfd <pathname:path flag:at_flags
 264 renameat desc,file int olddfd:dirfd <oldname:path newdfd:dirfd <newname:path
@@ -282,7 +282,7 @@ export const signatureRows = `
 277 sync_file_range desc int fd:fd offset:long nbytes:long flags:sync_range
 278 vmsplice desc int fd:fd >>uiov:iovec[2] nr_segs:ulong flags:splice
 279 move_pages memory int pid:pid nr_pages:ulong <pages:pointer[1] <nodes:int[1] >status:int[1] flags:move_pages
-280 utimensat desc,file int dfd:dirfd <filename:path <utimes:timespec[=2] flags:at_flags
+280 utimensat desc,file int dfd:dirfd <filename:path <utimes:timespecs flags:at_flags
 281 epoll_pwait desc int epfd:fd >events:epoll_event[^2] maxevents:int timeout:int <sigmask:sigset sigsetsize:ulong
 282 signalfd desc,signal fd ufd:fd <user_mask:sigset sizemask:ulong
 283 timerfd_create desc fd clockid:clock flags:timerfd
@@ -290,7 +290,7 @@ export const signatureRows = `
 285 fallocate desc int fd:fd mode:fallocate offset:long len:long
 286 timerfd_settime desc int ufd:fd flags:timerfd <utmr:itimerspec >otmr:itimerspec
 287 timerfd_gettime desc int ufd:fd >otmr:itimerspec
-288 accept4 network fd fd:fd >upeer_sockaddr:sockaddr[*2] =upeer_addrlen:length flags:socket_type_flags
+288 accept4 network fd fd:fd >upeer_sockaddr:sockaddr[*2] =upeer_addrlen:length flags:accept_flags
 289 signalfd4 desc,signal fd ufd:fd <user_mask:sigset sizemask:ulong flags:signalfd
 290 eventfd2 desc fd count:uint flags:eventfd
 291 epoll_create1 desc fd flags:epoll_create
@@ -320,7 +320,7 @@ export const signatureRows = `
 315 sched_getattr - int pid:pid >uattr:sched_attr usize:uint flags:uint
 316 renameat2 desc,file int olddfd:dirfd <oldname:path newdfd:dirfd <newname:path flags:rename
 317 seccomp - int op:seccomp flags:hex32 =uargs:seccomp_argument
-318 getrandom - int >ubuf:bytes[^1] len:ulong flags:getrandom
+318 getrandom - int >ubuf:random[^1] len:ulong flags:getrandom
 319 memfd_create desc fd <uname:string flags:memfd_flags
 320 kexec_file_load desc int kernel_fd:fd initrd_fd:fd cmdline_len:ulong <cmdline:string flags:kexec_file
 321 bpf desc int cmd:bpf =uattr:opaque size:uint

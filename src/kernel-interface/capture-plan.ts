@@ -42,7 +42,6 @@ const sizes: ReadonlyMap<string, number> = new Map([
   ["statx", 256],
   ["pollfds", 8],
   ["sigaction", 32],
-  ["sigset", 8],
   ["siginfo", 128],
   ["sigset_argument", 16],
   ["fd_set", 128],
@@ -88,16 +87,16 @@ const sizes: ReadonlyMap<string, number> = new Map([
 const byteTypes = new Set([
   "bytes",
   "random",
+  "sigset",
   "sockaddr",
   "socket_option_value",
   "entries",
   "cwd",
   "vector",
   "cpu_set",
-  "message",
 ]);
 /** Bytes of which only the beginning is said. */
-const textTypes = new Set(["bytes", "random", "message", "vector"]);
+const textTypes = new Set(["bytes", "random", "vector"]);
 /** Of these only the address is said. */
 export const addressTypes: ReadonlySet<string> = new Set(["opaque", "address", "raw"]);
 
@@ -141,6 +140,9 @@ function stepOf(type: string, length: Length | null): Pick<CaptureStep, "kind" |
       return { kind: CAPTURE_MESSAGE, length: NO_ARGUMENT, unit: 56, limit: TEXT_LIMIT };
     case "mmsghdr":
       return { kind: CAPTURE_MESSAGES, length: argument, unit: 64, limit: TEXT_LIMIT };
+    case "message":
+      // Its type stands in front of what the length counts.
+      return { kind: CAPTURE_FIXED, length: NO_ARGUMENT, unit: MEMORY_LIMIT, limit: MEMORY_LIMIT };
     case "ioctl":
       return { kind: CAPTURE_IOCTL, length: 1, unit: 64, limit: MEMORY_LIMIT };
     default: {

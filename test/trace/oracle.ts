@@ -21,7 +21,8 @@ function plansHeader(): string {
     const body = steps.map((s) => `{${[s.kind, s.argument, s.when, s.length, s.unit, s.limit].join(",")}}`);
     if (steps.length > 0) lines.push(`static const struct step ${name}[] = {${body.join(",")}};`);
     const descriptors = signature.arguments.reduce(
-      (mask, { type, direction }, index) => (/^(fd|dirfd)$/.test(type) && direction === "" ? mask | (1 << index) : mask),
+      (mask, { type, direction }, index) =>
+        /^(fd|dirfd)$/.test(type) && direction === "" ? mask | (1 << index) : mask,
       signature.result === "fd" ? 1 << 6 : 0,
     );
     plans.push(`[${signature.number}] = {${steps.length > 0 ? name : "0"}, ${steps.length}, ${descriptors}},`);
@@ -43,7 +44,7 @@ export function buildRecorder(): Recorder {
   const source = fileURLToPath(new URL("recorder.c", import.meta.url));
   const program = join(directory, "recorder");
   execFileSync("gcc", ["-O1", "-Wall", "-I", directory, "-o", program, source], { stdio: "inherit" });
-  const environment = { PATH: "/usr/bin:/bin", LC_ALL: "C", TZ: "UTC", HOME: "/", FLAG: "a=b" };
+  const environment = { PATH: "/usr/bin:/bin", LC_ALL: "C", TZ: "UTC", HOME: "/", FLAG: "a=b", PERL_HASH_SEED: "0" };
   const output = join(directory, "output");
   const work = join(directory, "work");
   // A command finds the same files in both runs.
@@ -66,10 +67,10 @@ export function buildRecorder(): Recorder {
   };
   return {
     record(command, textLimit = 32, input = "") {
-      run(program, [output, ...command], input, { TEXT_LIMIT: String(textLimit) });
+      run("setarch", ["-R", program, output, ...command], input, { TEXT_LIMIT: String(textLimit) });
       const bytes = new Uint8Array(readFileSync(output));
       const events: TraceEvent[] = [];
-      for (let at = 0; at < bytes.length; ) {
+      for (let at = 0; at < bytes.length;) {
         const decoded = decodeEvent(bytes, at);
         assert.ok(decoded !== null, "the recording ends in the middle of an event");
         events.push(decoded.event);
@@ -78,16 +79,27 @@ export function buildRecorder(): Recorder {
       return events;
     },
     strace(options, command, input = "") {
-      run("strace", ["-o", output, ...options, ...command], input, {});
+      run("setarch", ["-R", "strace", "-o", output, ...options, ...command], input, {});
       return readFileSync(output, "latin1");
     },
     remove: () => rmSync(directory, { recursive: true, force: true }),
   };
 }
 
-/** What differs between two runs of a command that do the same: addresses, processes, times, random numbers. */
+/** What differs between two runs of a command that do the same: addresses (the stack's, although nothing is randomized),
+ * processes, times, random numbers, the state of the machine. */
 const DIFFERENCES: readonly [RegExp, string][] = [
   [/0x[0-9a-f]{6,}/g, "ADDRESS"],
+  [/^(sysinfo|getrusage|times)\(.*/, "$1"],
+  [/(f_bfree|f_bavail|f_ffree|u64)=\d+/g, "$1=NUMBER"],
+  [/htons\(\d{5}\)/g, "htons(PORT)"],
+  [/\b(stx?_ino)=\d+/g, "$1=NUMBER"],
+  [/stx_atime=\{[^}]*\}( \/\*[^*]*\*\/)?/g, "stx_atime=TIME"],
+  [/st_atime=\d+( \/\*[^*]*\*\/)?, st_atime_nsec=\d+/g, "st_atime=TIME"],
+  [/<(socket|pipe):\[\d+\]>/g, "<$1:[NUMBER]>"],
+  // perl's seed, from /dev/urandom.
+  [/(read\(\d+, )"[^"]*"(, 4\)) +(= 4)$/g, "$1RANDOM$2 $3"],
+  [/left \{[^}]*\}/g, "left TIME"],
   [/^(set_tid_address|getpid|gettid|getppid|fork|vfork|clone3?|getpgrp|setsid)(\(.*\) += )\d+$/, "$1$2PID"],
   [/^(wait4|waitid)\((-1|P_ALL, 0|\d+)(.*) = \d+$/, "$1($2$3 = PID"],
   [/^(kill|tgkill|tkill|prlimit64|getpgid|setpgid|sched_\w+|wait4)\(\d{3,}/, "$1(PID"],
@@ -100,5 +112,8 @@ const DIFFERENCES: readonly [RegExp, string][] = [
   [/\/proc\/\d+/g, "/proc/PID"],
 ];
 
-export const masked = (line: string): string =>
-  DIFFERENCES.reduce((text, [pattern, name]) => text.replace(pattern, name), line);
+/** A line without what differs; what was padded to a column is not any more. */
+export function masked(line: string): string {
+  const text = DIFFERENCES.reduce((rest, [pattern, name]) => rest.replace(pattern, name), line);
+  return text === line ? line : text.replace(/ {2,}= /, " = ");
+}

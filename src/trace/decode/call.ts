@@ -1,9 +1,17 @@
 // The arguments of a call, decoded and in the order in which strace says them.
 
+import { constantSet, flagsText } from "../../kernel-interface/constant-set.js";
 import { type Signature, signatures } from "../../kernel-interface/signature.js";
 import { type TraceEvent } from "../event.js";
-import { type Field, type Value, addressValue, hexadecimalValue } from "../value.js";
-import { archPrctlArgument, fcntlArgument, futexValues, ioctlArgument, prctlValues } from "./commands.js";
+import { type Field, type Value, addressValue, decimal, hexadecimalValue, text } from "../value.js";
+import {
+  archPrctlArgument,
+  fcntlArgument,
+  filterProgram,
+  futexValues,
+  ioctlArgument,
+  prctlValues,
+} from "./commands.js";
 import { Call, type DecodeOptions } from "./context.js";
 import { numbers } from "./number.js";
 import { isSaidAtEntry, pointerValue } from "./pointee.js";
@@ -41,7 +49,7 @@ const O_CREAT = 0x40n;
 const O_TMPFILE = 0x410000n;
 const isCreated = (flags: bigint): boolean => (flags & O_CREAT) !== 0n || (flags & O_TMPFILE) === O_TMPFILE;
 
-const MREMAP_NEW_ADDRESS = 6n;
+const MREMAP_NEW_ADDRESS = 3n;
 const CLONE_SETTID = 0x100000n;
 const CLONE_PIDFD = 0x1000n;
 const CLONE_SETTLS = 0x80000n;
@@ -57,6 +65,32 @@ function cloneArguments(call: Call): SaidArgument[] {
 }
 
 const tidArgument = (call: Call, index: number, label: string): SaidArgument => said(call, index, undefined, label);
+
+/** Actions of syslog that take no buffer: CLOSE, OPEN, CLEAR, CONSOLE_OFF, CONSOLE_ON, SIZE_UNREAD, SIZE_BUFFER. */
+const SHORT_SYSLOG = new Set([0n, 1n, 5n, 6n, 7n, 9n, 10n]);
+const EPOLL_CTL_DEL = 2n;
+/** MS_REMOUNT, MS_BIND, MS_MOVE, and those that change propagation: the type means nothing. */
+const MS_WITHOUT_TYPE = 0x1e3020n;
+
+/** strace looks at these arguments when the call has returned, and only if it has succeeded. */
+const withAddressesOnFailure = (call: Call, from: number): SaidArgument[] =>
+  all(call).map((part, index) =>
+    call.isFailed && index >= from && call.signature.arguments[index]!.direction !== ""
+      ? { ...part, value: addressValue(call.value(index)) }
+      : part,
+  );
+
+const MEMBARRIER_CPU = 1n;
+/** Everything but KCMP_FILE and KCMP_EPOLL_TFD compares whole processes. */
+const KCMP_OF_PROCESSES = new Set([1n, 2n, 3n, 4n, 5n, 6n]);
+const SECCOMP_SET_MODE_FILTER = 1n;
+
+function seccompArguments(call: Call): SaidArgument[] {
+  if (BigInt.asUintN(32, call.value(0)) !== SECCOMP_SET_MODE_FILTER)
+    return [...all(call, 2), said(call, 2, addressValue(call.value(2)))];
+  const flags = text(flagsText(constantSet("seccomp_filter"), call.value(1)));
+  return [said(call, 0), said(call, 1, flags), said(call, 2, filterProgram(call, 2))];
+}
 
 const BLOCK_OR_CHARACTER = new Set([0o020000n, 0o060000n]);
 const isDevice = (mode: bigint): boolean => BLOCK_OR_CHARACTER.has(mode & 0o170000n);
@@ -84,7 +118,9 @@ const orders: Record<string, (call: Call) => SaidArgument[]> = {
   mq_open: (call) => all(call, isCreated(call.value(1)) ? 4 : 2),
   mremap: (call) => [
     ...all(call, 4),
-    ...((call.value(3) & MREMAP_NEW_ADDRESS) === 0n ? [] : [said(call, 4, addressValue(call.value(4)))]),
+    ...((call.value(3) & MREMAP_NEW_ADDRESS) !== MREMAP_NEW_ADDRESS
+      ? []
+      : [said(call, 4, addressValue(call.value(4)))]),
   ],
   clone: cloneArguments,
   mknod: (call) => all(call, isDevice(call.value(1)) ? 3 : 2),
@@ -94,8 +130,18 @@ const orders: Record<string, (call: Call) => SaidArgument[]> = {
   arch_prctl: withCommand(1, archPrctlArgument),
   prctl: (call) => withValues(call, 1, prctlValues(call)),
   futex: (call) => withValues(call, 2, futexValues(call)),
+  socketpair: (call) => [...all(call, 2), said(call, 2, decimal(call.value(2))), said(call, 3)],
   socket: withCommand(2, (call) => protocolValue(call.value(0), call.value(2))),
-  socketpair: (call) => [...all(call, 2), said(call, 2, protocolValue(call.value(0), call.value(2))), said(call, 3)],
+  epoll_ctl: (call) =>
+    BigInt.asUintN(32, call.value(1)) === EPOLL_CTL_DEL
+      ? [...all(call, 3), said(call, 3, addressValue(call.value(3)))]
+      : all(call),
+  epoll_pwait: (call) => withAddressesOnFailure(call, 4),
+  epoll_pwait2: (call) => withAddressesOnFailure(call, 3),
+  mount: (call) =>
+    (call.value(3) & MS_WITHOUT_TYPE) === 0n
+      ? all(call)
+      : [...all(call, 2), said(call, 2, addressValue(call.value(2))), said(call, 3), said(call, 4)],
   setsockopt: (call) => optionArguments(call),
   getsockopt: (call) => optionArguments(call),
   reboot: (call) => all(call, call.value(2) === 0xa1b2c3d4n ? 4 : 3),
@@ -104,7 +150,10 @@ const orders: Record<string, (call: Call) => SaidArgument[]> = {
     said(call, 0),
     ...[1, 2, 3, 4].map((index) => said(call, index, hexadecimalValue(call.value(index)))),
   ],
-  syslog: (call) => all(call, [2n, 3n, 4n].includes(call.value(0)) ? 3 : 1),
+  syslog: (call) => all(call, SHORT_SYSLOG.has(BigInt.asUintN(32, call.value(0))) ? 1 : 3),
+  membarrier: (call) => all(call, (call.value(1) & MEMBARRIER_CPU) === 0n ? 2 : 3),
+  kcmp: (call) => all(call, KCMP_OF_PROCESSES.has(BigInt.asUintN(32, call.value(2))) ? 3 : 5),
+  seccomp: seccompArguments,
 };
 
 function optionArguments(call: Call): SaidArgument[] {

@@ -1,7 +1,7 @@
 // Calls whose last arguments mean what their command says: fcntl, ioctl, prctl, arch_prctl, futex.
 
 import { constant, constantSet, enumText, flagsText, hexadecimal } from "../../kernel-interface/constant-set.js";
-import { type Value, addressValue, array, decimal, hexadecimalValue, text } from "../value.js";
+import { type Value, addressValue, array, decimal, hexadecimalValue, struct, text } from "../value.js";
 import { type Call, unsignedAt } from "./context.js";
 import { elementValue, fixedString, structOf } from "./element.js";
 import { terminalValue } from "./files.js";
@@ -145,6 +145,16 @@ const prctlArguments = named(
 
 const DUMPABLE = ["SUID_DUMP_DISABLE", "SUID_DUMP_USER", "SUID_DUMP_ROOT"];
 
+/** A sock_fprog: how long the filter is, and where. */
+export function filterProgram(call: Call, argument: number): Value {
+  const bytes = call.memory(call.value(argument), 16, "entry");
+  if (bytes === null) return addressValue(call.value(argument));
+  return struct([
+    ["len", decimal(unsignedAt(bytes, 0, 2))],
+    ["filter", addressValue(unsignedAt(bytes, 8, 8))],
+  ]);
+}
+
 /** What the option makes of the arguments behind it. */
 export function prctlValues(call: Call): Value[] {
   const value = call.value(1);
@@ -172,7 +182,7 @@ export function prctlValues(call: Call): Value[] {
     case "capability":
       return [text(enumText(constantSet("capability"), value))];
     case "seccomp":
-      return [text(enumText(constantSet("seccomp_mode"), value)), addressValue(call.value(2))].slice(
+      return [text(enumText(constantSet("seccomp_mode"), value)), filterProgram(call, 2)].slice(
         0,
         value === 1n ? 1 : 2,
       );

@@ -43,13 +43,16 @@ export class Call {
 
   /** @returns memory at an address as it was, null when nothing of it was copied; less than `size` when not all was */
   some(address: bigint, size: number, when: "entry" | "exit"): Uint8Array | null {
+    let best: Uint8Array | null = null;
     for (const range of this.event.ranges) {
       if (range.when !== when || range.address > address) continue;
       const skipped = address - range.address;
       if (skipped >= BigInt(range.bytes.length)) continue;
-      return range.bytes.subarray(Number(skipped), Number(skipped) + size);
+      const bytes = range.bytes.subarray(Number(skipped), Number(skipped) + size);
+      if (bytes.length === size) return bytes;
+      if (best === null || bytes.length > best.length) best = bytes;
     }
-    return null;
+    return best;
   }
 
   /** @returns memory at an address as it was, null when not all of it was copied */

@@ -154,7 +154,8 @@ const SOCKET_TYPE = 0xfn;
 
 function socketType(value: bigint): string {
   const flags = BigInt.asUintN(32, value);
-  const type = enumText(constantSet("socket_type"), flags & SOCKET_TYPE);
+  const type = constantSet("socket_type").names.get(flags & SOCKET_TYPE);
+  if (type === undefined) return flagsText(constantSet("socket_flags"), flags);
   return joined(type, moreFlags("socket_flags", flags & ~SOCKET_TYPE));
 }
 
@@ -200,7 +201,9 @@ const RESET_ON_FORK = 0x40000000n;
 
 function schedulingPolicy(value: bigint): string {
   const policy = BigInt.asUintN(32, value);
-  const name = enumText(constantSet("policy"), policy & ~RESET_ON_FORK);
+  const set = constantSet("policy");
+  const name = set.names.get(policy & ~RESET_ON_FORK);
+  if (name === undefined) return enumText(set, policy);
   return (policy & RESET_ON_FORK) === 0n ? name : `${name}|SCHED_RESET_ON_FORK`;
 }
 
@@ -261,7 +264,7 @@ function swapFlags(value: bigint): string {
 function fanotifyInit(value: bigint): string {
   const flags = BigInt.asUintN(32, value);
   const group = enumText(constantSet("fanotify_class"), flags & 0xcn);
-  return joined(group, moreFlags("fanotify_flags", flags & ~0xcn));
+  return joined(group, flagsOrNothing("fanotify_flags", flags & ~0xcn));
 }
 
 function memoryPolicy(value: bigint, width: 32 | 64): string {

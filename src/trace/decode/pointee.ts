@@ -1,11 +1,23 @@
 // What is behind a pointer. A type of signatures.txt is a number or a struct (element.ts), or has its own function here.
 
+import { addressTypes } from "../../kernel-interface/capture-plan.js";
 import { type Argument, type Length } from "../../kernel-interface/signature.js";
 import { layouts } from "../../kernel-interface/struct-layout.js";
 import { constantSet, enumText, flagsText, hexadecimal } from "../../kernel-interface/constant-set.js";
 import { quoteHexadecimal } from "../quote.js";
-import { type Field, type Value, addressValue, array, decimal, string, struct, text } from "../value.js";
+import {
+  type Field,
+  type Value,
+  addressValue,
+  array,
+  decimal,
+  hexadecimalValue,
+  string,
+  struct,
+  text,
+} from "../value.js";
 import { type Call, unsignedAt } from "./context.js";
+import { signalValue } from "./number.js";
 import { elementSize, elementValue, fixedString, structOf } from "./element.js";
 import { dateRemark, descriptorsIn, statValue, statxValue } from "./files.js";
 import { actionValue, signalInfo, signalSet, waitStatus } from "./signals.js";
@@ -59,11 +71,13 @@ const fixed =
     return bytes === null ? null : show(bytes, pointer);
   };
 
+const PATH_MAX = 4096;
+
 function path({ call, address, when }: Pointer): Value | null {
-  const bytes = call.some(address, 4096, when);
+  const bytes = call.some(address, PATH_MAX, when);
   if (bytes === null) return null;
   const end = bytes.indexOf(0);
-  return end < 0 ? string(bytes, true) : string(bytes.subarray(0, end));
+  return end < 0 ? string(bytes.subarray(0, PATH_MAX - 1), true) : string(bytes.subarray(0, end));
 }
 
 /** A string up to its NUL, of which -s bytes are shown. */
@@ -228,9 +242,13 @@ function socketAddressAt(pointer: Pointer): Value | null {
   return content === null ? null : socketAddress(content);
 }
 
+/** More than any option has. */
+const OPTION_LIMIT = 4096n;
+
 function optionAt(pointer: Pointer): Value | null {
   const size = lengthOf(pointer, pointer.argument.length);
-  const content = size === null ? null : pointer.call.memory(pointer.address, Number(size), pointer.when);
+  const shown = size === null || size > OPTION_LIMIT ? OPTION_LIMIT : size;
+  const content = size === null ? null : pointer.call.memory(pointer.address, Number(shown), pointer.when);
   if (content === null) return null;
   const [level, option] = [pointer.call.value(1), pointer.call.value(2)].map((value) => BigInt.asUintN(32, value));
   return optionValue(pointer.call, level!, option!, content);
@@ -247,7 +265,9 @@ function vectors({ call, argument, address, when }: Pointer): Value | null {
 
 function vectorAddresses({ call, argument, address }: Pointer): Value | null {
   const count = call.value(argument.length?.kind === "argument" ? argument.length.argument : 0);
-  const content = call.memory(address, Number(count) * 16, "entry");
+  const { textLimit, isVerbose } = call.options;
+  const shown = isVerbose || count < BigInt(textLimit) ? Number(count) : textLimit;
+  const content = call.memory(address, shown * 16, "entry");
   if (content === null) return null;
   return array(
     vectorsIn(content).map(({ base, size }) =>
@@ -256,6 +276,7 @@ function vectorAddresses({ call, argument, address }: Pointer): Value | null {
         ["iov_len", decimal(size)],
       ]),
     ),
+    BigInt(shown) < count,
   );
 }
 
@@ -274,17 +295,18 @@ const MMSGHDR_SIZE = 64;
 
 function messages({ call, argument, address, when }: Pointer): Value | null {
   const count = when === "exit" ? Number(call.event.result) : Number(call.value(2) & 0xffffffffn);
-  const content = call.memory(address, count * MMSGHDR_SIZE, when);
-  if (content === null) return null;
-  const items = Array.from({ length: count }, (_, index): Value => {
-    const part = content.subarray(index * MMSGHDR_SIZE, (index + 1) * MMSGHDR_SIZE);
+  const shown = call.options.isVerbose ? count : Math.min(count, call.options.textLimit);
+  const items: Value[] = [];
+  for (let index = 0; index < shown; index++) {
+    const part = call.memory(address + BigInt(index * MMSGHDR_SIZE), MMSGHDR_SIZE, when);
+    if (part === null) return null;
     const size = unsignedAt(part, MSGHDR_SIZE, 4);
     const header = messageHeader(call, part, null, when, argument.direction === ">>" ? size : null);
     const fields: Field[] = [["msg_hdr", header]];
     if (when === "exit") fields.push(["msg_len", decimal(size)]);
-    return struct(fields);
-  });
-  return array(items);
+    items.push(struct(fields));
+  }
+  return array(items, shown < count);
 }
 
 /** linux_dirent64, and the older linux_dirent with the type in its last byte. */
@@ -400,7 +422,7 @@ function notification({ call, address }: Pointer): Value | null {
       ]),
     ]);
   fields.push(
-    ["sigev_signo", text(enumText(constantSet("signal"), at(8, 4)).replace(/^(\S+) \/\*.*$/, "$1"))],
+    ["sigev_signo", signalValue(at(8, 4))],
     ["sigev_notify", text(enumText(constantSet("notify_kind"), kind))],
   );
   if (kind === 4n) fields.push(["sigev_notify_thread_id", decimal(BigInt.asIntN(32, at(16, 4)))]);
@@ -409,12 +431,16 @@ function notification({ call, address }: Pointer): Value | null {
 
 const CAPABILITY_SETS = ["effective", "permitted", "inheritable"];
 
+const CAPABILITIES_64 = new Set([0x20071026n, 0x20080522n]);
+
 function capabilities({ call, address, when }: Pointer): Value | null {
+  const header = call.memory(call.value(0), 4, "entry");
   const content = call.memory(address, 24, when);
-  if (content === null) return null;
+  if (content === null || header === null) return null;
+  const isWide = CAPABILITIES_64.has(unsignedAt(header, 0, 4));
   const names = constantSet("capability").constants;
   const fields = CAPABILITY_SETS.map((name, index): Field => {
-    const bits = unsignedAt(content, 4 * index, 4) | (unsignedAt(content, 12 + 4 * index, 4) << 32n);
+    const bits = unsignedAt(content, 4 * index, 4) | (isWide ? unsignedAt(content, 12 + 4 * index, 4) << 32n : 0n);
     const said = names.filter(({ value }) => (bits & (1n << value)) !== 0n).map((entry) => `1<<${entry.name}`);
     const rest = names.reduce((left, { value }) => left & ~(1n << value), bits);
     if (rest !== 0n) said.push(hexadecimal(rest));
@@ -433,6 +459,26 @@ function messageOfQueue(pointer: Pointer): Value | null {
   ]);
 }
 
+const NODES_PER_WORD = 64n;
+
+/** Nodes of memory: as many bits as the argument behind the mask says. */
+function nodeMask({ call, address, index, when }: Pointer): Value | null {
+  const count = call.value(call.signature.name === "migrate_pages" ? 1 : index + 1);
+  // The kernel takes one off (mm/mempolicy.c, get_nodes).
+  const words = count === 0n ? 0 : Number((count + NODES_PER_WORD - 2n) / NODES_PER_WORD);
+  if (words === 0) return null;
+  const shown = call.options.isVerbose ? words : Math.min(words, call.options.textLimit);
+  const content = call.memory(address, shown * 8, when);
+  if (content === null) return null;
+  const items = Array.from({ length: shown }, (_, word): Value => {
+    const bits = unsignedAt(content, word * 8, 8);
+    return text(`${bits === 0n ? "" : "0x"}${bits.toString(16).padStart(16, "0")}`);
+  });
+  return array(items, shown < words);
+}
+
+const KERNEL_SET_SIZE = 8n;
+
 const shows: Record<string, Show> = {
   path,
   string: ({ call, address, when }) => stringAt(call, address, when),
@@ -445,7 +491,8 @@ const shows: Record<string, Show> = {
   statx: fixed(256, (content, { call }) => statxValue(call, content)),
   pollfds: pollDescriptors,
   sigaction: fixed(32, actionValue),
-  sigset: fixed(8, signalSet),
+  sigset: (pointer) =>
+    lengthOf(pointer, pointer.argument.length) === KERNEL_SET_SIZE ? fixed(8, signalSet)(pointer) : null,
   siginfo: fixed(SI_SIZE, signalInfo),
   sigset_argument: signalSetArgument,
   fd_set: descriptorSet,
@@ -469,10 +516,11 @@ const shows: Record<string, Show> = {
   sigevent: notification,
   cap_data: capabilities,
   message: messageOfQueue,
+  node_mask: nodeMask,
 };
 
 /** When an argument that the kernel reads and writes is said. */
-const saidAtExit: ReadonlySet<string> = new Set(["iovec", "msghdr", "mmsghdr", "length"]);
+const saidAtExit: ReadonlySet<string> = new Set(["iovec", "msghdr", "mmsghdr", "length", "pointer"]);
 
 /** @returns whether the argument can be said before the call has returned */
 export const isSaidAtEntry = ({ direction, type }: Argument): boolean =>
@@ -482,7 +530,8 @@ export const isSaidAtEntry = ({ direction, type }: Argument): boolean =>
 export function pointerValue(call: Call, index: number): Value {
   const argument = call.signature.arguments[index]!;
   const address = call.value(index);
-  if (address === 0n) return addressValue(address);
+  if (argument.type === "raw") return hexadecimalValue(address);
+  if (address === 0n || addressTypes.has(argument.type)) return addressValue(address);
   const isAtEntry = isSaidAtEntry(argument);
   const when: When = isAtEntry ? "entry" : "exit";
   const show = shows[argument.type] ?? elements;
@@ -490,7 +539,7 @@ export function pointerValue(call: Call, index: number): Value {
   if (argument.type === "length") return show(pointer) ?? addressValue(address);
   if (!isAtEntry && !call.isWritten(argument)) {
     // What the call would have filled is still said by where it was to go.
-    const isReadToo = argument.direction === ">>" || saidAtExit.has(argument.type);
+    const isReadToo = (argument.direction === ">>") !== (argument.type === "mmsghdr");
     return (isReadToo && !call.isOpen ? show({ ...pointer, when: "entry" }) : null) ?? addressValue(address);
   }
   return show(pointer) ?? addressValue(address);

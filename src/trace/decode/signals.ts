@@ -79,6 +79,7 @@ export function signalInfo(bytes: Uint8Array): Value {
   const errno = BigInt.asIntN(32, at(4, 4));
   const code = BigInt.asIntN(32, at(8, 4));
   const name = signalName(signal);
+  if (signal === 0n) return struct([]);
   const fields: Field[] = [
     ["si_signo", signalValue(signal)],
     ["si_code", text(codeText(signal, code))],
@@ -111,7 +112,7 @@ export function signalInfo(bytes: Uint8Array): Value {
   else if (name === "IO" && code !== SI_KERNEL) fields.push(["si_band", decimal(at(16, 8))], ["si_fd", i32(24)]);
   else if (["ILL", "FPE", "SEGV", "BUS", "TRAP"].includes(name ?? ""))
     fields.push(["si_addr", addressValue(at(16, 8))]);
-  else if (code !== SI_KERNEL || at(16, 8) !== 0n) fields.push(...sender);
+  else if (code !== SI_KERNEL || at(16, 8) !== 0n) fields.push(...sender, ...(at(24, 8) === 0n ? [] : payload));
   return struct(fields);
 }
 

@@ -50,7 +50,8 @@ function unixPath(bytes: Uint8Array): Field {
 export function socketAddress(bytes: Uint8Array): Value {
   const family = unsignedAt(bytes, 0, 2);
   const head: Field = ["sa_family", text(familyText(family))];
-  if (family === AF_UNIX) return bytes.length === 2 ? struct([head]) : struct([head, unixPath(bytes.subarray(2))]);
+  if (bytes.length === 2) return struct([head]);
+  if (family === AF_UNIX) return struct([head, unixPath(bytes.subarray(2))]);
   if (family === AF_INET && bytes.length >= 8) {
     const host = bytes.subarray(4, 8).join(".");
     return struct([head, ["sin_port", port(bytes)], ["sin_addr", text(`inet_addr("${host}")`, host)]]);

@@ -41,7 +41,11 @@ const kinds = {
 export type EventKind = keyof typeof kinds;
 const kindNames = new Map(Object.entries(kinds).map(([name, value]) => [value as number, name as EventKind]));
 
-const times = { entry: RANGE_ENTRY, exit: RANGE_EXIT, path: RANGE_PATH } as const;
+const times = {
+  entry: RANGE_ENTRY,
+  exit: RANGE_EXIT,
+  path: RANGE_PATH,
+} as const;
 export type RangeTime = keyof typeof times;
 const timeNames = new Map(Object.entries(times).map(([name, value]) => [value as number, name as RangeTime]));
 
@@ -67,7 +71,6 @@ export interface TraceEvent {
   readonly ranges: readonly CapturedRange[];
 }
 
-const ARGUMENT_COUNT = 6;
 const aligned = (size: number): number => (size + 7) & ~7;
 
 /** @returns the record of the event */
@@ -145,9 +148,14 @@ export function decodeEvent(bytes: Uint8Array, offset = 0): DecodedEvent | null 
     start: view.getBigUint64(EVENT_START, true),
     end: view.getBigUint64(EVENT_END, true),
     result: view.getBigInt64(EVENT_RESULT, true),
-    arguments: Array.from({ length: ARGUMENT_COUNT }, (_, index) =>
-      view.getBigUint64(EVENT_ARGUMENTS + 8 * index, true),
-    ),
+    arguments: [
+      view.getBigUint64(EVENT_ARGUMENTS, true),
+      view.getBigUint64(EVENT_ARGUMENTS + 8, true),
+      view.getBigUint64(EVENT_ARGUMENTS + 16, true),
+      view.getBigUint64(EVENT_ARGUMENTS + 24, true),
+      view.getBigUint64(EVENT_ARGUMENTS + 32, true),
+      view.getBigUint64(EVENT_ARGUMENTS + 40, true),
+    ],
     ranges,
   };
   return { event, next: offset + size };

@@ -12,19 +12,24 @@ const escapes = new Map([
 ]);
 
 const isDigit = (byte: number | undefined): boolean => byte !== undefined && byte >= 0x30 && byte <= 0x39;
+const isPrintable = (byte: number): boolean => byte >= 0x20 && byte < 0x7f;
 
-function quoteByte(byte: number, next: number | undefined): string {
-  const escape = escapes.get(byte);
-  if (escape !== undefined) return escape;
-  if (byte >= 0x20 && byte < 0x7f) return String.fromCharCode(byte);
-  const octal = byte.toString(8);
-  return `\\${isDigit(next) ? octal.padStart(3, "0") : octal}`;
-}
+/** Of each byte, when no digit stands behind it. */
+const texts = Array.from(
+  { length: 256 },
+  (_, byte) => escapes.get(byte) ?? (isPrintable(byte) ? String.fromCharCode(byte) : `\\${byte.toString(8)}`),
+);
+/** Bytes that are said in octal. */
+const isOctal = texts.map((_, byte) => !escapes.has(byte) && !isPrintable(byte));
 
 /** The bytes between quotation marks. */
 export function quote(bytes: Uint8Array): string {
   let text = '"';
-  for (let index = 0; index < bytes.length; index++) text += quoteByte(bytes[index]!, bytes[index + 1]);
+  for (let index = 0; index < bytes.length; index++) {
+    const byte = bytes[index]!;
+    if (isOctal[byte] && isDigit(bytes[index + 1])) text += `\\${byte.toString(8).padStart(3, "0")}`;
+    else text += texts[byte]!;
+  }
   return `${text}"`;
 }
 

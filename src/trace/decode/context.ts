@@ -12,7 +12,11 @@ export interface DecodeOptions {
   readonly withPaths: boolean;
 }
 
-export const defaultOptions: DecodeOptions = { textLimit: 32, isVerbose: false, withPaths: false };
+export const defaultOptions: DecodeOptions = {
+  textLimit: 32,
+  isVerbose: false,
+  withPaths: false,
+};
 
 /** The kernel's errors are the results -1 to -4095. */
 const isError = (result: bigint): boolean => result < 0n && result > -4096n;
@@ -75,11 +79,19 @@ export class Call {
   }
 }
 
-export const view = (bytes: Uint8Array): DataView => new DataView(bytes.buffer, bytes.byteOffset, bytes.length);
+const WORD = 2 ** 32;
+
+function upTo32(bytes: Uint8Array, offset: number, size: number): number {
+  let value = 0;
+  for (let index = size - 1; index >= 0; index--) value = value * 256 + bytes[offset + index]!;
+  return value;
+}
 
 /** @returns a little-endian number of 1, 2, 4 or 8 bytes, unsigned */
 export function unsignedAt(bytes: Uint8Array, offset: number, size: number): bigint {
-  let value = 0n;
-  for (let index = size - 1; index >= 0; index--) value = (value << 8n) | BigInt(bytes[offset + index]!);
-  return value;
+  if (size <= 4) return BigInt(upTo32(bytes, offset, size));
+  const low = upTo32(bytes, offset, 4);
+  const high = upTo32(bytes, offset + 4, size - 4);
+  const value = high * WORD + low;
+  return Number.isSafeInteger(value) ? BigInt(value) : (BigInt(high) << 32n) | BigInt(low);
 }

@@ -32,7 +32,10 @@ function descriptor(value: bigint, call: Call): Value {
   const name = number === -100 ? "AT_FDCWD" : String(number);
   if (path === null) return text(name, number);
   const quoted = quote(path).slice(1, -1).replaceAll("<", "\\74").replaceAll(">", "\\76").replaceAll('\\"', '"');
-  return text(`${name}<${quoted}>`, { fd: number, path: Buffer.from(path).toString() });
+  return text(`${name}<${quoted}>`, {
+    fd: number,
+    path: Buffer.from(path).toString(),
+  });
 }
 
 const plainDescriptor = (value: bigint, call: Call): Value => {
@@ -92,7 +95,11 @@ const TICKS_PER_SECOND = 100n;
 export function ticksValue(value: bigint): Value {
   if (value === 0n) return decimal(value);
   const hundredths = String(value % TICKS_PER_SECOND).padStart(2, "0");
-  return { kind: "remark", value: decimal(value), remark: ` /* ${value / TICKS_PER_SECOND}.${hundredths} s */` };
+  return {
+    kind: "remark",
+    value: decimal(value),
+    remark: ` /* ${value / TICKS_PER_SECOND}.${hundredths} s */`,
+  };
 }
 
 const HUGE_SHIFT = 26n;
@@ -291,10 +298,21 @@ function quotaCommand(value: bigint): string {
   return `QCMD(${hexadecimal(command >> 8n)} /* Q_??? */, ${type})`;
 }
 
-const named =
-  (name: (value: bigint) => string) =>
-  (value: bigint): Value =>
-    text(name(value));
+/** Names of the values that a program uses are few. */
+const REMEMBERED = 4096;
+
+function named(name: (value: bigint) => string): (value: bigint) => Value {
+  const known = new Map<bigint, Value>();
+  return (value) => {
+    let said = known.get(value);
+    if (said === undefined) {
+      if (known.size === REMEMBERED) known.clear();
+      said = text(name(value));
+      known.set(value, said);
+    }
+    return said;
+  };
+}
 
 const numberTypes: [string, number, (value: bigint, call: Call) => Value][] = [
   ["i8", 1, (value) => signed(value, 8)],

@@ -1,8 +1,9 @@
-// Reads src/engine/x86/opcodes.txt and writes src/engine/x86/fact-tables.ts: what each instruction reads and writes.
+// Reads src/engine/x86/opcodes.txt and writes src/engine/x86/fact-tables.ts: what each instruction reads and writes, and
+// src/match/mnemonics.ts: what it is called.
 //
 // The same rows as the decoder's (tools/opcode-rows.ts), with the same lists of forms and the same first fit; only that
-// here a form leads to a record of 16 bytes, and rows merge when their records are equal. The decoder does not pay for
-// this: facts.ts looks an instruction up again when somebody asks.
+// here a form leads to a record of 18 bytes and the number of a mnemonic, and rows merge when both are equal. The decoder
+// does not pay for this: facts.ts looks an instruction up again when somebody asks.
 //
 //   record    0..4   five operands: place (FACT_PLACES), access in the two high bits (1 read, 2 written)
 //             5      size of the operand in memory (SIZES of facts.ts)
@@ -11,15 +12,27 @@
 //            12      stack and other memory (see IMPLICIT)
 //            13      size of the element that disp8 scales by, 0: the whole operand; see ELEMENT for the high bits
 //            14, 15  other vector registers read, written: xmm0..xmm7
+//            16     size of the first operand (SIZES of facts.ts)
+//            17     what the row is (see KINDS)
 
 import { writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { format } from "prettier";
-import { type Form, type Row, PAGES, buildLists, operandName, parseOpcodes, rangeOf } from "./opcode-rows.js";
+import {
+  type Form,
+  type Row,
+  PAGES,
+  buildLists,
+  namedParts,
+  operandName,
+  parseOpcodes,
+  rangeOf,
+} from "./opcode-rows.js";
 
 const x86Folder = join(dirname(fileURLToPath(import.meta.url)), "../src/engine/x86");
 const TABLES = join(x86Folder, "fact-tables.ts");
+const MNEMONIC_TABLE = join(x86Folder, "../../match/mnemonics.ts");
 
 /** Where an operand is. The order is the encoding: facts.ts imports the constants. */
 const PLACES = [
@@ -88,6 +101,19 @@ const IMPLICIT = {
   /** ModRM.mod is ignored: no operand in memory. */
   ANY_MOD: 64,
   UNKNOWN: 128,
+};
+
+/** What a row's instructions are, whatever their operands. */
+const KINDS = {
+  /** Reads memory at rsi or writes it at rdi, and moves on: what rep repeats. */
+  STRING: 1,
+  /** Vector, opmask or MMX registers. */
+  SIMD: 2,
+  X87: 4,
+  /** Locks the bus without a prefix, with an operand in memory (xchg). */
+  LOCKS: 8,
+  /** Does nothing: nop, endbr64, prefetches. */
+  HINT: 16,
 };
 
 const accessOf = (operand: string): number =>
@@ -225,9 +251,47 @@ function widthOf(row: Row): number {
   return names.some((name) => /^[EX][vz]$/.test(name) || /^[re]AX$/.test(name)) ? IMPLICIT.SIZED : 0;
 }
 
+/** Size code of a register that is spelled out. */
+const FIXED_REGISTER_TYPES: Record<string, string> = {
+  AL: "b",
+  CL: "b",
+  AX: "w",
+  DX: "w",
+  rAX: "v",
+  eAX: "z",
+};
+
+/** Size code of the first operand; 0 where it has none that a program could name (a branch's displacement, a tile). */
+function widthCode(row: Row): number {
+  const first = row.operands[0];
+  if (first === undefined) return 0;
+  const name = operandName(first);
+  const fixed = FIXED_REGISTER_TYPES[name];
+  if (fixed !== undefined) return sizeCode(fixed, row);
+  if (fixedRegister(name) !== undefined || /^[JAT]/.test(name)) return 0;
+  if (/^K/.test(name)) return 8;
+  if (/^Fi/.test(name)) return FIXED_SIZES["t"]!;
+  if (name.startsWith("vm")) return 0;
+  return sizeCode(/^(?:sibmem|[A-Z])(.*)$/.exec(name)![1]!, row);
+}
+
+function kindsOf(row: Row): number {
+  const names = row.operands.map(operandName);
+  const has = (pattern: RegExp): boolean => names.some((name) => pattern.test(name));
+  const isX87 = row.page === 0 && row.opcodes.every((opcode) => opcode >= 0xd8 && opcode <= 0xdf);
+  const usesVectors = row.attributes.some((attribute) => /^[<=+]xmm/.test(attribute));
+  return (
+    (has(/^[XY]/) ? KINDS.STRING : 0) |
+    (has(/^([WUVHLQNP]|K)/) || usesVectors || row.mnemonic === "emms" || row.mnemonic === "femms" ? KINDS.SIMD : 0) |
+    (isX87 ? KINDS.X87 : 0) |
+    (row.mnemonic === "xchg" ? KINDS.LOCKS : 0) |
+    (row.attributes.includes("hint") ? KINDS.HINT : 0)
+  );
+}
+
 /** The record of a row: see the drawing above. */
 function recordOf(row: Row): number[] {
-  const record = new Array<number>(16).fill(0);
+  const record = new Array<number>(18).fill(0);
   let operands = 0;
   const isPrefetch = row.attributes.includes("hint") && row.mnemonic.startsWith("vgatherpf");
   for (const operand of row.operands) {
@@ -264,17 +328,34 @@ function recordOf(row: Row): number[] {
   record[13] = vectorBits | vsib | bits;
   record[14] = vectorsRead;
   record[15] = vectorsWritten;
+  record[16] = widthCode(row);
+  record[17] = kindsOf(row);
   return record;
 }
 
 const data = (name: string, comment: string, type: string, values: number[]): string =>
   `/** ${comment} */\nexport const ${name} = memory.data<${type}>([${values.join(", ")}]);\n`;
 
-/** The text of src/engine/x86/fact-tables.ts. */
-export async function generateFacts(): Promise<string> {
+/** Where a form's second word has the mnemonic's number, above that of the record. */
+const MNEMONIC_SHIFT = 16;
+
+/** Rows that describe families have no mnemonic (APX's forms of other instructions). */
+const isNamed = (row: Row): boolean => !row.attributes.includes("apx") && !row.attributes.includes("apxvex");
+
+/** All mnemonics, in order; the first stands for instructions without. */
+function mnemonicsOf(rows: Row[]): string[] {
+  const names = rows.filter(isNamed).flatMap((row) => namedParts(row).map(({ name }) => name));
+  return ["", ...[...new Set([...names, "nop", "pause"])].sort()];
+}
+
+/** The texts of src/engine/x86/fact-tables.ts and src/match/mnemonics.ts. */
+export async function generateFacts(): Promise<{ tables: string; mnemonics: string }> {
+  const rows = parseOpcodes();
+  const mnemonics = mnemonicsOf(rows);
+  const mnemonicNumbers = new Map(mnemonics.map((name, number) => [name, number]));
   const records: number[][] = [];
   const numbers = new Map<string, number>();
-  const formsOf = (row: Row): Form[] => {
+  const formsOf = (row: Row, opcode: number): Form[] => {
     const record = recordOf(row);
     const text = record.join(" ");
     let number = numbers.get(text);
@@ -282,9 +363,12 @@ export async function generateFacts(): Promise<string> {
       number = records.push(record) - 1;
       numbers.set(text, number);
     }
-    return [{ accept: row.accept, attributes: number }];
+    if (!isNamed(row)) return [{ accept: row.accept, attributes: number }];
+    return namedParts(row)
+      .filter(({ opcodes }) => opcodes.includes(opcode))
+      .map(({ accept, name }) => ({ accept, attributes: number + mnemonicNumbers.get(name)! * 2 ** MNEMONIC_SHIFT }));
   };
-  const { lists, table } = buildLists(parseOpcodes(), formsOf);
+  const { lists, table } = buildLists(rows, formsOf);
   const index = Array.from({ length: PAGES.length * 256 }, (_, key) => lists.get(key)?.start ?? 0);
   const text = [
     "// Generated from x86/opcodes.txt by tools/gen-facts.ts. Do not edit.",
@@ -300,14 +384,37 @@ export async function generateFacts(): Promise<string> {
     Object.entries(ELEMENT)
       .map(([name, bit]) => `export const ELEMENT_${name}: u32 = ${bit};`)
       .join("\n"),
-    "export const RECORD_SIZE: usize = 16;",
+    Object.entries(KINDS)
+      .map(([name, bit]) => `export const KIND_${name}: u32 = ${bit};`)
+      .join("\n"),
+    "export const RECORD_SIZE: usize = 18;",
+    `/** A form's second word: number of the record in the low bits, of the mnemonic from here on. */`,
+    `export const MNEMONIC_SHIFT: u32 = ${MNEMONIC_SHIFT};`,
+    `export const MNEMONIC_NOP: u32 = ${mnemonicNumbers.get("nop")};`,
+    `export const MNEMONIC_PAUSE: u32 = ${mnemonicNumbers.get("pause")};`,
     "",
     data("FACT_INDEX", "page * 256 + opcode -> number of the first form.", "u16", index),
-    data("FACT_FORMS", "Pairs of u32: accepted states, number of the record (bit 31: last).", "u32", table),
-    data("FACT_RECORDS", "Records of 16 bytes: see tools/gen-facts.ts.", "u8", records.flat()),
+    data("FACT_FORMS", "Pairs of u32: accepted states, numbers of record and mnemonic (bit 31: last).", "u32", table),
+    data("FACT_RECORDS", "Records of 18 bytes: see tools/gen-facts.ts.", "u8", records.flat()),
   ].join("\n");
-  return format(text, { parser: "typescript", printWidth: 120 });
+  const names = [
+    "// Generated from x86/opcodes.txt by tools/gen-facts.ts. Do not edit.",
+    "",
+    "/** Mnemonics by the number that the engine's tables have; 0: the instruction has none. */",
+    `export const MNEMONICS: readonly string[] = (`,
+    `  ${mnemonics
+      .map((name) => (name === "" ? "-" : name))
+      .join(" ")
+      .replace(/(.{1,110})(?: |$)/g, (_, line: string) => `"${line} " +\n  `)}""`,
+    `).trimEnd().split(" ");`,
+  ].join("\n");
+  const options = { parser: "typescript", printWidth: 120 };
+  return { tables: await format(text, options), mnemonics: await format(names, options) };
 }
 
-export { TABLES as FACT_TABLES };
-if (process.argv[1] === fileURLToPath(import.meta.url)) writeFileSync(TABLES, await generateFacts());
+export { TABLES as FACT_TABLES, MNEMONIC_TABLE };
+if (process.argv[1] === fileURLToPath(import.meta.url)) {
+  const { tables, mnemonics } = await generateFacts();
+  writeFileSync(TABLES, tables);
+  writeFileSync(MNEMONIC_TABLE, mnemonics);
+}

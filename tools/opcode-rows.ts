@@ -254,6 +254,38 @@ export function parseOpcodes(): Row[] {
     });
 }
 
+const NAMED = /^([a-z][a-z0-9_]*)@(\S+)$/;
+
+/** What one word behind `@` leaves of a state. */
+function restrictState(word: string, accept: Accept): void {
+  const restrict = (dimension: Dimension, bits: number): void => {
+    accept[dimension] &= bits;
+  };
+  const numbered = /^(?:\/|rm)([0-7])$/.exec(word);
+  if (word in PREFIXES) restrict("prefix", PREFIXES[word]!);
+  else if (word === "W0" || word === "W1") restrict("w", word === "W0" ? 1 : 2);
+  else if (word === "o32" || word === "o16") restrict("length", word === "o32" ? 1 : 2);
+  else if (word === "mem" || word === "reg") restrict("mod", word === "mem" ? MOD_MEMORY : MOD_REGISTER);
+  else if (numbered) restrict(word.startsWith("/") ? "reg" : "rm", 1 << Number(numbered[1]));
+  else throw new RowError(`unknown state ${word}`);
+}
+
+/** A row's mnemonics, with the opcodes and states that each is for; first fit. Without `name@state` it is the row itself. */
+export function namedParts(row: Row): { name: string; opcodes: number[]; accept: Accept }[] {
+  const parts = row.attributes.flatMap((attribute) => {
+    const [, name, states] = NAMED.exec(attribute) ?? [];
+    if (name === undefined || states === undefined) return [];
+    const accept = { ...row.accept };
+    let opcodes = row.opcodes;
+    for (const word of states.split(".")) {
+      if (word.startsWith("op")) opcodes = [hex(word.slice(2))];
+      else restrictState(word, accept);
+    }
+    return [{ name, opcodes, accept }];
+  });
+  return [...parts, { name: row.mnemonic, opcodes: row.opcodes, accept: row.accept }];
+}
+
 const overlap = (a: Accept, b: Accept): boolean => DIMENSIONS.every(([name]) => (a[name] & b[name]) !== 0);
 const contains = (a: Accept, b: Accept): boolean => DIMENSIONS.every(([name]) => (b[name] & ~a[name]) === 0);
 
@@ -309,12 +341,15 @@ export const LAST_BIT = 31;
  * The lists of all opcodes, by page * 256 + opcode, and the table that holds them: pairs of u32, accepted states and
  * attributes. Equal lists are stored once. Form 0 accepts nothing: it is the list of every opcode without rows.
  */
-export function buildLists(rows: Row[], formsOf: (row: Row) => Form[]): { lists: Map<number, List>; table: number[] } {
+export function buildLists(
+  rows: Row[],
+  formsOf: (row: Row, opcode: number) => Form[],
+): { lists: Map<number, List>; table: number[] } {
   const byOpcode = new Map<number, Form[]>();
   for (const row of rows) {
     for (const opcode of row.opcodes) {
       const key = row.page * 256 + opcode;
-      byOpcode.set(key, [...(byOpcode.get(key) ?? []), ...formsOf(row)]);
+      byOpcode.set(key, [...(byOpcode.get(key) ?? []), ...formsOf(row, opcode)]);
     }
   }
   const table: number[] = [0, 2 ** LAST_BIT];

@@ -71,6 +71,27 @@ function cutFront(path: string, room: number): string {
   return path.length <= room ? path : `…${path.slice(path.length - room + 1)}`;
 }
 
+/** How many of each file's instructions are matched. */
+export interface MatchCounts {
+  readonly path: string;
+  readonly instructions: number;
+  readonly matched: number;
+}
+
+/** One line for each of several files, and their sum. */
+export function formatMatchOverview(counts: readonly MatchCounts[], width: number | undefined, style: Style): string {
+  const columns: Column[] = [
+    { head: "MATCHED", align: "right" },
+    { head: "INSTRUCTIONS", align: "right" },
+    { head: "FILE" },
+  ];
+  const sum = (value: (file: MatchCounts) => number): number => counts.reduce((total, file) => total + value(file), 0);
+  const total = [sum(({ matched }) => matched), sum(({ instructions }) => instructions)];
+  const rows = counts.map(({ matched, instructions, path }) => [String(matched), String(instructions), path]);
+  rows.push([...total.map((value) => style.bold(String(value))), "all"]);
+  return formatTable(columns, rows, width, style, "cut the front");
+}
+
 /** A table without lines. The last column is fitted to what `width` leaves; colour does not count. */
 function formatTable(
   columns: readonly Column[],

@@ -7,18 +7,23 @@ import type { SiteView } from "../host/disassembly.js";
 import { type ElfFile, ElfError } from "../host/elf-file.js";
 import { findFile, findLibraries } from "../host/find-file.js";
 import { type Candidate, Inspection } from "../host/inspection.js";
+import { TEXTS_OF_A_FILE } from "../host/matching.js";
 import { packageRoot } from "../host/package-root.js";
+import { type CompiledMatch, compileMatch } from "../match/compile.js";
 import {
   fateOf,
+  formatMatchOverview,
   formatOverview,
   formatProblems,
   formatSite,
   formatSites,
   formatSummary,
   isProblem,
+  type MatchCounts,
   type Overview,
   type Style,
 } from "./inspect-report.js";
+import { matchFile } from "./inspect-match.js";
 import { outputColours } from "./colour.js";
 import { STATUS_FAILED } from "./exit-status.js";
 import { warn } from "./message.js";
@@ -41,6 +46,7 @@ interface Options {
   readonly tactic?: readonly string[];
   readonly sort: (typeof ORDERS)[number];
   readonly limit?: number;
+  readonly match?: string;
 }
 
 const EXAMPLES = `
@@ -54,7 +60,9 @@ Examples:
   flicker inspect --site 0xf82ad libc.so.6  by address, as objdump prints it
   flicker inspect --problems /usr/bin/*     what is left to traps, or alone
   flicker inspect --json libc.so.6          for scripts: a line for each FILE
+  flicker inspect --match 'store and not stack' bash   instructions of any kind
 
+The language of --match: docs/matching.md.
 What tactics and members mean, how a live run differs: docs/inspect.md.
 
 Exit status: 0, or 125 when a FILE cannot be inspected.`;
@@ -83,6 +91,12 @@ export function addInspect(program: Command): void {
     .option("--tactic <LIST>", `list only these, of ${FATES.join(",")}`, parseFates)
     .addOption(new Option("--sort <ORDER>", "order of the list").choices(ORDERS).default("address"))
     .option("--limit <N>", `list at most N sites (default: ${ROWS_ON_TERMINAL} on a terminal, else all)`, parseLimit)
+    .addOption(
+      new Option(
+        "--match <EXPR>",
+        "list the instructions that an expression means instead (docs/matching.md)",
+      ).conflicts(["site", "problems", "tactic", "sort"]),
+    )
     .option("--all", "list all sites, and for several files each by itself")
     .argument("<FILE...>", "programs or libraries")
     .addHelpText("after", EXAMPLES)
@@ -247,7 +261,28 @@ function printFile(inspection: Inspection, options: Options, style: Style): void
   process.stdout.write(blocks.filter((block) => block !== "").join("\n"));
 }
 
+/** With --match. */
+async function matchAll(names: readonly string[], match: CompiledMatch, options: Options): Promise<void> {
+  const style = createStyle();
+  const width = process.stdout.isTTY ? process.stdout.columns : undefined;
+  const counts: MatchCounts[] = [];
+  const json = options.json !== undefined;
+  for await (const file of openAll(names, options.libraries !== undefined)) {
+    if (!json && counts.length > 0) process.stdout.write("\n");
+    const { onProgress, end } = showProgress(file);
+    const listing = { json, limit: limitOf(options), width, style, onProgress };
+    try {
+      const found = await attempt(() => matchFile(file, match, listing));
+      if (found !== null) counts.push(found);
+    } finally {
+      end();
+    }
+  }
+  if (!json && counts.length > 1) process.stdout.write("\n" + formatMatchOverview(counts, width, style));
+}
+
 async function inspectAll(names: readonly string[], options: Options): Promise<void> {
+  if (options.match !== undefined) return matchAll(names, compileMatch(options.match, TEXTS_OF_A_FILE), options);
   const style = createStyle();
   const width = process.stdout.isTTY ? process.stdout.columns : undefined;
   const isOverview = names.length > 1 || options.libraries !== undefined;

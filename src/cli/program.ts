@@ -8,6 +8,7 @@ import { Argument, Command, CommanderError } from "commander";
 import { CacheError } from "../host/cache.js";
 import { LauncherError } from "../host/launcher.js";
 import { packageVersion } from "../host/package-root.js";
+import { MatchError } from "../match/compile.js";
 import { messageColours, outputColours } from "./colour.js";
 import { addCompletion } from "./completion.js";
 import { addDoctor } from "./doctor.js";
@@ -90,7 +91,7 @@ export async function runCommand(args: readonly string[]): Promise<number> {
     return Number(process.exitCode ?? 0);
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : STATUS_FAILED;
-    if (!(error instanceof LauncherError || error instanceof CacheError)) throw error;
+    if (!(error instanceof LauncherError || error instanceof CacheError || error instanceof MatchError)) throw error;
     warn(error.message);
     return STATUS_FAILED;
   }

@@ -2,6 +2,7 @@
 // exactly as it would in a real one, and afterwards answers what it did. Nothing here decides anything, and nothing of
 // the launcher calls it.
 
+import { RECORD_FIELDS_SIZE } from "../abi/instruction-record";
 import { createDispatchTable } from "./kernel/dispatch-table";
 import { ET_EXEC, FileHeader, PT_INTERP, programHeader } from "./load/elf";
 import { Image, mapImage, readHeaders, refusal } from "./load/map";
@@ -16,6 +17,9 @@ import { Address } from "./process";
 import { doubt, doubtHits, doubtSkips } from "./scan/evidence";
 import { codeRangeCount, codeRangeEnd, codeRangeStart } from "./scan/sections";
 import { fateCount, interiorCount } from "./stats/counters";
+import { decode } from "./x86/decode";
+import { Instruction } from "./x86/instruction";
+import { fillInstructionRecord } from "./x86/instruction-record";
 
 const header = memory.data(64, 8);
 const headers = memory.data(65536, 8);
@@ -94,6 +98,56 @@ export function recordLength(pointer: usize): u32 {
 /** Bytes of code from the record's original on that were written or that its jump depends on. */
 export function recordLocked(pointer: usize): u32 {
   return changetype<Record>(pointer).locked;
+}
+
+// For `flicker inspect --match` (src/host/matching.ts): instructions of a piece of code, as a hook's or an expression's `match`
+// would get them. Code and records are behind the engine's static memory, since a launcher has no use for room for them: an
+// engine that matches does nothing else.
+
+const MATCHED_CODE_SIZE: u32 = 65536;
+const MATCHED_RECORDS_MAX: u32 = 1024;
+const decoded = memory.data(32, 8);
+let describedBytes: u32 = 0;
+
+export function codeBuffer(): usize {
+  return (__heap_base + 4095) & ~4095;
+}
+export function codeBufferSize(): u32 {
+  return MATCHED_CODE_SIZE;
+}
+/** Records one after the other, RECORD_FIELDS_SIZE bytes each. */
+export function recordBuffer(): usize {
+  return codeBuffer() + MATCHED_CODE_SIZE;
+}
+
+/**
+ * Decodes the instructions in the first `size` bytes of the code buffer, one after the other, and fills a record for each. Of
+ * bytes that are no instruction the first is skipped.
+ * @param needs NEEDS_ bits
+ * @returns how many records; `describedSize` bytes of code are done, fewer than `size` when there was no room for more
+ */
+export function describeCode(size: u32, address: Address, offset: u64, needs: u32): u32 {
+  assert(size <= MATCHED_CODE_SIZE);
+  const code = codeBuffer();
+  const records = recordBuffer();
+  const instruction = changetype<Instruction>(decoded);
+  let count: u32 = 0;
+  let at: u32 = 0;
+  while (at < size && count < MATCHED_RECORDS_MAX) {
+    if (decode(code + at, size - at, decoded) == 0) {
+      at++;
+      continue;
+    }
+    const record = records + count * RECORD_FIELDS_SIZE;
+    fillInstructionRecord(needs, code + at, decoded, address + at, offset + at, record);
+    count++;
+    at += instruction.length;
+  }
+  describedBytes = at;
+  return count;
+}
+export function describedSize(): u32 {
+  return describedBytes;
 }
 
 export { trapTrampolineOf, codeRangeCount, codeRangeStart, codeRangeEnd, countSlots, outpostCount, outpostAt };

@@ -5,6 +5,7 @@
 // those of the next instruction (a pun) simply overlaps the next line. AT&T syntax, objdump's default.
 
 import { Decoder, DecoderOptions, Formatter, FormatterSyntax, type Instruction } from "iced-x86";
+import type { ElfFile } from "./elf-file.js";
 import type { Candidate, Inspection, Patch } from "./inspection.js";
 
 export interface Line {
@@ -61,21 +62,29 @@ interface Decoded {
   readonly target: bigint | null;
 }
 
+/** Prints as objdump does, in AT&T's syntax, but with signed immediates. */
+function createFormatter(firstOperandColumn: number): Formatter {
+  const formatter = new Formatter(FormatterSyntax.Gas);
+  formatter.hexPrefix = "0x";
+  formatter.hexSuffix = "";
+  formatter.uppercaseHex = false;
+  formatter.branchLeadingZeros = false;
+  formatter.signedImmediateOperands = true;
+  formatter.ripRelativeAddresses = true;
+  formatter.firstOperandCharIndex = firstOperandColumn;
+  return formatter;
+}
+
+const OPERAND_COLUMN = 7;
+
 class Viewer {
-  private readonly formatter = new Formatter(FormatterSyntax.Gas);
+  private readonly formatter = createFormatter(OPERAND_COLUMN);
   private readonly site: bigint;
 
   constructor(
     private readonly inspection: Inspection,
     private readonly candidate: Candidate,
   ) {
-    this.formatter.hexPrefix = "0x";
-    this.formatter.hexSuffix = "";
-    this.formatter.uppercaseHex = false;
-    this.formatter.branchLeadingZeros = false;
-    this.formatter.signedImmediateOperands = true;
-    this.formatter.ripRelativeAddresses = true;
-    this.formatter.firstOperandCharIndex = 7;
     this.site = candidate.address + inspection.bias;
   }
 
@@ -322,4 +331,36 @@ function targetOf(instruction: Instruction): bigint | null {
 /** Disassembles the code around a candidate of an inspected file. */
 export function viewSite(inspection: Inspection, candidate: Candidate): SiteView {
   return new Viewer(inspection, candidate).view();
+}
+
+/** Prints single instructions of a file, by the file's own addresses. */
+export class Disassembler {
+  private readonly formatter: Formatter;
+
+  /** @param isAligned with operands in a column; else one space behind the mnemonic */
+  constructor(
+    private readonly file: ElfFile,
+    isAligned: boolean,
+  ) {
+    this.formatter = createFormatter(isAligned ? OPERAND_COLUMN : 0);
+  }
+
+  /** An instruction as text, and where its branch or RIP-relative operand leads; null where iced-x86 knows none. */
+  print(bytes: Uint8Array, address: bigint): { text: string; target: bigint | null } | null {
+    const decoder = new Decoder(64, bytes, DecoderOptions.None);
+    decoder.ip = address;
+    const instruction = decoder.decode();
+    const isKnown = !instruction.isInvalid;
+    const target = isKnown ? targetOf(instruction) : null;
+    const text = isKnown ? this.formatter.format(instruction) : "";
+    instruction.free();
+    decoder.free();
+    if (!isKnown) return null;
+    const isOurs = target !== null && this.holds(target);
+    return { text: isOurs ? text.replace(`0x${target.toString(16)}`, target.toString(16)) : text, target };
+  }
+
+  private holds(at: bigint): boolean {
+    return this.file.segments.some(({ address, memorySize }) => at >= address && at < address + memorySize);
+  }
 }

@@ -70,8 +70,13 @@ export interface Summary {
 }
 
 /** Exports of src/engine/inspection.ts. */
-interface Engine {
+export interface Engine {
   memory: WebAssembly.Memory;
+  codeBuffer(): number;
+  codeBufferSize(): number;
+  recordBuffer(): number;
+  describeCode(size: number, address: bigint, offset: bigint, needs: number): number;
+  describedSize(): number;
   inspectFile(descriptor: number): bigint;
   inspectVdso(address: bigint): void;
   inspectedBias(): bigint;
@@ -170,7 +175,8 @@ function compileEngine(root: string): Promise<WebAssembly.Module> {
   return compiled;
 }
 
-async function instantiate(root: string, process: SimulatedProcess): Promise<Engine> {
+/** The engine, with a simulated process for its imports. */
+export async function instantiate(root: string, process: SimulatedProcess): Promise<Engine> {
   const module = await compileEngine(root);
   // Addresses of gates: nothing here jumps to one.
   const gate = (): bigint => 0x100000000n;

@@ -98,6 +98,11 @@ export class Symbols {
     return found !== undefined && address < found.end ? found : null;
   }
 
+  /** Where functions start, in order. */
+  starts(): bigint[] {
+    return this.functions.map(({ start }) => start);
+  }
+
   /** The function of a name: its symbol, or what that demangles to, with or without parameters. */
   functionNamed(name: string): Function | null {
     const address = this.byName.get(name);

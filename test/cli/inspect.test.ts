@@ -153,3 +153,45 @@ test("a reader that has had enough is no error", { skip }, () => {
   const { stderr } = spawnSync("sh", ["-c", `${command} | head -1`], { encoding: "utf8", cwd: packageRoot });
   assert.equal(stderr, "");
 });
+
+test("--match: a row for each instruction, and how many there are", { skip }, () => {
+  const { status, stdout, stderr } = inspect(["--match", "syscall", "--limit", "2", LD]);
+  assert.deepEqual([status, stderr], [0, ""]);
+  const lines = stdout.split("\n");
+  assert.equal(lines[0], LD);
+  assert.match(lines[1]!, /^ +[0-9a-f]+ {2}0f 05 +syscall +# \S+$/);
+  assert.match(lines[3]!, /^ {2}\d+ more: --all shows them$/);
+  assert.match(lines[4]!, /^ {2}\d+ of \d+ instructions$/);
+});
+
+test("--match --json: one object for each file, with the members that docs/matching.md names", { skip }, () => {
+  const { status, stdout } = inspect(["--match", "syscall", "--json", LD, LD, "[vdso]"]);
+  assert.equal(status, 0);
+  const [first, second, ...rest] = stdout.trimEnd().split("\n");
+  assert.deepEqual(rest, []);
+  const found = JSON.parse(first!) as Record<string, unknown> & { list: Record<string, unknown>[] };
+  assert.equal(found["matched"], found.list.length);
+  assert.equal(found["match"], "syscall");
+  assert.ok(found.list.every(({ bytes, text }) => bytes === "0f05" && text === "syscall"));
+  const page = readFileSync(join(packageRoot, "docs/matching.md"), "utf8");
+  for (const name of [...Object.keys(found), ...Object.keys(found.list[0]!)])
+    assert.ok(page.includes(`\`${name}\``), name);
+  assert.equal((JSON.parse(second!) as { file: string }).file, "[vdso]");
+});
+
+test("--match: several files end with their sum", { skip }, () => {
+  const { stdout } = inspect(["--match", "syscall", LD, "[vdso]"]);
+  assert.match(stdout, /\n {2}MATCHED {2}INSTRUCTIONS {2}FILE\n(.*\n){2} +\d+ +\d+ {2}all\n$/);
+});
+
+test("--match: a mistake is shown where it is; nothing else is printed", { skip }, () => {
+  const { status, stdout, stderr } = inspect(["--match", "load and strore", LD]);
+  assert.deepEqual([status, stdout], [125, ""]);
+  assert.equal(
+    stderr,
+    "flicker: --match, column 10: no name strore; did you mean store?\n  load and strore\n           ^~~~~~\n",
+  );
+  const conflict = inspect(["--match", "load", "--problems", LD]);
+  assert.equal(conflict.status, 125);
+  assert.match(conflict.stderr, /--match.* cannot be used with .*--problems/);
+});

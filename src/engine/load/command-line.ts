@@ -10,17 +10,20 @@ import {
   setExhaustive,
   setFollowExec,
   setGdbJit,
+  setMatchClass,
   setNoFsgsbase,
   setOnlyTraps,
   setStrict,
   setPerfMap,
   setStatsMode,
   setYieldsGs,
+  matchClass,
   statsFile,
   statsMode,
   HANDOVER_NAME,
   readHandover,
 } from "../options";
+import { MATCH_NONE, matchClassOf } from "../match";
 import { Address } from "../process";
 import { appendBytes, appendText, copyString, equalsText, startsWithText, STDERR, writeOut } from "../text";
 import { addressOf, isError, syscall1, syscall2 } from "../kernel/calls";
@@ -105,6 +108,12 @@ function setStatsFile(path: usize): void {
   store<u8>(appendBytes(at, path), 0);
 }
 
+function setMatch(name: usize): void {
+  setMatchClass(matchClassOf(name));
+  if (matchClass == MATCH_NONE)
+    fail(name, "no such class of instructions; there are all, jump, cond, call, ret, load and store", STATUS_FAILED);
+}
+
 /** The end of a command line whose option in `word` there is not, in the words of the commands in Node. */
 function failOption(): void {
   if (startsWithText(word, "--stats=")) fail(word, "the format is text or json", STATUS_FAILED);
@@ -138,6 +147,13 @@ function readOptions(stack: InitialStack, index: u64): u64 {
       readWord(stack, index);
       setStatsFile(word);
       if (statsMode == 0) setStatsMode(STATS_JSON);
+    } else if (startsWithText(word, "--match=")) {
+      setMatch(word + 8);
+    } else if (equalsText(word, "--match")) {
+      index++;
+      if (index >= stack.argumentCount) fail(word, "a class of instructions must follow", STATUS_FAILED);
+      readWord(stack, index);
+      setMatch(word);
     } else if (equalsText(word, "--no-follow-exec")) {
       setFollowExec(false);
     } else if (equalsText(word, "--count-calls")) {

@@ -28,7 +28,16 @@ import { refusesExecution } from "../kernel/write-execute";
 import { gsBaseSeen } from "../scan/candidates";
 import { allIsCode, findCodeRanges } from "../scan/sections";
 import { markBehind, markFront } from "../scan/evidence";
-import { FATE_B1, FATE_TRAP, countFates, countMapping, countTime, countUnsearched } from "../stats/counters";
+import {
+  FATE_B1,
+  FATE_TRAP,
+  countFates,
+  countInstructions,
+  countMapping,
+  countTime,
+  countUnplanned,
+  countUnsearched,
+} from "../stats/counters";
 import { WHY_ENGINE_MEMORY, WHY_PROTECTED } from "../stats/left-alone";
 import { isTorn } from "../thread/lock";
 import { SYSCALL_TRAMPOLINE_SIZE, emitSyscallTrampoline } from "../thread/trampoline";
@@ -48,7 +57,8 @@ import {
   planCluster,
 } from "./plan";
 import { makePrivate } from "./private-pages";
-import { Record, countRetired, forgetRange, restoreCopy } from "./record";
+import { emitInstructionTrampoline } from "./instruction-trampoline";
+import { Record, countRetired, forgetRange, originalBytes, restoreCopy } from "./record";
 import {
   SITE_LENGTH,
   SLACK,
@@ -64,9 +74,9 @@ import {
   windowStart,
 } from "./sites";
 import { SYSCALL_BYTES, TRAP_BYTES, addTraps, forgetTraps } from "./traps";
+import { PLANNED_MAX, fateOfInstruction, forEachPlanned, forEachWindow, hasInstructions, planWindow } from "./window";
 import { yieldGs } from "./yield-gs";
 import { describeAgain, describeCode, describeCodeInMemory, forgetDescribed } from "../debug/describe";
-import { onlyTraps } from "../options";
 
 const PROT_READ: u64 = 1;
 const PROT_WRITE: u64 = 2;
@@ -98,6 +108,8 @@ function nanoseconds(): u64 {
 
 function emit(pointer: usize, recordPointer: usize, resume: Address): u32 {
   const record = changetype<Record>(recordPointer);
+  const isSystemCall = record.length == (SITE_LENGTH as u8) && load<u16>(originalBytes(record)) == SYSCALL_BYTES;
+  if (!isSystemCall) return emitInstructionTrampoline(pointer, record, resume);
   emitSyscallTrampoline(pointer, record.address, record.original, outpost, islandOf(outpost), resume);
   return SYSCALL_TRAMPOLINE_SIZE;
 }
@@ -151,8 +163,7 @@ function planSites(start: Address, end: Address, first: u32, last: u32): usize {
   firstOfCluster = first;
   lastOfCluster = last;
   memory.fill(explored + first, 0, last - first + 1);
-  if (onlyTraps) memory.fill(fates, TACTIC_B0, last - first + 1);
-  else if (planCluster(cluster, offsets, last - first + 1, fates) < 0) return 0;
+  if (planCluster(cluster, offsets, last - first + 1, fates) < 0) return 0;
   return pointer;
 }
 
@@ -234,7 +245,8 @@ function patchRange(start: Address, end: Address, protection: u64, offset: u64):
   findSites(start, end, offset);
   // The program may be about to use gs base itself. Without memory for that it is looked at again with the next mapping.
   if (gsBaseSeen) yieldGs();
-  if (siteCount != 0) patchSites(start, end, protection);
+  if (hasInstructions()) forEachWindow(start, end, offset, protection, patchWindow);
+  else if (siteCount != 0) patchSites(start, end, protection);
   countMapping(end - start);
   countTime(nanoseconds() - began);
 }
@@ -265,16 +277,17 @@ function patchSites(start: Address, end: Address, protection: u64): void {
   outpost = outpostFor(start, end);
   const hasPlan = outpost != 0 && countRetired() < RETIRED_MAX && commitJumps(start, end);
   if (!hasPlan) trapAll();
+  const low = siteAt(0) - min(SLACK as u64, siteAt(0) - start);
+  applyPlan(low, min(siteAt(siteCount - 1) + SITE_LENGTH + SLACK, end), protection);
+  if (hasPlan) endPlan();
+}
+
+/** Writes what was planned for [low, high), or the traps of its sites, into the process. */
+function applyPlan(low: Address, high: Address, protection: u64): void {
   const wanted = trappedCount;
   if (trappedCount != 0) trappedCount = addTraps(trapped, trappedCount, outpost);
-  if (
-    !writeClusters(
-      siteAt(0) - min(SLACK as u64, siteAt(0) - start),
-      min(siteAt(siteCount - 1) + SITE_LENGTH + SLACK, end),
-      protection,
-    )
-  ) {
-    forgetPatches(start, end);
+  if (!writeClusters(low, high, protection)) {
+    forgetPatches(low, high);
     leaveAllAlone(WHY_PROTECTED);
   } else if (!areOld) {
     for (let tactic: u32 = TACTIC_B1; tactic < 8; tactic++)
@@ -282,7 +295,40 @@ function patchSites(start: Address, end: Address, protection: u64): void {
     countFates(FATE_TRAP, trappedCount);
     for (let i: u32 = trappedCount; i < wanted; i++) leaveAlone(load<u64>(trapped + (i << 3)), WHY_ENGINE_MEMORY);
   }
-  if (hasPlan) endPlan();
+}
+
+function addWindowSite(tactic: u32, systemCall: Address): void {
+  if (systemCall == 0) countInstructions(fateOfInstruction(tactic), 1);
+  else if (tactic == TACTIC_B0) store<u64>(trapped + (trappedCount++ << 3), systemCall);
+  else addPlanned(tactic);
+}
+
+/** The same as `commitJumps` for the instructions and system calls of [low, high). */
+function commitWindow(end: Address, low: Address, high: Address): bool {
+  beginPlan(SYSCALL_TRAMPOLINE_SIZE, emit, null);
+  boundTrampolines(reachLow(outpost), reachHigh(outpost));
+  const pointer = planWindow(end, low, high);
+  if (pointer == 0) abandonPlan();
+  if (pointer == 0 || commitPlan() != 0) return false;
+  clusterCount = 1;
+  store<u32>(clusters, pointer as u32);
+  trappedCount = 0;
+  memory.fill(planned, 0, 32);
+  forEachPlanned(changetype<Cluster>(pointer), addWindowSite);
+  return true;
+}
+
+/** Patches the instructions that match and the system calls (`sites`) in [low, high), a part of the mapping [start, end). */
+function patchWindow(start: Address, end: Address, low: Address, high: Address, protection: u64): void {
+  outpost = outpostFor(start, end);
+  if (outpost == 0 || high - low > PLANNED_MAX || !commitWindow(end, low, high)) {
+    countUnplanned(high - low);
+    if (siteCount != 0) patchSites(start, end, protection);
+    return;
+  }
+  const cluster = changetype<Cluster>(load<u32>(clusters));
+  applyPlan(low, low + (cluster.size as u64), protection);
+  endPlan();
 }
 
 /** struct stat: st_size is at 48. */

@@ -8,7 +8,8 @@ import { AFTER_SAVES, resumesAfter, syscallTrampolineState } from "../thread/tra
 import { isError } from "../kernel/calls";
 import { findTrapTrampoline } from "./traps";
 import { yieldGs } from "./yield-gs";
-import { Record, SITE, findTrampoline, translate } from "./record";
+import { undoCall } from "./instruction-trampoline";
+import { INSTRUCTION, Record, SITE, findTrampoline, translate } from "./record";
 
 /**
  * A fault in the stores through gs at a trampoline's start: the program has changed gs base unseen (`mov` or `pop` to gs).
@@ -33,7 +34,7 @@ export function stateInTrampoline(thread: ThreadBlock, context: Context): void {
   if (pointer != 0) {
     const record = changetype<Record>(pointer);
     if (record.kind == SITE) syscallTrampolineState(thread, context, record.address);
-    else context.rip = translate(record, context.rip);
+    else if (record.kind != INSTRUCTION || !undoCall(record, context)) context.rip = translate(record, context.rip);
   } else {
     const trampoline = findTrapTrampoline(context.rip);
     if (trampoline != 0) syscallTrampolineState(thread, context, trampoline);

@@ -42,9 +42,13 @@ import {
   withdrawTerritory,
   writeTerritory,
 } from "./territory";
-import { TACTIC_B0, planSite, setExplorer } from "./tactics";
+import { onlyTraps } from "../options";
+import { TACTIC_B0, planSite, planTrap, setExplorer } from "./tactics";
 
 export { TACTIC_B0, TACTIC_B1, TACTIC_B2, TACTIC_T1, TACTIC_T2, TACTIC_T3 } from "./tactics";
+
+/** Fate of a site that the planner itself has made a trap. */
+export const TRAPPED: u8 = 6;
 
 const ENOMEM: i32 = 12;
 
@@ -107,10 +111,12 @@ export function addCluster(address: Address, size: u32): usize {
 /**
  * Plans the sites of a cluster, back to front.
  * @param offsets u32 for each site, ascending, in the cluster
- * @param fates gets a byte for each site: its tactic, or TACTIC_B0
+ * @param sizes a byte for each site: most bytes of its trampoline, or 0 for that of `beginPlan`. A site with a size of its own
+ *     that no tactic fits gets a trap of one byte, with a trampoline, here: TRAPPED. 0 (null): none has.
+ * @param fates gets a byte for each site: its tactic, TRAPPED, or TACTIC_B0 for one that is the caller's
  * @returns the number of sites that have TACTIC_B0, or -ENOMEM when the engine's memory is out: the plan must be abandoned
  */
-export function planCluster(cluster: Cluster, offsets: usize, count: u32, fates: usize): i32 {
+export function planCluster(cluster: Cluster, offsets: usize, count: u32, fates: usize, sizes: usize = 0): i32 {
   assert(state == PLAN_OPEN, "no plan is open");
   setCookie(cluster.cookie);
   ensureHome(cluster.address);
@@ -123,7 +129,11 @@ export function planCluster(cluster: Cluster, offsets: usize, count: u32, fates:
   for (let i = count; i-- > 0;) {
     const offset = load<u32>(offsets + (i << 2));
     const length = decodeAt(cluster, offset, instruction);
-    const tactic = length == 0 ? TACTIC_B0 : planSite(cluster, offset, instruction, trampolineSize);
+    const ownSize: u32 = sizes == 0 ? 0 : load<u8>(sizes + i);
+    let tactic = TACTIC_B0;
+    if (length != 0 && !onlyTraps)
+      tactic = planSite(cluster, offset, instruction, ownSize == 0 ? trampolineSize : ownSize);
+    if (tactic == TACTIC_B0 && ownSize != 0 && planTrap(cluster, offset, instruction, ownSize)) tactic = TRAPPED;
     if (isOutOfMemory()) return -ENOMEM;
     store<u8>(fates + i, tactic);
     if (tactic == TACTIC_B0) trapped += 1;

@@ -37,6 +37,9 @@ export const STUB: u8 = 3;
 /** The same inside the bytes of a victim of T3, in the program's code: not trampoline memory. */
 export const RELAY: u8 = 4;
 
+/** A site that is not a system call (patch/instruction-trampoline.ts). */
+export const INSTRUCTION: u8 = 5;
+
 /** Cookie of a SITE that is proven among what looks like data (patch/proven.ts): its surroundings are not to be used. */
 export const ALONE: usize = 1;
 
@@ -76,6 +79,11 @@ export function createRecord(): usize {
 
 export function destroyRecord(record: Record): void {
   give(pool, changetype<usize>(record));
+}
+
+/** Whether the record's `original` is an instruction that a patch has replaced. */
+function isPatched(record: Record): bool {
+  return record.kind == SITE || record.kind == INSTRUCTION || record.kind == VICTIM;
 }
 
 // ---- By code: a hash of 256-byte pieces, so that a range of code is a range of pieces
@@ -165,6 +173,11 @@ function findByCode(original: Address, kind: u8): usize {
 /** The record of a site that is patched by a jump, or 0. */
 export function findSite(site: Address): usize {
   return findByCode(site, SITE);
+}
+
+/** The record of an instruction that is a site, or 0. */
+export function findInstruction(address: Address): usize {
+  return findByCode(address, INSTRUCTION);
 }
 
 /** The record of an evicted instruction, or 0. */
@@ -286,7 +299,7 @@ export function releaseRetired(): void {
 }
 
 function writeOriginal(record: Record, _context: usize): void {
-  if (record.kind != SITE && record.kind != VICTIM) return;
+  if (!isPatched(record)) return;
   copyOut(record.original, originalBytes(record), record.length);
 }
 
@@ -301,7 +314,7 @@ let kept: usize = 0;
 let isWhole: bool = true;
 
 function countPatched(record: Record, context: usize): void {
-  if (record.kind == SITE || record.kind == VICTIM) store<u32>(context, load<u32>(context) + 1);
+  if (isPatched(record)) store<u32>(context, load<u32>(context) + 1);
 }
 
 /** How many instructions in [start, end) are patched. */
@@ -317,7 +330,7 @@ function keptSize(record: Record): usize {
 }
 
 function keep(record: Record, _context: usize): void {
-  if (record.kind != SITE && record.kind != VICTIM) return;
+  if (!isPatched(record)) return;
   assert(keptSize(record) <= 16, "a patch is longer than an instruction");
   copyIn(kept, record.original, keptSize(record));
   kept += 16;
@@ -332,7 +345,7 @@ export function keepPatches(start: Address, end: Address, pointer: usize): void 
 const seen = memory.data(16, 8);
 
 function putBack(record: Record, _context: usize): void {
-  if (record.kind != SITE && record.kind != VICTIM) return;
+  if (!isPatched(record)) return;
   const length = record.length;
   if (tryCopyIn(seen, record.original, length) == 0 && memory.compare(seen, originalBytes(record), length) == 0)
     copyOut(record.original, kept, length);
@@ -340,7 +353,7 @@ function putBack(record: Record, _context: usize): void {
 }
 
 function verify(record: Record, _context: usize): void {
-  if (record.kind != SITE && record.kind != VICTIM) return;
+  if (!isPatched(record)) return;
   const size = keptSize(record);
   if (tryCopyIn(seen, record.original, size) != 0 || memory.compare(seen, kept, size) != 0) isWhole = false;
   kept += 16;
@@ -360,7 +373,7 @@ export function putPatchesBack(start: Address, end: Address, pointer: usize): bo
 }
 
 function takeOff(record: Record, _context: usize): void {
-  if (record.kind != SITE && record.kind != VICTIM) return;
+  if (!isPatched(record)) return;
   if (tryCopyIn(seen, record.original, record.length) == 0 && memory.compare(seen, kept, record.length) == 0)
     copyOut(record.original, originalBytes(record), record.length);
   kept += 16;
@@ -391,7 +404,7 @@ class Copy {
 const copyOfCode = changetype<Copy>(memory.data(offsetof<Copy>(), 8));
 
 function restore(record: Record, context: usize): void {
-  if (record.kind != SITE && record.kind != VICTIM) return;
+  if (!isPatched(record)) return;
   const copy = changetype<Copy>(context);
   for (let i: u32 = 0; i < (record.length as u32); i++) {
     const at = record.original + (i as u64);
@@ -412,7 +425,7 @@ export function restoreCopy(pointer: usize, start: Address, size: u32): void {
 }
 
 function lockRecord(record: Record, context: usize): void {
-  if (record.kind != SITE && record.kind != VICTIM) return;
+  if (!isPatched(record)) return;
   const copy = changetype<Copy>(context);
   for (let i: u32 = 0; i < (record.locked as u32); i++) {
     const at = record.original + (i as u64);

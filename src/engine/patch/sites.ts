@@ -96,6 +96,25 @@ export function findSites(start: Address, end: Address, offset: u64): void {
   }
 }
 
+/** All sites of a mapping that is patched in parts. */
+const allSites = memory.data(262144, 8);
+let allCount: u32 = 0;
+
+/** Keeps the sites of a mapping, for `chooseSites`. */
+export function keepSites(): void {
+  memory.copy(allSites, sites, siteCount << 3);
+  allCount = siteCount;
+}
+
+/** Those sites that were kept in [low, high). */
+export function chooseSites(low: Address, high: Address): void {
+  siteCount = 0;
+  for (let i: u32 = 0; i < allCount; i++) {
+    const site = load<u64>(allSites + (i << 3));
+    if (site >= low && site < high) store<u64>(sites + (siteCount++ << 3), site);
+  }
+}
+
 /** Sites that were known before: u64 addresses (`addOldSite`). */
 const oldSites = memory.data(262144, 8);
 let oldCount: u32 = 0;

@@ -30,7 +30,8 @@ import {
 } from "./jump";
 import { LOCK_DEPENDED, LOCK_PENDING, LOCK_WRITTEN, lock, locksOf, unlock } from "./locks";
 import { Moved, Pair, addRecord, newestRecord, placePair, placeSite, secondHasChance, setMoved } from "./placement";
-import { Reach } from "./reach";
+import { Address } from "../process";
+import { Reach, setWindows } from "./reach";
 import { ENTERED_BY_CALL, RELAY, Record, SITE, VICTIM } from "./record";
 import { JUMP_SIZE, endsFlow, relocatedSize } from "./relocate";
 import { BESIDE, MAPPED, NEW, OPEN, offersMore } from "./territory";
@@ -89,6 +90,31 @@ export function planSite(cluster: Cluster, offset: u32, instruction: Instruction
   if (padding(NEW)) return TACTIC_T1;
   if (evictNeighbour(NEW)) return TACTIC_T3;
   return TACTIC_B0;
+}
+
+/** Invalid in 64-bit mode (SDM volume 2, appendix A, table A-2): one byte, so that it fits every instruction. */
+export const TRAP_BYTE: u8 = 0x06;
+
+/**
+ * Plans a trap for an instruction that no tactic fits: its trampoline lies anywhere in reach of what it needs.
+ * @returns false when its first byte must stay as it is
+ */
+export function planTrap(cluster: Cluster, offset: u32, instruction: Instruction, trampolineSize: u32): bool {
+  if ((locksOf(cluster.locks, offset, 1) & (LOCK_WRITTEN | LOCK_DEPENDED)) != 0) return false;
+  site.cluster = cluster;
+  site.instruction = instruction;
+  site.offset = offset;
+  site.length = instruction.length;
+  const address = cluster.address + (offset as u64);
+  setMoved(siteMoved, SITE, instruction, cluster.code + offset, address, trampolineSize);
+  setWindows(reach, address as i64, 0, 4, 0, 0);
+  let target: Address = 0;
+  for (let memory = OPEN; target == 0 && memory <= NEW; memory++) target = placeSite(siteMoved, reach, memory);
+  if (target == 0) return false;
+  settleSite(TACTIC_B0, offset + 1);
+  store<u8>(cluster.code + offset, TRAP_BYTE);
+  lock(cluster.locks, offset, 1, LOCK_WRITTEN);
+  return true;
 }
 
 function beginSite(cluster: Cluster, offset: u32, instruction: Instruction, trampolineSize: u32): bool {

@@ -11,7 +11,9 @@ import { pageCeil } from "../load/elf";
 import { claimMemory, releaseMemory } from "../own-memory";
 import { Address, copyOut, syscall, tryCopyIn } from "../process";
 import { gateTrap } from "../gates";
-import { STATS_NONE, statsMode } from "../options";
+import { MATCH_NONE } from "../match";
+import { STATS_NONE, matchClass, statsMode } from "../options";
+import { countInstructionTrap } from "../stats/counters";
 import { ThreadBlock } from "../thread/block";
 import { lockEngine, unlockEngine } from "../thread/lock";
 import { Context } from "../thread/signal-frame";
@@ -20,6 +22,8 @@ import { allocate } from "./arena";
 import { isAvoided } from "./territory";
 import { fileOffsetOf, mappingFile } from "./mapping";
 import { islandOf } from "./outpost";
+import { Record, findInstruction } from "./record";
+import { TACTIC_B0 } from "./tactics";
 
 /** `ud2`, little-endian: 0f 0b instead of 0f 05. */
 export const TRAP_BYTES: u16 = 0x0b0f;
@@ -212,10 +216,22 @@ function wasTrap(thread: ThreadBlock, address: Address): bool {
 }
 const trapBytes = memory.data(8, 8);
 
+/** The same for an instruction that is no system call: its record says where its trampoline is. */
+function enterInstructionTrap(thread: ThreadBlock, context: Context): bool {
+  if (matchClass == MATCH_NONE) return false;
+  lockEngine(thread);
+  const pointer = findInstruction(context.rip);
+  const isTrap = pointer != 0 && changetype<Record>(pointer).tactic == TACTIC_B0;
+  if (isTrap) context.rip = changetype<Record>(pointer).address;
+  unlockEngine();
+  if (isTrap) countInstructionTrap();
+  return isTrap;
+}
+
 /** If the context is at a trapped site: goes on in its trampoline, or in the gate. */
 export function enterTrap(thread: ThreadBlock, context: Context): bool {
   const pointer = findTrap(context.rip);
-  if (pointer == 0) return wasTrap(thread, context.rip);
+  if (pointer == 0) return enterInstructionTrap(thread, context) || wasTrap(thread, context.rip);
   atomic.add<u64>(pointer + offsetof<Trap>("executed"), 1);
   context.rip = changetype<Trap>(pointer).trampoline;
   if (context.rip != 0) return true;

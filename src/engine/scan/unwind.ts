@@ -41,7 +41,7 @@ const buffer = memory.data(64, 8);
 /** Offset in the file of the program's entry point, or u64.MAX_VALUE. */
 export let entryOffset: u64 = 0;
 
-/** Start and end, as offsets in the file, of the function that `findFunction` found. */
+/** Start and end, as offsets in the file, of the function that `findFunction` or `readFunction` found. */
 export let functionStart: u64 = 0;
 export let functionEnd: u64 = 0;
 
@@ -102,9 +102,16 @@ function sizeOfEncoding(encoding: u8): u32 {
   return 0;
 }
 
+/**
+ * Whether the CIE that was read last is of signal frames (`S`). Their FDEs start a byte before the code, since unwinders look
+ * for the byte before a return address (sysdeps/unix/sysv/linux/x86_64/libc_sigaction.c of glibc).
+ */
+let isSignalFrame: bool = false;
+
 /** The encoding of a CIE's code addresses: the argument of `R` in its augmentation string. 0xff when it cannot be read. */
 function codeEncoding(cie: u64): u8 {
   memory.fill(buffer, 0, 64);
+  isSignalFrame = false;
   if (!readAt(cie, 40)) return 0xff;
   // length u32, id u32, version u8, augmentation string
   const text = buffer + 9;
@@ -118,6 +125,7 @@ function codeEncoding(cie: u64): u8 {
     while (load<u8>(at) & 0x80) at++;
     at++;
   }
+  for (let letter = text + 1; load<u8>(letter) != 0; letter++) if (load<u8>(letter) == 83) isSignalFrame = true;
   for (let letter = text + 1; load<u8>(letter) != 0; letter++) {
     const name = load<u8>(letter);
     if (name == 82) return load<u8>(at);
@@ -135,6 +143,26 @@ function sizeOfFunction(fde: u64): u64 {
   const size = sizeOfEncoding(codeEncoding(fde + 4 - (load<u32>(buffer, 4) as u64)));
   if (size == 0 || !readAt(fde + 8 + (size as u64), size)) return 0;
   return size == 4 ? (load<u32>(buffer) as u64) : load<u64>(buffer);
+}
+
+/** How many functions the table of the open file describes. */
+export function functionCount(): u32 {
+  return fdeCount;
+}
+
+/**
+ * Reads function `index`, in order of address, into `functionStart` and `functionEnd`; false when it cannot be read, or is
+ * where signal handlers return to.
+ */
+export function readFunction(index: u32): bool {
+  if (!readPair(index)) return false;
+  const start = table + (load<i32>(buffer) as i64 as u64);
+  const size = sizeOfFunction(table + (load<i32>(buffer, 4) as i64 as u64));
+  const segment = segmentOf(start, false);
+  if (size == 0 || isSignalFrame || segment == null || (segment.flags & PF_X) == 0) return false;
+  functionStart = start - segment.vaddr + segment.offset;
+  functionEnd = functionStart + size;
+  return true;
 }
 
 /** Finds the function that holds the byte at an offset in the file; false when the table knows none. */

@@ -26,6 +26,43 @@ export function fateCount(fate: u32): u32 {
   return load<u32>(fates + (fate << 2));
 }
 
+/** Fates of instructions that match (patch/window.ts); up to INSTRUCTION_TRAP as those of system calls. */
+export const INSTRUCTION_TRAP: u32 = 5;
+/** Its first byte must stay as it is. */
+export const INSTRUCTION_UNPATCHED: u32 = 6;
+/** It means something else in any other place. */
+export const INSTRUCTION_REFUSED: u32 = 7;
+
+const instructions = memory.data(32, 8);
+
+export function countInstructions(fate: u32, count: u32): void {
+  store<u32>(instructions + (fate << 2), load<u32>(instructions + (fate << 2)) + count);
+}
+export function instructionCount(fate: u32): u32 {
+  return load<u32>(instructions + (fate << 2));
+}
+
+/** Functions with data in them, whose instructions were left alone. */
+export let functionsWithData: u32 = 0;
+export function countFunctionWithData(): void {
+  functionsWithData += 1;
+}
+
+/** Bytes of code whose instructions were left alone, since there was no memory to plan them. */
+export let unplannedBytes: u64 = 0;
+export function countUnplanned(size: u64): void {
+  unplannedBytes += size;
+}
+
+/** Traps of instructions that were executed, u64: threads add at once. */
+const instructionTraps = memory.data(8, 8);
+export function countInstructionTrap(): void {
+  atomic.add<u64>(instructionTraps, 1);
+}
+export function executedInstructionTraps(): u64 {
+  return atomic.load<u64>(instructionTraps);
+}
+
 /** `0f 05` that decoding shows to be inside another instruction; not a site. */
 export let interiorCount: u32 = 0;
 /** Executable mappings that were looked at. */

@@ -11,10 +11,12 @@
 import { addressOf, isError, syscall0, syscall1, syscall3, syscall4 } from "../kernel/calls";
 import { SYS_CLOSE, SYS_FCNTL, SYS_GETPID, SYS_GETPPID, SYS_OPENAT } from "../kernel/numbers";
 import { programPath } from "../load/identity";
+import { MATCH_NONE } from "../match";
 import {
   NO_DESCRIPTOR,
   countCalls,
   exhaustive,
+  matchClass,
   STATS_JSON,
   STATS_NONE,
   reportDescriptor,
@@ -37,14 +39,21 @@ import {
   FATE_T3,
   FATE_TRAP,
   FATE_UNPATCHED,
+  INSTRUCTION_REFUSED,
+  INSTRUCTION_TRAP,
+  INSTRUCTION_UNPATCHED,
   callCount,
   dispatchedCount,
+  executedInstructionTraps,
   fateCount,
+  functionsWithData,
+  instructionCount,
   interiorCount,
   mappingCount,
   patchNanoseconds,
   provenCount,
   scannedBytes,
+  unplannedBytes,
   unsearchedCount,
 } from "./counters";
 import { beginDeparture } from "./departure";
@@ -141,11 +150,65 @@ function appendJsonCounts(at: usize): usize {
     at = appendMember(at, "proven", provenCount);
   }
   if (countCalls) at = appendMember(at, "calls", callCount());
+  if (matchClass != MATCH_NONE) at = appendJsonInstructions(at);
   at = appendMember(at, "mappings", mappingCount);
   at = appendMember(at, "unsearched", unsearchedCount);
   at = appendMember(at, "scannedBytes", scannedBytes);
   at = appendMember(at, "trampolineBytes", (countSlots() as u64) * (SLOT_SIZE as u64));
   return appendMember(at, "patchMicroseconds", patchNanoseconds / 1000);
+}
+
+function patchedInstructions(): u32 {
+  let sum: u32 = 0;
+  for (let fate: u32 = 0; fate < INSTRUCTION_TRAP; fate++) sum += instructionCount(fate);
+  return sum;
+}
+
+function appendJsonInstructions(at: usize): usize {
+  at = appendText(at, ',"instructions":{"jumps":');
+  at = appendDecimal(at, patchedInstructions());
+  at = appendMember(at, "B1", instructionCount(FATE_B1));
+  at = appendMember(at, "B2", instructionCount(FATE_B2));
+  at = appendMember(at, "T1", instructionCount(FATE_T1));
+  at = appendMember(at, "T2", instructionCount(FATE_T2));
+  at = appendMember(at, "T3", instructionCount(FATE_T3));
+  at = appendMember(at, "B0", instructionCount(INSTRUCTION_TRAP));
+  at = appendMember(at, "unpatched", instructionCount(INSTRUCTION_UNPATCHED));
+  at = appendMember(at, "refused", instructionCount(INSTRUCTION_REFUSED));
+  at = appendMember(at, "functionsWithData", functionsWithData);
+  at = appendMember(at, "unplannedBytes", unplannedBytes);
+  at = appendMember(at, "executedTraps", executedInstructionTraps());
+  return appendText(at, "}");
+}
+
+function appendTextInstructions(at: usize): usize {
+  at = appendText(at, "; ");
+  at = appendDecimal(at, patchedInstructions() + instructionCount(INSTRUCTION_TRAP));
+  at = appendText(at, " instructions: ");
+  at = appendDecimal(at, patchedInstructions());
+  at = appendText(at, " jumps (B1 ");
+  at = appendDecimal(at, instructionCount(FATE_B1));
+  at = appendText(at, ", B2 ");
+  at = appendDecimal(at, instructionCount(FATE_B2));
+  at = appendText(at, ", T1 ");
+  at = appendDecimal(at, instructionCount(FATE_T1));
+  at = appendText(at, ", T2 ");
+  at = appendDecimal(at, instructionCount(FATE_T2));
+  at = appendText(at, ", T3 ");
+  at = appendDecimal(at, instructionCount(FATE_T3));
+  at = appendText(at, "), ");
+  at = appendDecimal(at, instructionCount(INSTRUCTION_TRAP));
+  at = appendText(at, " traps (");
+  at = appendDecimal(at, executedInstructionTraps());
+  at = appendText(at, " executed), ");
+  at = appendDecimal(at, instructionCount(INSTRUCTION_UNPATCHED));
+  at = appendText(at, " unpatched, ");
+  at = appendDecimal(at, instructionCount(INSTRUCTION_REFUSED));
+  at = appendText(at, " refused; ");
+  at = appendDecimal(at, functionsWithData);
+  at = appendText(at, " functions with data, ");
+  at = appendDecimal(at, unplannedBytes >> 10);
+  return appendText(at, " KiB not planned");
 }
 
 function appendTextCounts(at: usize): usize {
@@ -184,6 +247,7 @@ function appendTextCounts(at: usize): usize {
     at = appendDecimal(at, provenCount);
     at = appendText(at, " sites proven");
   }
+  if (matchClass != MATCH_NONE) at = appendTextInstructions(at);
   if (!countCalls) return at;
   at = appendText(at, "; ");
   at = appendDecimal(at, callCount());

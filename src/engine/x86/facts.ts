@@ -47,6 +47,14 @@ import {
   IMPLICIT_SIZED,
   IMPLICIT_STORE,
   IMPLICIT_UNKNOWN,
+  KIND_HINT,
+  KIND_LOCKS,
+  KIND_SIMD,
+  KIND_STRING,
+  KIND_X87,
+  MNEMONIC_NOP,
+  MNEMONIC_PAUSE,
+  MNEMONIC_SHIFT,
   PLACE_IS4,
   PLACE_MOFFS,
   PLACE_NONE,
@@ -140,6 +148,11 @@ export const FACTS_SIZE = offsetof<Facts>();
 
 /** Fills `facts` (an engine pointer to Facts) for a decoded instruction, whose bytes are at engine pointer `pointer`. */
 export function describe(pointer: usize, instruction: usize, facts: usize): void {
+  describeForm(pointer, instruction, findForm(instruction), facts);
+}
+
+/** The same, for a form that has been looked up. */
+export function describeForm(pointer: usize, instruction: usize, form: usize, facts: usize): void {
   memory.fill(facts, 0, FACTS_SIZE);
   const i = changetype<Instruction>(instruction);
   const f = changetype<Facts>(facts);
@@ -147,8 +160,8 @@ export function describe(pointer: usize, instruction: usize, facts: usize): void
   f.index = REGISTER_NONE;
   f.scale = 1;
   f.disp8Scale = 1;
-  const record = recordOf(i);
-  if (record == 0) return;
+  if (form == 0) return;
+  const record = recordOf(form);
   const implicit: u32 = load<u8>(record, 12);
   if (implicit & IMPLICIT_UNKNOWN) return;
   f.isKnown = 1;
@@ -183,7 +196,7 @@ export function describe(pointer: usize, instruction: usize, facts: usize): void
   // A masked write without {z} keeps the other elements.
   if (i.encoding == ENCODING_EVEX && i.evex & 7 && !(i.evex & 0x80)) f.vectorsRead |= f.vectorsWritten;
   addRepeat(i, f);
-  if (f.memoryAccess | f.rsiAccess | f.rdiAccess) f.memorySize = sizeOf(i, load<u8>(record, 5), element) as u16;
+  if (f.memoryAccess | f.rsiAccess | f.rdiAccess) f.memorySize = sizeOf(i, load<u8>(record, 5), element, true) as u16;
   if (i.encoding == ENCODING_EVEX && f.memoryAccess) f.disp8Scale = disp8ScaleOf(f, element);
 }
 
@@ -198,8 +211,34 @@ function isNop(i: Instruction): bool {
   return i.mandatoryPrefix == 2 || (!(i.rex & 1) && !(i.rexHigh & 1));
 }
 
-/** Engine pointer to the record, or 0. */
-function recordOf(i: Instruction): usize {
+function recordOf(form: usize): usize {
+  return FACT_RECORDS + (load<u32>(form, 4) & ((1 << MNEMONIC_SHIFT) - 1)) * (RECORD_SIZE as u32);
+}
+
+/** Number of a mnemonic (src/match/mnemonics.ts), for the form of a decoded instruction; 0: it has none. */
+export function mnemonicOf(instruction: usize, form: usize): u32 {
+  const i = changetype<Instruction>(instruction);
+  if (isNop(i)) return i.mandatoryPrefix == 2 ? MNEMONIC_PAUSE : MNEMONIC_NOP;
+  return form == 0 ? 0 : (load<u32>(form, 4) & ~ATTRIBUTE_LAST) >> MNEMONIC_SHIFT;
+}
+
+export { KIND_HINT, KIND_LOCKS, KIND_SIMD, KIND_STRING, KIND_X87 };
+
+/** KIND_ bits of a form. */
+export function kindOf(form: usize): u32 {
+  return load<u8>(recordOf(form), 17);
+}
+
+/** Size of a form's first operand in bytes; 0: it has none, or none of a known size. */
+export function widthOf(instruction: usize, form: usize): u32 {
+  const i = changetype<Instruction>(instruction);
+  const record = recordOf(form);
+  return sizeOf(i, load<u8>(record, 16), load<u8>(record, 13), false);
+}
+
+/** Engine pointer to what the tables say about a decoded instruction, or 0. */
+export function findForm(instruction: usize): usize {
+  const i = changetype<Instruction>(instruction);
   const encoding: u32 = i.encoding == ENCODING_REX2 ? ENCODING_LEGACY : i.encoding;
   const page: u32 = load<u8>(PAGE_OF_MAP + ((encoding << 4) | i.map));
   const isLegacy = encoding == ENCODING_LEGACY;
@@ -221,7 +260,7 @@ function recordOf(i: Instruction): usize {
     if (load<u32>(form, 4) & ATTRIBUTE_LAST) return 0;
     form += 8;
   }
-  return FACT_RECORDS + (load<u32>(form, 4) & ~ATTRIBUTE_LAST) * (RECORD_SIZE as u32);
+  return form;
 }
 
 /** The last of fs and gs counts; in 64-bit mode the others do nothing. */
@@ -368,8 +407,8 @@ function addRepeat(i: Instruction, f: Facts): void {
 }
 
 /** Bytes that a size code of the tables means for this instruction. */
-function sizeOf(i: Instruction, code: u32, element: u32): u32 {
-  if (i.encoding == ENCODING_EVEX && i.evex & 0x10 && i.modrm < 0xc0) return element & 15;
+function sizeOf(i: Instruction, code: u32, element: u32, isMemory: bool): u32 {
+  if (isMemory && i.encoding == ENCODING_EVEX && i.evex & 0x10 && i.modrm < 0xc0) return element & 15;
   if (code == SIZE_512) return 512;
   if (code < SIZE_VARIABLE) return code;
   const w = (i.rex & 8) != 0;

@@ -1,0 +1,146 @@
+// The trampoline of an instruction that is a site and no system call: the instruction, as it must be there, and the way back.
+//
+// Most are like a victim's (patch/relocate.ts). A call must push the address after its site. Where the site itself became a
+// `call` to the trampoline that is done already; elsewhere the trampoline writes it, with instructions that leave RFLAGS
+// alone, and memory operands that are relative to rsp lie 8 bytes further:
+//
+//    0  48 8d 64 24 f8            lea    -8(%rsp),%rsp           absent when the site is a call
+//    5  c7 04 24 <imm32>          movl   $low,(%rsp)
+//   12  c7 44 24 04 <imm32>       movl   $high,4(%rsp)
+//   20  e9 <rel32>                jmp    target                  of call rel32
+//       ff /4                     jmp    *r/m                    of call *r/m
+//
+// Until the last jump is done the call has not begun: a signal or a fault sees the site and its rsp (invariant I3). What lies
+// under that rsp is the call's to overwrite.
+
+import { Address } from "../process";
+import { Context } from "../thread/signal-frame";
+import { decode } from "../x86/decode";
+import {
+  FLOW_CALL_INDIRECT,
+  FLOW_CALL_RELATIVE,
+  FLOW_LOOP,
+  Instruction,
+  PREFIX_ADDRESS_SIZE,
+  PREFIX_OPERAND_SIZE,
+} from "../x86/instruction";
+import { ENTERED_BY_CALL, INSTRUCTION, Record, originalBytes } from "./record";
+import { JUMP_SIZE, doneOffset, emitJump, endsFlow, placeOf, relocate, relocatedSize } from "./relocate";
+
+const PUSH_SIZE: u32 = 20;
+/** Where in the pushing sequence rsp is already the callee's. */
+const PUSHED: u64 = 5;
+/** disp0 or disp8 may become disp32. */
+const GROWTH: u32 = 4;
+
+const instruction = changetype<Instruction>(memory.data(offsetof<Instruction>(), 8));
+
+function isCall(moved: Instruction): bool {
+  return moved.flow == FLOW_CALL_RELATIVE || moved.flow == FLOW_CALL_INDIRECT;
+}
+
+const REG_MASK: u8 = 0x38;
+/** ModRM.reg of `call r/m64`, and of `jmp r/m64`: SDM volume 2, table A-6, group 5. */
+const CALL_NEAR: u8 = 2 << 3;
+const JUMP_NEAR: u8 = 4 << 3;
+const RSP: u8 = 4;
+
+function usesStackPointer(call: Instruction): bool {
+  if (call.modrm >= 0xc0) return (call.modrm & 7) == RSP && (call.rex & 1) == 0;
+  return call.hasSib != 0 && (call.sib & 7) == RSP && (call.rex & 1) == 0;
+}
+
+/** Whether a call can run in a trampoline. */
+function canMoveCall(call: Instruction): bool {
+  if (call.prefixes & (PREFIX_OPERAND_SIZE | PREFIX_ADDRESS_SIZE)) return false;
+  if (call.flow == FLOW_CALL_RELATIVE) return true;
+  if (call.opcode != 0xff || (call.modrm & REG_MASK) != CALL_NEAR || call.rexHigh != 0) return false;
+  // `call *%rsp` would jump to the pushed address.
+  return call.modrm < 0xc0 || !usesStackPointer(call);
+}
+
+/** Most bytes of the trampoline of an instruction; 0 when it cannot be one's. */
+export function instructionTrampolineSize(moved: Instruction): u32 {
+  if (isCall(moved)) {
+    if (!canMoveCall(moved)) return 0;
+    return PUSH_SIZE + (moved.flow == FLOW_CALL_RELATIVE ? JUMP_SIZE : (moved.length as u32) + GROWTH);
+  }
+  const size = relocatedSize(moved);
+  if (size == 0) return 0;
+  return size + (endsFlow(moved) || moved.flow == FLOW_LOOP ? 0 : JUMP_SIZE);
+}
+
+function emitPush(pointer: usize, value: Address): void {
+  store<u32>(pointer, 0x24648d48); // lea -8(%rsp),%rsp
+  store<u8>(pointer, 0xf8, 4);
+  store<u16>(pointer, 0x04c7, 5); // movl $low,(%rsp)
+  store<u8>(pointer, 0x24, 7);
+  store<u32>(pointer, value as u32, 8);
+  store<u32>(pointer, 0x042444c7, 12); // movl $high,4(%rsp)
+  store<u32>(pointer, (value >> 32) as u32, 16);
+}
+
+/** Writes `jmp *r/m` for `call *r/m` whose address is pushed already; gives its size. */
+function emitIndirectJump(pointer: usize, at: Address, original: usize, address: Address): u32 {
+  const modrm = (instruction.modrm & ~REG_MASK) | JUMP_NEAR;
+  const isOnStack = instruction.modrm < 0xc0 && usesStackPointer(instruction);
+  if (!isOnStack) {
+    memory.copy(pointer, original, instruction.length);
+    store<u8>(pointer + instruction.modrmOffset, modrm);
+    if (instruction.ripRelative) {
+      const next = at + (instruction.length as u64);
+      store<i32>(pointer + instruction.dispOffset, (placeOf(instruction, original, address) - next) as i32);
+    }
+    return instruction.length;
+  }
+  // Prefixes, opcode, ModRM and SIB; then disp32 = disp + 8.
+  const head = (instruction.modrmOffset as usize) + 2;
+  memory.copy(pointer, original, head);
+  store<u8>(pointer + instruction.modrmOffset, (modrm & 0x3f) | 0x80);
+  let displacement: i32 = 0;
+  if (instruction.dispSize == 1) displacement = load<i8>(original + instruction.dispOffset);
+  else if (instruction.dispSize == 4) displacement = load<i32>(original + instruction.dispOffset);
+  store<i32>(pointer + head, displacement + 8);
+  return (head as u32) + 4;
+}
+
+function emitCall(pointer: usize, record: Record, original: usize): u32 {
+  let size: u32 = 0;
+  if (record.entry != ENTERED_BY_CALL) {
+    emitPush(pointer, record.original + (record.length as u64));
+    size = PUSH_SIZE;
+  }
+  const at = record.address + (size as u64);
+  if (instruction.flow == FLOW_CALL_INDIRECT)
+    return size + emitIndirectJump(pointer + size, at, original, record.original);
+  const reached = emitJump(pointer + size, at, placeOf(instruction, original, record.original));
+  assert(reached, "a call is out of reach of its trampoline");
+  return size + JUMP_SIZE;
+}
+
+/**
+ * Writes the trampoline of an instruction that is a site, and makes its record an INSTRUCTION.
+ * @returns its size
+ */
+export function emitInstructionTrampoline(pointer: usize, record: Record, resume: Address): u32 {
+  const original = originalBytes(record);
+  decode(original, record.length, changetype<usize>(instruction));
+  record.kind = INSTRUCTION;
+  if (isCall(instruction)) return emitCall(pointer, record, original);
+  const size = relocate(instruction, original, record.original, pointer, record.address);
+  assert(size != 0, "an instruction does not fit where it was planned");
+  record.done = doneOffset(instruction) as u8;
+  if (endsFlow(instruction) || instruction.flow == FLOW_LOOP) return size;
+  const reached = emitJump(pointer + size, record.address + (size as u64), resume);
+  assert(reached, "a trampoline's jump back is out of reach");
+  return size + JUMP_SIZE;
+}
+
+/** Whether a record is of a call; then a thread in its trampoline has not begun it, and `context` becomes the site's. */
+export function undoCall(record: Record, context: Context): bool {
+  decode(originalBytes(record), record.length, changetype<usize>(instruction));
+  if (!isCall(instruction)) return false;
+  if (record.entry == ENTERED_BY_CALL || context.rip - record.address >= PUSHED) context.rsp += 8;
+  context.rip = record.original;
+  return true;
+}

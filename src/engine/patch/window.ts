@@ -1,0 +1,180 @@
+// Instructions that match, a window of a mapping at a time: whole functions, as many as the engine has room to plan at once.
+//
+// Windows are patched from the highest to the lowest, as sites are: what lies behind a window is final, and its patched
+// bytes are locked. The system calls of a window are sites of the same plan, or the two would overwrite each other.
+
+import { Address, copyIn } from "../process";
+import { MATCH_NONE } from "../match";
+import { matchClass } from "../options";
+import { markBehind, markFront } from "../scan/evidence";
+import { MATCHES, STARTS, markFunction } from "../scan/instructions";
+import { functionCount, functionEnd, functionStart, openUnwindTable, readFunction } from "../scan/unwind";
+import {
+  INSTRUCTION_REFUSED,
+  INSTRUCTION_UNPATCHED,
+  countFunctionWithData,
+  countInstructions,
+} from "../stats/counters";
+import { decode } from "../x86/decode";
+import { Instruction } from "../x86/instruction";
+import { allocateTemporary, remaining } from "./arena";
+import { Cluster } from "./cluster";
+import { instructionTrampolineSize } from "./instruction-trampoline";
+import { mappingDescriptor } from "./mapping";
+import { TACTIC_B0, addCluster, planCluster } from "./plan";
+import { carryLocks } from "./record";
+import { SITE_LENGTH, SLACK, chooseSites, keepSites, siteAt, siteCount } from "./sites";
+
+/** A system call, beside the marks of scan/instructions.ts. */
+const SYSTEM_CALL: u8 = 4;
+/** Code of a window; a larger function is one of its own. */
+const WINDOW_MAX: u64 = 0x20000;
+/** Beyond this a window is not planned: system calls far from any function are patched without their neighbours. */
+export const PLANNED_MAX: u64 = 0x200000;
+
+/** So much of the engine's memory is for system calls and threads; what is left over is for instructions. */
+const RESERVE: usize = 0x600000;
+
+const instruction = changetype<Instruction>(memory.data(offsetof<Instruction>(), 8));
+
+/** Whether the mapping that was begun has instructions that are looked for. */
+export function hasInstructions(): bool {
+  if (matchClass == MATCH_NONE || mappingDescriptor() < 0) return false;
+  openUnwindTable(mappingDescriptor());
+  return functionCount() != 0;
+}
+
+/** Patches the instructions and system calls in [low, high) of the mapping [start, end); patch/executable.ts does. */
+type PatchWindow = (start: Address, end: Address, low: Address, high: Address, protection: u64) => void;
+
+/** The functions of the window: indexes in the table. */
+let firstFunction: u32 = 0;
+let endFunction: u32 = 0;
+/** Where the window's mapping starts, less its offset in the file: what turns one into the other. */
+let bias: u64 = 0;
+
+/** Takes functions in front of `endFunction` into a window that ends at `high`; gives where it starts. */
+function takeFunctions(start: Address, high: Address): Address {
+  let low = high;
+  for (firstFunction = endFunction; firstFunction > 0; firstFunction--) {
+    if (!readFunction(firstFunction - 1)) continue;
+    const functionLow = functionStart + bias;
+    if (functionLow < start || functionLow >= high) continue;
+    if (high - functionLow > WINDOW_MAX && low != high) return low;
+    low = min(low, functionLow);
+  }
+  return start;
+}
+
+/**
+ * Calls `patch` for each window of the mapping [start, end), which shows its file from `offset` on, with the system calls
+ * of the window as `sites`.
+ */
+export function forEachWindow(start: Address, end: Address, offset: u64, protection: u64, patch: PatchWindow): void {
+  keepSites();
+  bias = start - offset;
+  endFunction = functionCount();
+  for (let high = end; high > start;) {
+    const low = takeFunctions(start, high);
+    chooseSites(low, high);
+    patch(start, end, low, high, protection);
+    high = low;
+    endFunction = firstFunction;
+  }
+}
+
+function markFunctions(cluster: Cluster, high: Address): void {
+  for (let i = firstFunction; i < endFunction; i++) {
+    if (!readFunction(i)) continue;
+    const low = functionStart + bias;
+    if (low < cluster.address || functionEnd + bias > high) continue;
+    const at = (low - cluster.address) as u32;
+    const size = (functionEnd - functionStart) as u32;
+    // Functions that overlap (two entries of one piece of assembly) are marked once.
+    if (load<u8>(cluster.boundary + at)) continue;
+    if (!markFunction(cluster.code + at, size, cluster.boundary + at, matchClass)) countFunctionWithData();
+    else if (at + size < cluster.size) store<u8>(cluster.boundary + at + size, STARTS);
+  }
+}
+
+function markSystemCalls(cluster: Cluster): void {
+  for (let i: u32 = 0; i < siteCount; i++) {
+    const at = (siteAt(i) - cluster.address) as u32;
+    if (load<u8>(cluster.boundary + at) == 0) {
+      markFront(cluster.code, cluster.size, at, cluster.boundary);
+      markBehind(cluster.code, cluster.size, at, cluster.boundary, siteAt(i), cluster.size);
+    }
+    store<u8>(cluster.boundary + at, load<u8>(cluster.boundary + at) | SYSTEM_CALL);
+  }
+}
+
+/** Trampoline's size of the instruction at an offset; 0 when it cannot be moved. */
+function sizeAt(cluster: Cluster, at: u32): u32 {
+  const length = decode(cluster.code + at, cluster.size - at, changetype<usize>(instruction));
+  return length == 0 ? 0 : instructionTrampolineSize(instruction);
+}
+
+/** Sites of the window: offsets, sizes (0: a system call), fates. */
+let offsets: usize = 0;
+let sizes: usize = 0;
+let fates: usize = 0;
+let count: u32 = 0;
+
+/** Lists the window's sites; false when the engine's memory is out. */
+function listSites(cluster: Cluster, high: Address): bool {
+  const end = (high - cluster.address) as u32;
+  count = 0;
+  for (let at: u32 = 0; at < end; at++) if (load<u8>(cluster.boundary + at) & (MATCHES | SYSTEM_CALL)) count += 1;
+  offsets = allocateTemporary((count as usize) * 6 + 16);
+  if (offsets == 0) return false;
+  sizes = offsets + ((count as usize) << 2);
+  fates = sizes + count;
+  count = 0;
+  let refused: u32 = 0;
+  for (let at: u32 = 0; at < end; at++) {
+    const marks = load<u8>(cluster.boundary + at);
+    if ((marks & (MATCHES | SYSTEM_CALL)) == 0) continue;
+    const size = marks & SYSTEM_CALL ? 0 : sizeAt(cluster, at);
+    if (size == 0 && (marks & SYSTEM_CALL) == 0) {
+      refused += 1;
+      continue;
+    }
+    store<u32>(offsets + (count << 2), at);
+    store<u8>(sizes + count, size);
+    count += 1;
+  }
+  countInstructions(INSTRUCTION_REFUSED, refused);
+  return true;
+}
+
+/**
+ * Plans the sites in [low, high) of the mapping that ends at `end`, in the plan that is open.
+ * @returns the cluster, or 0 when the engine's memory is out
+ */
+export function planWindow(end: Address, low: Address, high: Address): usize {
+  if (remaining() < RESERVE) return 0;
+  const clusterEnd = min(end, high + SITE_LENGTH + SLACK);
+  const pointer = addCluster(low, (clusterEnd - low) as u32);
+  if (pointer == 0) return 0;
+  const cluster = changetype<Cluster>(pointer);
+  copyIn(cluster.code, low, cluster.size);
+  const inside = (high - low) as u32;
+  carryLocks(cluster.locks + inside, high, cluster.size - inside);
+  markFunctions(cluster, high);
+  markSystemCalls(cluster);
+  if (!listSites(cluster, high)) return 0;
+  return planCluster(cluster, offsets, count, fates, sizes) < 0 ? 0 : pointer;
+}
+
+/** Calls `visit` with the tactic, and the address of a system call or 0, of each site that was planned. */
+export function forEachPlanned(cluster: Cluster, visit: (tactic: u32, systemCall: Address) => void): void {
+  for (let i: u32 = 0; i < count; i++) {
+    const address = cluster.address + (load<u32>(offsets + (i << 2)) as u64);
+    visit(load<u8>(fates + i), load<u8>(sizes + i) == 0 ? address : 0);
+  }
+}
+
+/** The statistics' name for the fate of an instruction. */
+export function fateOfInstruction(tactic: u32): u32 {
+  return tactic == TACTIC_B0 ? INSTRUCTION_UNPATCHED : tactic - 1;
+}

@@ -1,0 +1,54 @@
+// Where the instructions of a function are: decoded from its first byte on, as its unwind table says where that is.
+//
+// A function whose bytes do not decode to its end, and exactly to it, holds something that is no code: it has no
+// instructions that anybody may patch.
+
+import { decode } from "../x86/decode";
+import { FLOW_CALL_INDIRECT, FLOW_CALL_RELATIVE, FLOW_JUMP_RELATIVE, Instruction } from "../x86/instruction";
+import { isOfClass } from "../match";
+
+const instruction = changetype<Instruction>(memory.data(offsetof<Instruction>(), 8));
+
+/** Marks of a byte in `boundary`: an instruction starts there; one that matches. */
+export const STARTS: u8 = 1;
+export const MATCHES: u8 = 2;
+
+/** Whether decoding from a function's start comes out exactly at its end. */
+function decodes(code: usize, size: u32): bool {
+  let at: u32 = 0;
+  while (at < size) {
+    const length = decode(code + at, size - at, changetype<usize>(instruction));
+    if (length == 0) return false;
+    at += length;
+  }
+  return true;
+}
+
+/**
+ * `jmp` back to the function's start right behind a call: Go's `rewindmorestack` reads it there (runtime/sys_x86.go).
+ */
+function isReadByGo(code: usize, at: u32, isAfterCall: bool): bool {
+  if (!isAfterCall || instruction.flow != FLOW_JUMP_RELATIVE) return false;
+  const immediate = code + at + instruction.immOffset;
+  const distance = instruction.immSize == 1 ? (load<i8>(immediate) as i32) : load<i32>(immediate);
+  return (at as i32) + (instruction.length as i32) + distance == 0;
+}
+
+/**
+ * Marks the instructions of the function at `code`.
+ * @param marks a byte for each of `size`
+ * @param matchClass which ones get MATCHES
+ * @returns false, and no marks, when there is data in it
+ */
+export function markFunction(code: usize, size: u32, marks: usize, matchClass: u32): bool {
+  if (!decodes(code, size)) return false;
+  let isAfterCall = false;
+  for (let at: u32 = 0; at < size;) {
+    const length = decode(code + at, size - at, changetype<usize>(instruction));
+    const matches = isOfClass(matchClass, instruction, code + at) && !isReadByGo(code, at, isAfterCall);
+    store<u8>(marks + at, matches ? STARTS | MATCHES : STARTS);
+    isAfterCall = instruction.flow == FLOW_CALL_RELATIVE || instruction.flow == FLOW_CALL_INDIRECT;
+    at += length;
+  }
+  return true;
+}

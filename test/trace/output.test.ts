@@ -70,5 +70,5 @@ test("JSON: a call once, also one that never returns", () => {
 test("a table of the calls that are shown", () => {
   const table = output({ format: "summary", expressions: ["close,fsync"] });
   assert.equal(table.length, 6);
-  assert.match(table.at(-1)!, / 2 +1 total$/);
+  assert.match(table.at(-1), / 2 +1 total$/);
 });

@@ -5,10 +5,10 @@
 import eslint from "@eslint/js";
 import tseslint from "typescript-eslint";
 
-const assemblyScript = ["src/engine/**/*.ts", "test/**/*.as.ts"];
+const assemblyScript = ["src/engine/**/*.ts", "src/sdk/**/*.ts", "test/**/*.as.ts"];
 
 export default tseslint.config(
-  { ignores: ["dist/", "node_modules/"] },
+  { ignores: ["dist/", "node_modules/", "test/hook/hooks/"] },
   eslint.configs.recommended,
   // Target programs in JavaScript use Node's global names, which only a type checker knows.
   { files: ["test/programs/**"], rules: { "no-undef": "off" } },

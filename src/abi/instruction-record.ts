@@ -89,7 +89,7 @@ export const FILE_TEXT_MAX = 4096;
 /** The function that holds the instruction: its name in the symbol table, not demangled. */
 export const RECORD_FUNCTION = 0x1080;
 export const FUNCTION_TEXT_MAX = 2040;
-/** The same two of the place where a direct jump or call leads. */
+/** The same two of the place where a direct jump or call leads; of a PLT entry those of the function that it jumps to. */
 export const RECORD_TARGET_FILE = 0x1880;
 export const RECORD_TARGET_FUNCTION = 0x2890;
 /** The instruction as `flicker inspect` prints it, with one space behind the mnemonic. */

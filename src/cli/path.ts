@@ -2,6 +2,7 @@
 // which is given a script of Flicker's.
 
 import type { Command } from "commander";
+import { findHookedLauncher } from "../host/hook/hooked-launcher.js";
 import { findLauncher } from "../host/launcher.js";
 import { packageRoot } from "../host/package-root.js";
 import { productsOf } from "../host/products.js";
@@ -10,7 +11,8 @@ import { warn } from "./message.js";
 const EXAMPLES = `
 Examples:
   exec "$(flicker path)" run -- make      without the shell script in between
-  flicker path >/dev/null                 build it now, or say why not`;
+  flicker path >/dev/null                 build it now, or say why not
+  flicker path --hook my.ts               the launcher with this hook linked in`;
 
 export function addPath(program: Command): void {
   program
@@ -18,9 +20,12 @@ export function addPath(program: Command): void {
     .description("print the path of the native launcher, which takes the same arguments as flicker")
     .usage("[OPTIONS]")
     .option("--gdb", "print the path of the script for gdb instead: gdb -ix $(flicker path --gdb) -p PID")
+    .option("--hook <FILE...>", "print the path of a launcher with these hooks; see docs/hooks.md")
     .helpOption("-h, --help", "print this help")
     .addHelpText("after", EXAMPLES)
-    .action(async ({ gdb }: { gdb?: true }) => {
-      console.log(gdb ? productsOf(packageRoot).debuggerScript : await findLauncher(packageRoot, warn));
+    .action(async ({ gdb, hook }: { gdb?: true; hook?: string[] }) => {
+      if (gdb) console.log(productsOf(packageRoot).debuggerScript);
+      else if (hook) console.log(await findHookedLauncher(packageRoot, hook, warn));
+      else console.log(await findLauncher(packageRoot, warn));
     });
 }

@@ -6,6 +6,7 @@
 
 import { Argument, Command, CommanderError } from "commander";
 import { CacheError } from "../host/cache.js";
+import { HookError } from "../host/hook/error.js";
 import { LauncherError } from "../host/launcher.js";
 import { packageVersion } from "../host/package-root.js";
 import { MatchError } from "../match/compile.js";
@@ -91,7 +92,8 @@ export async function runCommand(args: readonly string[]): Promise<number> {
     return Number(process.exitCode ?? 0);
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : STATUS_FAILED;
-    if (!(error instanceof LauncherError || error instanceof CacheError || error instanceof MatchError)) throw error;
+    const expected = [LauncherError, CacheError, HookError, MatchError];
+    if (!(error instanceof Error && expected.some((kind) => error instanceof kind))) throw error;
     warn(error.message);
     return STATUS_FAILED;
   }

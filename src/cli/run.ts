@@ -10,6 +10,7 @@ Examples:
   flicker run -- ls -la                               or, short: flicker ls -la
   flicker run --stats -- make -j4                     a line for each process
   flicker run --stats-file=stats.json -- ./server     JSON, out of the way
+  flicker run --hook my.ts -- ls                      docs/hooks.md shows how to write one
   flicker run --no-follow-exec -- sh -c 'make test'   sh alone
 `;
 
@@ -32,6 +33,7 @@ export function addRun(program: Command): void {
       ).choices(["text", "json"]),
     )
     .option("--stats-file <FILE>", "append statistics to FILE, as JSON unless --stats asks for text")
+    .option("--hook <FILE>", "compile a hook and call it at the program's system calls; may be given again")
     .option("--no-follow-exec", "run programs that the program executes natively, not under Flicker")
     .option("--count-calls", "send every system call through the engine, and count them in the statistics")
     .addOption(

@@ -29,6 +29,14 @@ export declare function gateNative(): u64;
 export declare function gateNativeFault(): u64;
 /** One past the last byte of the native gates. */
 export declare function gateNativeEnd(): u64;
+/** `syscall` of a call whose hooks want to know how it ends: `onHookedReturn` follows. */
+export declare function gateHooked(): u64;
+/** The same when gs base is the program's: a fault follows it. */
+export declare function gateHookedFault(): u64;
+/** Where that fault goes on: r11 = the block, the program's rsp. */
+export declare function gateHookedSwitch(): u64;
+/** First instruction behind both that runs on the engine stack. */
+export declare function gateHookedOnEngineStack(): u64;
 /** `syscall` of clone, clone3, fork and vfork: r15 holds the child's block, every signal is blocked. */
 export declare function gateClone(): u64;
 /** The conditional jump behind the check for deferred signals, on the way into the return frame. */
@@ -46,6 +54,9 @@ export declare function gateSignalRestorer(): u64;
 /** The single `rep movsb` of tryCopyIn and tryCopyOut, and where it goes on after a fault. */
 export declare function tryCopyInstruction(): u64;
 export declare function tryCopyFault(): u64;
+
+/** The hook table in rodata (src/abi/hook-table.ts). */
+export declare function hookTable(): u64;
 
 /** The launcher's image: its headers, and one past linear memory. */
 export declare function launcherStart(): u64;

@@ -7,6 +7,8 @@ import { LEAVE } from "./kernel/call";
 import { dispatch } from "./kernel/dispatch";
 import { GO_ON, judge } from "./kernel/seccomp";
 import { isTakenByProgram } from "./kernel/user-dispatch";
+import { beforeCall, endCallInChild, endHookedCall, settleCall } from "./hook/call";
+import { hookCount } from "./hook/table";
 import { countCalls } from "./options";
 import { patchProven } from "./patch/proven";
 import { countCall } from "./stats/counters";
@@ -16,15 +18,29 @@ import { GateFrame, ThreadBlock, gateFrameOf } from "./thread/block";
 import { onSignal as handleSignal } from "./thread/signal";
 import { SYSCALL_SIZE } from "./thread/trampoline";
 
+export * from "./hook/api";
 export * from "./inspection";
 export { gdbJitDescriptor } from "./debug/gdb-jit";
 export { engineSite } from "./seccomp/site";
 export { prepare, start } from "./load/start";
 export { onDeferredAtExit, onDeferredAtReturn, onDeferredAtSignal } from "./thread/return-frame";
 
-/** The program's own dispatch and filters see a call before the engine does. */
+/** The program's own dispatch, hooks and the program's filters see a call before the engine does. */
 function answer(thread: ThreadBlock, frame: GateFrame): u32 {
   if (thread.programDispatch && isTakenByProgram(thread, frame)) return LEAVE;
+  if (hookCount == 0) return answerUnhooked(thread, frame);
+  let next = LEAVE;
+  if (!beforeCall(thread, frame)) next = answerUnhooked(thread, frame);
+  return settle(thread, frame, next);
+}
+
+/** A call that hooks have seen has an answer: they see that, too, and may want the call made again. */
+function settle(thread: ThreadBlock, frame: GateFrame, next: u32): u32 {
+  while (next == LEAVE && settleCall(thread, frame)) next = answerUnhooked(thread, frame);
+  return next;
+}
+
+function answerUnhooked(thread: ThreadBlock, frame: GateFrame): u32 {
   if (thread.filters != 0) {
     const judgement = judge(thread, frame);
     if (judgement != GO_ON) return judgement;
@@ -52,8 +68,24 @@ export function onSyscall(thread: ThreadBlock): u32 {
 
 /** Parent or child came back from the clone gate. */
 export function onCloneReturn(thread: ThreadBlock): u32 {
-  const next = afterClone(thread, gateFrameOf(thread));
+  const frame = gateFrameOf(thread);
+  const next = afterClone(thread, frame);
   settleGs(thread);
+  if (!thread.hooked) return next;
+  if (frame.rax != 0) return endHooked(thread, frame);
+  endCallInChild(thread, frame);
+  return next;
+}
+
+/** The kernel has answered a call that hooks have seen. */
+export function onHookedReturn(thread: ThreadBlock): u32 {
+  return endHooked(thread, gateFrameOf(thread));
+}
+
+function endHooked(thread: ThreadBlock, frame: GateFrame): u32 {
+  if (!endHookedCall(thread, frame)) return LEAVE;
+  const next = settle(thread, frame, answerUnhooked(thread, frame));
+  if (programOwnsGs) leaveWithoutGs(thread, frame, 0);
   return next;
 }
 

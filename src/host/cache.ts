@@ -134,7 +134,8 @@ export class LauncherCache {
     const entry = this.entry(key);
     try {
       mkdirSync(entry.folder, { recursive: true, mode: 0o700 });
-      writeAtomically(entry.launcher, launcher, 0o700);
+      // Nobody else comes here by its path, but a program that gives up its rights executes it through /proc/self/exe.
+      writeAtomically(entry.launcher, launcher, 0o755);
       writeAtomically(entry.hash, `${sha256(launcher)}\n`, 0o600);
     } catch (error) {
       throw new CacheError(`${entry.launcher} cannot be written: ${(error as Error).message}`, { cause: error });

@@ -25,7 +25,7 @@ import { TEXTS, type TextField } from "../match/names.js";
 import type { Disassembler } from "./disassembly.js";
 import type { ElfFile } from "./elf-file.js";
 import { type Engine, instantiate } from "./inspection.js";
-import { LinkageTable } from "./plt.js";
+import { Libraries, LinkageTable } from "./plt.js";
 import { SimulatedProcess } from "./simulated-process.js";
 import { Symbols } from "./symbols.js";
 
@@ -53,7 +53,6 @@ interface Piece {
 }
 
 const NO_TEXT_NUMBER = 0;
-const FILE_NUMBER = 1;
 const INSTRUCTION_MAX = 15;
 
 /** Writes texts into the record that `match` sees. */
@@ -85,7 +84,8 @@ export class Matching {
   /** Instructions that were looked at. */
   instructions = 0;
   private readonly linkage: LinkageTable;
-  private readonly functionNumbers = new Map<string, number>();
+  private readonly libraries: Libraries;
+  private readonly textNumbers = new Map<string, number>();
   private readonly texts: TextWriter;
   private readonly record: Uint8Array;
   private readonly recordView: DataView;
@@ -99,6 +99,7 @@ export class Matching {
   ) {
     this.symbols = new Symbols(file);
     this.linkage = new LinkageTable(file);
+    this.libraries = new Libraries(file);
     this.texts = new TextWriter(matcher.memory);
     this.record = new Uint8Array(matcher.memory.buffer, RECORD_ADDRESS, RECORD_FIELDS_SIZE);
     this.recordView = new DataView(matcher.memory.buffer, RECORD_ADDRESS, RECORD_FIELDS_SIZE);
@@ -196,34 +197,39 @@ export class Matching {
   private writeTexts(): void {
     const { needs } = this.compiled;
     const address = this.recordView.getBigUint64(RECORD_INSTRUCTION_ADDRESS, true);
-    if (needs.file) this.texts.write("file", this.file.path, FILE_NUMBER);
-    if (needs.function) this.writeFunction("function", this.symbols.functionAt(address)?.symbol ?? null);
-    if (needs.targetFile || needs.targetFunction) this.writeTarget(address);
+    if (needs.file) this.write("file", this.file.path);
+    if (needs.function) this.write("function", this.symbols.functionAt(address)?.symbol ?? null);
+    const hasTarget = (this.recordView.getUint32(RECORD_HAS, true) & HAS_TARGET) !== 0;
+    if (hasTarget && (needs.targetFile || needs.targetFunction)) this.writeTarget();
     if (this.disassembler !== null) {
       const { bytes } = this.matched();
       this.texts.write("asm", this.disassembler.print(bytes, address)?.text ?? null, NO_TEXT_NUMBER);
     }
   }
 
-  private writeTarget(address: bigint): void {
+  /** What a jump or call leads to. An entry of the PLT stands for the function that it jumps to. */
+  private writeTarget(): void {
+    const { file, linkage } = this;
     const { needs } = this.compiled;
-    const hasTarget = (this.recordView.getUint32(RECORD_HAS, true) & HAS_TARGET) !== 0;
-    const target = hasTarget ? this.recordView.getBigUint64(RECORD_TARGET, true) : address;
-    const isInside = this.file.segments.some(
+    const target = this.recordView.getBigUint64(RECORD_TARGET, true);
+    const imported = linkage.nameAt(target);
+    if (needs.targetFunction)
+      this.write("target.function", imported ?? this.symbols.functionAt(target)?.symbol ?? null);
+    if (!needs.targetFile) return;
+    const isInside = file.segments.some(
       (segment) => target >= segment.address && target < segment.address + segment.memorySize,
     );
-    if (needs.targetFile) this.texts.write("target.file", isInside ? this.file.path : null, isInside ? FILE_NUMBER : 0);
-    if (needs.targetFunction) {
-      this.writeFunction("target.function", this.symbols.functionAt(target)?.symbol ?? this.linkage.nameAt(target));
-    }
+    const own = isInside ? file.path : null;
+    this.write("target.file", imported === null ? own : this.libraries.fileOf(imported));
   }
 
-  private writeFunction(field: TextField, name: string | null): void {
+  /** Writes a text with a number of its own, so that answers about it are remembered. */
+  private write(field: TextField, text: string | null): void {
     let number = NO_TEXT_NUMBER;
-    if (name !== null) {
-      number = this.functionNumbers.get(name) ?? this.functionNumbers.size + 1;
-      this.functionNumbers.set(name, number);
+    if (text !== null) {
+      number = this.textNumbers.get(text) ?? this.textNumbers.size + 1;
+      this.textNumbers.set(text, number);
     }
-    this.texts.write(field, name, number);
+    this.texts.write(field, text, number);
   }
 }

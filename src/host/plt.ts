@@ -5,6 +5,8 @@
 // .plt.got; the first of .plt leads to the dynamic linker and has no relocation.
 
 import { type ElfFile, type Section, stringAt } from "./elf-file.js";
+import { findLibraries } from "./find-file.js";
+import { Symbols } from "./symbols.js";
 
 const SHT_RELA = 4;
 const RELA_SIZE = 24;
@@ -51,5 +53,21 @@ export class LinkageTable {
     const jump = entry.indexOf("\xff\x25", 0, "latin1");
     if (jump < 0 || jump + JUMP_SIZE > entry.length) return null;
     return this.slots.get(address + BigInt(jump + JUMP_SIZE + entry.readInt32LE(jump + 2))) ?? null;
+  }
+}
+
+/** Which of the libraries that a file loads has a function: the first that exports it, as the dynamic linker looks. */
+export class Libraries {
+  private loaded: readonly { readonly path: string; readonly symbols: Symbols }[] | null = null;
+
+  constructor(private readonly file: ElfFile) {}
+
+  /** The path of the library, or null where none that is installed exports the name. */
+  fileOf(name: string): string | null {
+    this.loaded ??= findLibraries(this.file, () => {}).map((library) => ({
+      path: library.path,
+      symbols: new Symbols(library),
+    }));
+    return this.loaded.find(({ symbols }) => symbols.exports(name))?.path ?? null;
   }
 }

@@ -589,6 +589,7 @@ export class SimulatedProcess {
       cpuid: () => {
         throw new Error("the simulated process has no cpuid");
       },
+      callHook: () => {},
       debuggerEvent: () => {},
       pause: () => {},
       fence: () => {},

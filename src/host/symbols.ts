@@ -25,6 +25,8 @@ interface Symbol {
   readonly name: string;
   readonly address: bigint;
   readonly size: bigint;
+  /** Whether other files can call it by its name. */
+  readonly isExported: boolean;
   /** Less is better: of `read`, `__read` and `__GI___read`, people know the first. */
   readonly rank: number;
 }
@@ -37,12 +39,19 @@ function rankOf(name: string, binding: number): number {
 export class Symbols {
   private readonly functions: Function[];
   private readonly byName = new Map<string, bigint>();
+  private readonly exported = new Set<string>();
 
   constructor(private readonly file: ElfFile) {
     const symbols = file.sections
       .filter(({ type }) => type === SHT_SYMTAB || type === SHT_DYNSYM)
-      .flatMap(({ offset, size, link }) => this.readTable(offset, size, file.sections[link]?.offset ?? 0));
-    for (const { name, address } of symbols) this.byName.set(name, address);
+      .flatMap(({ type, offset, size, link }) => {
+        const isDynamic = type === SHT_DYNSYM;
+        return this.readTable(offset, size, file.sections[link]?.offset ?? 0, isDynamic);
+      });
+    for (const { name, address, isExported } of symbols) {
+      this.byName.set(name, address);
+      if (isExported) this.exported.add(name);
+    }
     symbols.sort((a, b) => (a.address < b.address ? -1 : a.address > b.address ? 1 : a.rank - b.rank));
     const unique = symbols.filter(({ address }, i) => i === 0 || address !== symbols[i - 1]!.address);
     this.functions = unique.map(({ name, address, size }, i) => ({
@@ -52,7 +61,7 @@ export class Symbols {
     }));
   }
 
-  private readTable(offset: number, size: number, strings: number): Symbol[] {
+  private readTable(offset: number, size: number, strings: number, isDynamic: boolean): Symbol[] {
     const { bytes, sections } = this.file;
     const symbols: Symbol[] = [];
     for (let at = offset; at + SYMBOL_SIZE <= offset + size; at += SYMBOL_SIZE) {
@@ -64,7 +73,13 @@ export class Symbols {
       const name = stringAt(bytes, strings + bytes.readUInt32LE(at));
       if (name === "") continue;
       const [address, length] = [bytes.readBigUInt64LE(at + 8), bytes.readBigUInt64LE(at + 16)];
-      symbols.push({ name, address, size: length, rank: rankOf(name, binding) });
+      symbols.push({
+        name,
+        address,
+        size: length,
+        rank: rankOf(name, binding),
+        isExported: isDynamic && binding !== STB_LOCAL,
+      });
     }
     return symbols;
   }
@@ -96,6 +111,11 @@ export class Symbols {
     }
     const found = this.functions[low - 1];
     return found !== undefined && address < found.end ? found : null;
+  }
+
+  /** Whether other files can call a function of this name. */
+  exports(name: string): boolean {
+    return this.exported.has(name);
   }
 
   /** Where functions start, in order. */

@@ -254,8 +254,11 @@ export const NAMES: ReadonlyMap<string, Name> = new Map<string, Name>([
   ["flags.writes", setOf(flagSet(record.RECORD_FLAGS_WRITTEN), "flags written, or left undefined")],
   ["file", textOf("file", "path of the file that the instruction is from")],
   ["function", textOf("function", "function that it is in: the symbol, not demangled")],
-  ["target.file", textOf("target.file", "file that a direct jump or call leads to")],
-  ["target.function", textOf("target.function", "function that a direct jump or call leads to, or into")],
+  ["target.file", textOf("target.file", "file that a direct jump or call leads to, also through the PLT")],
+  [
+    "target.function",
+    textOf("target.function", "function that a direct jump or call leads to, or into, also through the PLT"),
+  ],
   ["asm", textOf("asm", "the disassembly as `flicker inspect` prints it, one space behind the mnemonic")],
 ]);
 

@@ -380,6 +380,7 @@ export class AddressSpace {
       cpuid: () => {
         throw new Error("the loader asks for cpuid");
       },
+      callHook: () => {},
       debuggerEvent: () => {},
       pause: () => {},
       fence: () => {},

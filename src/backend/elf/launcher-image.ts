@@ -4,8 +4,9 @@
 //   file                                          memory
 //   ELF header, program headers, build id, rodata r--
 //   text                                          r-x
-//   globals, page-aligned `memory`, data          rw-   zeros behind the data are bss: not in the file
+//   globals, page-aligned linear memory, data     rw-   zeros behind the data are bss: not in the file
 //   data further up in linear memory              rw-   a segment of its own for each island in a sea of zeros
+//   ... and so on for each further module
 //   .debug_frame, .symtab, .strtab, section headers     not loaded; for gdb, perf and objdump
 //
 // Segments start on their own pages, in memory as in the file. AssemblyScript reserves zeroed tables between initialised
@@ -55,13 +56,14 @@ interface Layout {
   readonly rodataEnd: number;
   readonly text: number;
   readonly textEnd: number;
-  /** Linear memory's byte 0. */
-  readonly memory: number;
+  /** Byte 0 of each linear memory. */
+  readonly memories: readonly number[];
+  /** The end of the last one. */
   readonly memoryEnd: number;
   readonly islands: readonly Island[];
 }
 
-/** A part of linear memory that comes from the file, with the zeros behind it. */
+/** A part of the modules' memories that comes from the file, with the zeros behind it. */
 interface Island {
   readonly address: number;
   readonly fileOffset: number;
@@ -73,9 +75,30 @@ const NOTE_SIZE = 12 + 4 + 20;
 /** Fewer zeros than this between two pieces of data are cheaper in the file than as a mapping of their own. */
 const SEA_MIN = 0x40000;
 
-function layOut(sections: SectionWriter["sections"], memory: CompiledMemory): Layout {
+/** What a module's memory holds at the start, at an offset from the start of the first module's globals. */
+interface Data {
+  readonly offset: number;
+  readonly bytes: Uint8Array;
+}
+
+/** Where the modules' memories begin and end, counted from the start of the first one's globals, and what is in them. */
+function placeMemories(modules: readonly CompiledMemory[]): { starts: number[]; size: number; data: Data[] } {
+  const starts: number[] = [];
+  const data: Data[] = [];
+  let size = 0;
+  for (const { globals, segments, size: memorySize } of modules) {
+    const start = size + alignUp(globals.length, PAGE);
+    starts.push(start);
+    data.push({ offset: start - globals.length, bytes: globals });
+    for (const { offset, bytes } of segments) data.push({ offset: start + offset, bytes });
+    size = start + alignUp(memorySize, PAGE);
+  }
+  return { starts, size, data: data.filter(({ bytes }) => bytes.length > 0) };
+}
+
+function layOut(sections: SectionWriter["sections"], modules: ReturnType<typeof placeMemories>): Layout {
   const [text, rodata] = sections;
-  const pieces = dataPieces(memory);
+  const pieces = dataPieces(modules.data);
   const programHeaders = 4 + pieces.length;
   const note = HEADER_SIZE + programHeaders * PROGRAM_HEADER_SIZE;
   const rodataAt = alignUp(note + NOTE_SIZE, Math.max(16, rodata.alignment));
@@ -83,28 +106,26 @@ function layOut(sections: SectionWriter["sections"], memory: CompiledMemory): La
   const textAt = alignUp(rodataEnd, PAGE);
   const textEnd = textAt + text.size;
   const data = alignUp(textEnd, PAGE);
-  const memoryAt = data + alignUp(memory.globals.length, PAGE);
-  const memoryEnd = memoryAt + memory.size;
+  const memoryEnd = data + modules.size;
   let fileOffset = data;
   const islands = pieces.map(({ start, end }, i): Island => {
-    const address = i === 0 ? data : memoryAt + start;
+    const address = data + start;
     const next = pieces[i + 1];
-    const fileSize = memoryAt + end - address;
-    const island = { address, fileOffset, fileSize, memorySize: (next ? memoryAt + next.start : memoryEnd) - address };
+    const fileSize = end - start;
+    const island = { address, fileOffset, fileSize, memorySize: (next ? data + next.start : memoryEnd) - address };
     fileOffset = alignUp(fileOffset + fileSize, PAGE);
     return island;
   });
   return {
     ...{ programHeaders, note, rodata: rodataAt, rodataEnd, text: textAt, textEnd },
-    ...{ memory: memoryAt, memoryEnd, islands },
+    ...{ memories: modules.starts.map((start) => data + start), memoryEnd, islands },
   };
 }
 
-/** Ranges of linear memory that the file holds; all but the first start at a page. */
-function dataPieces(memory: CompiledMemory): { start: number; end: number }[] {
+/** Ranges of the modules' memories that the file holds; they start at pages. */
+function dataPieces(data: Data[]): { start: number; end: number }[] {
   const pieces = [{ start: 0, end: 0 }];
-  const segments = memory.segments.filter(({ bytes }) => bytes.length > 0);
-  for (const { offset, bytes } of segments.sort((left, right) => left.offset - right.offset)) {
+  for (const { offset, bytes } of data.sort((left, right) => left.offset - right.offset)) {
     const last = pieces[pieces.length - 1] as { start: number; end: number };
     const end = offset + bytes.length;
     if (offset - last.end < SEA_MIN) last.end = Math.max(last.end, end);
@@ -115,11 +136,13 @@ function dataPieces(memory: CompiledMemory): { start: number; end: number }[] {
 
 /**
  * Links what was assembled into a launcher.
+ * @param modules whose memories are in this order; that of the engine is the last, since it goes on behind it
  * @throws LinkError naming a symbol that nobody defines
  */
-export function linkLauncher(assembler: SectionWriter, memory: CompiledMemory): Uint8Array {
+export function linkLauncher(assembler: SectionWriter, modules: readonly CompiledMemory[]): Uint8Array {
   assembler.finish();
-  const layout = layOut(assembler.sections, memory);
+  const memories = placeMemories(modules);
+  const layout = layOut(assembler.sections, memories);
   const starts = [layout.text, layout.rodata];
   const symbols = [...assembler.symbols.values()].map((symbol) => ({
     ...symbol,
@@ -127,14 +150,18 @@ export function linkLauncher(assembler: SectionWriter, memory: CompiledMemory): 
   }));
   const addresses = new Map(symbols.map(({ name, address }) => [name, address]));
   for (const [name, address] of [
-    ...[["memory", layout.memory] as const, ["memoryEnd", layout.memoryEnd] as const],
+    ...modules.map(({ memory }, i) => [memory, layout.memories[i] as number] as const),
+    ...[["memoryEnd", layout.memoryEnd] as const],
     ...[["textStart", layout.text] as const, ["textEnd", layout.textEnd] as const],
     ...[["launcherStart", 0] as const, ["launcherEnd", alignUp(layout.memoryEnd, PAGE)] as const],
   ]) {
     if (addresses.has(name)) throw new LinkError(`link: symbol ${name} is the linker's own`);
     addresses.set(name, address);
   }
-  for (const { name, offset } of memory.symbols) if (!addresses.has(name)) addresses.set(name, layout.memory + offset);
+  const places = modules.flatMap(({ symbols: named }, i) =>
+    named.map(({ name, offset }) => ({ name, address: (layout.memories[i] as number) + offset })),
+  );
+  for (const { name, address } of places) if (!addresses.has(name)) addresses.set(name, address);
   resolve(assembler, starts, addresses);
 
   const entry = addresses.get("_start");
@@ -148,11 +175,18 @@ export function linkLauncher(assembler: SectionWriter, memory: CompiledMemory): 
     const island = islands.findLast((candidate) => candidate.address <= address) as Island;
     image.set(island.fileOffset + address - island.address, bytes);
   };
-  if (memory.globals.length > 0) put(layout.memory - memory.globals.length, memory.globals);
-  for (const { offset, bytes } of memory.segments) if (bytes.length > 0) put(layout.memory + offset, bytes);
+  const first = (islands[0] as Island).address;
+  for (const { offset, bytes } of memories.data) put(first + offset, bytes);
   writeProgramHeaders(image, layout);
   const callFrames = encodeCallFrames(assembler.frames.rows, layout.text, layout.textEnd);
-  writeDebugSections(image, layout, symbols, memory.symbols, callFrames);
+  const objects = modules.map(({ memory, size }, i) => ({ name: memory, address: layout.memories[i] as number, size }));
+  writeDebugSections(
+    image,
+    layout,
+    symbols,
+    [...objects, ...places.map((place) => ({ ...place, size: 0 }))],
+    callFrames,
+  );
   writeHeader(image, entry, layout.programHeaders);
   writeBuildId(image, layout.note);
   return image.bytes;
@@ -290,13 +324,13 @@ function writeDebugSections(
   image: Image,
   layout: Layout,
   all: readonly (AssembledSymbol & { address: number })[],
-  places: CompiledMemory["symbols"],
+  places: readonly { readonly name: string; readonly address: number; readonly size: number }[],
   callFrames: Uint8Array,
 ): void {
   // Marks and ends of ranges are no functions: whoever looks an address up would find them in place of the function.
   const symbols = all.filter(({ kind, size }) => kind === "object" || (kind === "function" && size > 0));
   const names = new StringTable();
-  const table = new DataView(new ArrayBuffer(SYMBOL_SIZE * (symbols.length + places.length + 2)));
+  const table = new DataView(new ArrayBuffer(SYMBOL_SIZE * (symbols.length + places.length + 1)));
   const put = (i: number, name: string, type: number, section: number, address: number, size: number): void => {
     table.setUint32(i * SYMBOL_SIZE, names.add(name), true);
     table.setUint8(i * SYMBOL_SIZE + 4, type); // STB_LOCAL
@@ -309,9 +343,8 @@ function writeDebugSections(
     const type = kind === "function" ? STT_FUNC : STT_OBJECT;
     put(i + 1, readableName(name), type, section === 0 ? 3 : 2, address, size);
   }
-  put(symbols.length + 1, "memory", STT_OBJECT, 4, layout.memory, layout.memoryEnd - layout.memory);
-  for (const [i, { name, offset }] of places.entries()) {
-    put(symbols.length + 2 + i, name, STT_OBJECT, 4, layout.memory + offset, 0);
+  for (const [i, { name, address, size }] of places.entries()) {
+    put(symbols.length + 1 + i, name, STT_OBJECT, 4, address, size);
   }
 
   const frames = image.append(callFrames);
@@ -349,7 +382,7 @@ function writeDebugSections(
     { name: ".debug_frame", type: SHT_PROGBITS, flags: 0, start: frames, size: callFrames.length, align: 8 },
     {
       ...{ name: ".symtab", type: SHT_SYMTAB, flags: 0, start: symtab, size: table.byteLength, align: 8 },
-      ...{ link: 6 + islands.length + bss.length, info: symbols.length + places.length + 2, entrySize: SYMBOL_SIZE },
+      ...{ link: 6 + islands.length + bss.length, info: symbols.length + places.length + 1, entrySize: SYMBOL_SIZE },
     },
     { name: ".strtab", type: SHT_STRTAB, flags: 0, start: strtab, size: names.bytes.length, align: 1 },
   ];

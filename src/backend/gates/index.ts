@@ -290,6 +290,28 @@ export function emitGates(a: Assembler): void {
   a.hlt();
   a.global("gateNativeEnd");
 
+  // ---- the same, and the engine wants to see how it ends (src/engine/hook): rcx and r11 are lost in it, as natively
+  const hookedReturn = a.label();
+  a.global("gateHooked");
+  unwindBy(a, unwinding.outermost);
+  a.syscall();
+  a.mov(r11, mem({ segment: "gs", disp: BLOCK_ADDRESS }));
+  a.jmp(hookedReturn);
+  a.global("gateHookedFault");
+  unwindBy(a, unwinding.outermost);
+  a.syscall();
+  a.hlt();
+  a.bind(hookedReturn);
+  a.global("gateHookedSwitch");
+  unwindBy(a, unwinding.beforeSwitch);
+  switchStack(a, unwinding.savingFrameAfter);
+  a.global("gateHookedOnEngineStack");
+  unwindBy(a, unwinding.savingFrameAfter);
+  saveFrame(a);
+  unwindBy(a, unwinding.inFrame);
+  callWithBlock(a, "engine.onHookedReturn");
+  a.jmp(leave);
+
   // ---- clone, clone3, fork, vfork: r14 is the caller's block, r15 the child's, every signal is blocked
   a.global("gateClone");
   unwindBy(a, unwinding.inClone);

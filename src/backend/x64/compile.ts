@@ -1,6 +1,9 @@
 // A wasm module to machine code: functions, entries of exports, the table of indirect calls, and what the linker has to
 // know about linear memory. function.ts compiles one function, convention.ts says which register is whose.
 //
+// A launcher has several modules, each with a memory of its own: the engine, and hooks. `LinkedAs` says what a module is
+// called and what its imports are; all of them share the routines, which reach memory through r15.
+//
 // Each exported function F has an entry `engine.F` for machine code that was written by hand: System V AMD64, integer
 // arguments in rdi, rsi, rdx, rcx, r8, r9 (the upper half of an i32 may be anything), result in rax; rbx, rbp and
 // r12-r15 are preserved, DF must be 0, the stack may have any alignment; a float is its bits, in a general register. Vector and
@@ -8,7 +11,7 @@
 
 import { checkModule, foldStart } from "../wasm/check.js";
 import type { FunctionBody, Permissions } from "../wasm/function-body.js";
-import { sameType, type DataSegment, type FunctionType, type Module } from "../wasm/module.js";
+import { functionTypeOf, sameType, type DataSegment, type FunctionType, type Module } from "../wasm/module.js";
 import { isFloat } from "../wasm/opcodes.js";
 import { WasmError } from "../wasm/reader.js";
 import { Assembler, r15, r8, r9, rcx, rdi, rdx, register, rip, rsi } from "./assembler.js";
@@ -25,18 +28,54 @@ export interface CompileOptions extends Permissions {
 /** The engine is ours, and touches no vector register. */
 export const ENGINE_OPTIONS: CompileOptions = { floats: "refuse", memoryGrow: "refuse", bounds: "trust" };
 
+/** How a module is linked with the others of a launcher. */
+export interface LinkedAs {
+  /** In front of the names of its symbols: memory, functions, the table of indirect calls, entries of exports. */
+  readonly names: {
+    readonly memory: string;
+    readonly functions: string;
+    readonly table: string;
+    readonly entry: string;
+  };
+  /** What an import is, or null when there is no such. */
+  imported(module: string, name: string): LinkedImport | null;
+}
+
+/** An import that another module answers: code at `symbol`, called by the convention of compiled code. */
+export interface LinkedImport {
+  readonly type: FunctionType;
+  readonly symbol: string;
+}
+
+/** The first module of a launcher: its imports are the intrinsics. */
+const ENGINE: LinkedAs = {
+  names: { memory: "memory", functions: "", table: "engine table", entry: "engine." },
+  imported: () => null,
+};
+
+/** The names of a module that is not the engine. */
+export const namesOf = (module: string): LinkedAs["names"] => ({
+  ...{ memory: `${module} memory`, functions: `${module}/`, table: `${module} table`, entry: `${module}.` },
+});
+
 export interface Compiled extends CompiledMemory {
+  /** Exported functions, by name: the symbols of their code for callers that are compiled, too. */
+  readonly functions: ReadonlyMap<string, LinkedImport>;
+  /** By index of a function: bytes of stack that it takes. */
+  readonly frames: ReadonlyMap<number, number>;
   /** Numbers of the xmm registers that the code changes; it needs MXCSR as at a program's start (floats.ts). */
   readonly vectors: readonly number[];
   /** Where the code traps, by ascending offset in text. */
   readonly traps: readonly { readonly at: number; readonly site: TrapSite }[];
 }
 
-/** What goes into the launcher's data: `memory` is the symbol of linear memory's byte 0. */
+/** What goes into the launcher's data. */
 export interface CompiledMemory {
+  /** The symbol of linear memory's byte 0. */
+  readonly memory: string;
   readonly size: number;
   readonly segments: readonly DataSegment[];
-  /** Bytes in front of `memory`: mutable globals, the first one nearest to it. */
+  /** Bytes in front of linear memory: mutable globals, the first one nearest to it. */
   readonly globals: Uint8Array;
   /** Exported constants: names of places in linear memory, for debuggers and for code that was written by hand. */
   readonly symbols: readonly { readonly name: string; readonly offset: number }[];
@@ -47,11 +86,18 @@ const PAGE_SIZE = 65536;
 const MEMORY_MAX = 0x7fffffff;
 
 /** @throws WasmError when the module contains what the backend refuses (../wasm/check.ts) */
-export function compileModule(a: Assembler, wasm: Module, options = ENGINE_OPTIONS): Compiled {
+export function compileModule(a: Assembler, wasm: Module, options = ENGINE_OPTIONS, linkedAs = ENGINE): Compiled {
   const module = foldStart(wasm, options);
-  const bodies = checkModule(module, knownImport, options);
+  const { names } = linkedAs;
+  const isEngine = linkedAs === ENGINE;
+  const typeOfImport = (from: string, name: string): FunctionType | null =>
+    isEngine ? knownImport(from, name) : (linkedAs.imported(from, name)?.type ?? null);
+  const bodies = checkModule(module, typeOfImport, options);
   const imports = module.importedFunctions.length;
-  const symbols = module.functions.map(({ name }) => (a.symbols.has(name) ? `wasm:${name}` : name));
+  const symbols = module.functions.map(({ name }) => {
+    const symbol = `${names.functions}${name}`;
+    return a.symbols.has(symbol) ? `wasm:${symbol}` : symbol;
+  });
   const signatures = uniqueTypes(module.types);
   const { displacements, globals, passive } = placeGlobals(module);
   const tableSize = module.tables[0]?.initial ?? 0;
@@ -61,6 +107,11 @@ export function compileModule(a: Assembler, wasm: Module, options = ENGINE_OPTIO
   const context: ModuleContext = {
     module,
     symbolOf: (index) => symbols[index - imports] as string,
+    tableSymbol: names.table,
+    linkedImport: (index) => {
+      const { module: from, name } = module.importedFunctions[index] as { module: string; name: string };
+      return linkedAs.imported(from, name)?.symbol ?? null;
+    },
     global: (index) => {
       const displacement = displacements[index];
       return displacement === undefined
@@ -81,18 +132,22 @@ export function compileModule(a: Assembler, wasm: Module, options = ENGINE_OPTIO
     checksBounds: options.bounds === "check",
     passiveSegment: (index) => {
       const displacement = passive.get(index);
-      return displacement === undefined ? null : { symbol: `engine data ${index}`, displacement };
+      return displacement === undefined ? null : { symbol: `${names.entry}data ${index}`, displacement };
     },
     addTrap: (site) => traps.push(site),
+    addFrame: (index, frameSize) => frames.set(index, frameSize),
   };
+  const frames = new Map<number, number>();
   const traps: TrapSite[] = [];
   const vectorsBefore = a.usedVectors;
   a.usedVectors = 0;
 
-  emitRoutines(
-    a,
-    module.exports.some(({ kind, name }) => kind === "global" && name === SITE_SYMBOL),
-  );
+  if (isEngine) {
+    emitRoutines(
+      a,
+      module.exports.some(({ kind, name }) => kind === "global" && name === SITE_SYMBOL),
+    );
+  }
   if (options.floats === "scalar" && bodies.some(usesFloats)) emitFloatRoutines(a);
   for (const [i, body] of bodies.entries()) {
     a.align(16);
@@ -100,21 +155,37 @@ export function compileModule(a: Assembler, wasm: Module, options = ENGINE_OPTIO
     compileFunction(a, context, body);
   }
   for (const { kind, name, index } of module.exports) {
-    if (kind === "function") emitEntry(a, name, context.symbolOf(index), module.functions[index - imports]?.type);
+    if (kind === "function") emitEntry(a, name, context.symbolOf(index), names, functionTypeOf(module, index));
   }
-  if (tableSize > 0) emitTable(a, module, context);
+  if (tableSize > 0) emitTable(a, module, context, names.table);
   for (const [index, { bytes }] of module.data.entries()) {
     const segment = context.passiveSegment(index);
     if (segment !== null) emitSegment(a, segment.symbol, bytes);
+  }
+  const functions = new Map<string, LinkedImport>();
+  for (const { kind, name, index } of module.exports) {
+    if (kind !== "function") continue;
+    functions.set(name, { type: functionTypeOf(module, index), symbol: context.symbolOf(index) });
   }
   const vectors = [0, 1, 2, 3, 4, 5, 6, 7].filter((number) => ((a.usedVectors >> number) & 1) !== 0);
   a.usedVectors |= vectorsBefore;
   const places = module.exports.flatMap(({ kind, name, index }) => {
     const global = kind === "global" ? module.globals[index] : undefined;
-    return global !== undefined && !global.mutable ? [{ name, offset: Number(global.initial) }] : [];
+    return global !== undefined && !global.mutable
+      ? [{ name: `${names.functions}${name}`, offset: Number(global.initial) }]
+      : [];
   });
   return {
-    ...{ size, segments: module.data.filter(({ mode }) => mode === "active"), globals, vectors, symbols: places },
+    ...{
+      functions,
+      frames,
+      memory: names.memory,
+      size,
+      segments: module.data.filter(({ mode }) => mode === "active"),
+      globals,
+      vectors,
+      symbols: places,
+    },
     traps: traps.map((site) => ({ at: site.label.offset, site })).sort((left, right) => left.at - right.at),
   };
 }
@@ -161,12 +232,12 @@ function placeGlobals(module: Module): {
 }
 
 /** More parameters than registers, or several results, have no entry: only compiled code calls such functions. */
-function emitEntry(a: Assembler, name: string, symbol: string, type: FunctionType | undefined): void {
-  if (type === undefined || type.params.length > 6 || type.results.length > 1) return;
+function emitEntry(a: Assembler, name: string, symbol: string, names: LinkedAs["names"], type: FunctionType): void {
+  if (type.params.length > 6 || type.results.length > 1) return;
   a.align(16);
-  a.global(`engine.${name}`);
+  a.global(`${names.entry}${name}`);
   a.push(r15);
-  a.lea(r15, rip("memory"));
+  a.lea(r15, rip(names.memory));
   for (const [i, of] of [rdi, rsi, rdx, rcx, r8, r9].entries()) {
     if (type.params[i] === "i32") a.mov(register(of.number, 32), register(of.number, 32));
   }
@@ -185,7 +256,7 @@ function emitEntry(a: Assembler, name: string, symbol: string, type: FunctionTyp
  * The table of indirect calls: for each entry the code's address relative to the table, and the signature's number.
  * An empty entry has a number that no signature has.
  */
-function emitTable(a: Assembler, module: Module, context: ModuleContext): void {
+function emitTable(a: Assembler, module: Module, context: ModuleContext, table: string): void {
   const entries = new Array<number | null>(context.tableSize).fill(null);
   for (const { mode, offset, functions } of module.elements) {
     if (mode !== "active") continue;
@@ -193,7 +264,7 @@ function emitTable(a: Assembler, module: Module, context: ModuleContext): void {
   }
   a.section("rodata");
   a.align(8);
-  a.global("engine table");
+  a.global(table);
   for (const index of entries) {
     if (index === null) {
       a.u32(0);
@@ -202,7 +273,7 @@ function emitTable(a: Assembler, module: Module, context: ModuleContext): void {
     }
     const imports = module.importedFunctions.length;
     if (index < imports) throw new WasmError(`wasm: import ${module.importedFunctions[index]?.name} is in the table`);
-    a.u32Offset(context.symbolOf(index), "engine table");
+    a.u32Offset(context.symbolOf(index), table);
     a.u32(context.signature(module.functions[index - imports]?.type as FunctionType));
   }
   a.endGlobal();

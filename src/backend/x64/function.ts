@@ -41,6 +41,10 @@ export interface ModuleContext {
   symbolOf(index: number): string;
   /** Displacement from the memory base, for a mutable global; the value, for a constant. */
   global(index: number): { displacement: number } | { value: bigint };
+  /** Symbol of the table of indirect calls. */
+  readonly tableSymbol: string;
+  /** Symbol of an import that another module answers, or null for one that is compiled in place. */
+  linkedImport(index: number): string | null;
   /** Number of a signature: equal for equal signatures. */
   signature(type: FunctionType): number;
   /** Compiles a call of an imported function in place. */
@@ -55,6 +59,8 @@ export interface ModuleContext {
   passiveSegment(index: number): PassiveSegment | null;
   /** Gets each place where compiled code traps. */
   addTrap(site: TrapSite): void;
+  /** Gets how many bytes of stack each function takes, its return address included. */
+  addFrame(index: number, size: number): void;
 }
 
 export interface PassiveSegment {
@@ -126,6 +132,7 @@ export function compileFunction(assembler: Assembler, context: ModuleContext, bo
     compiler.run();
     if (compiler.usedSlots === operandSlots) {
       for (const site of compiler.trapSites) context.addTrap(site);
+      context.addFrame(body.wasm.index, compiler.stackSize);
       return assembler.relax(start);
     }
     operandSlots = compiler.usedSlots;
@@ -136,7 +143,8 @@ export function compileFunction(assembler: Assembler, context: ModuleContext, bo
 /** Whether the instruction may leave nothing in caller-saved registers. */
 function isCall(context: ModuleContext, { name, index }: Instruction): boolean {
   if (name === "call") {
-    return index >= context.module.importedFunctions.length || context.intrinsicCalls(index);
+    if (index >= context.module.importedFunctions.length) return true;
+    return context.linkedImport(index) !== null || context.intrinsicCalls(index);
   }
   return name === "call_indirect" || name === "memory.copy" || name === "memory.fill" || name === "memory.init";
 }
@@ -169,6 +177,10 @@ export class FunctionCompiler extends OperandStack {
     super(assembler, body, allocation, outgoing);
     this.frameSize = 8 * (outgoing + allocation.slotCount + operandSlots);
     this.returnLabel = assembler.label();
+  }
+
+  get stackSize(): number {
+    return this.frameSize + 8 * (this.allocation.saved.length + 1);
   }
 
   run(): void {
@@ -397,11 +409,7 @@ export class FunctionCompiler extends OperandStack {
         this.unwind();
         break;
       case "call":
-        if (instruction.index < this.context.module.importedFunctions.length) {
-          this.context.intrinsic(this, instruction.index);
-        } else {
-          this.call(instruction.type as FunctionType, this.context.symbolOf(instruction.index));
-        }
+        this.callFunction(instruction);
         break;
       case "call_indirect":
         this.callIndirect(instruction);
@@ -726,6 +734,15 @@ export class FunctionCompiler extends OperandStack {
 
   // ---- calls ----
 
+  private callFunction({ index, type }: Instruction): void {
+    const { context } = this;
+    if (index >= context.module.importedFunctions.length)
+      return this.call(type as FunctionType, context.symbolOf(index));
+    const symbol = context.linkedImport(index);
+    if (symbol === null) context.intrinsic(this, index);
+    else this.call(type as FunctionType, symbol);
+  }
+
   call(type: FunctionType, target: string | Memory): void {
     const given = this.stack.splice(this.stack.length - type.params.length);
     this.flushForCall();
@@ -773,7 +790,7 @@ export class FunctionCompiler extends OperandStack {
     a.jcc("ae", this.trap("table index out of bounds"));
     const entry = this.allocate();
     const target = this.allocate();
-    a.lea(entry, rip("engine table"));
+    a.lea(entry, rip(context.tableSymbol));
     const wide = register(selector.number, 64);
     a.cmp(mem({ base: entry, index: wide, scale: 8, disp: 4, size: 32 }), context.signature(type));
     a.jcc("ne", this.trap("indirect call of another type"));

@@ -115,6 +115,11 @@ const process = new Map<string, Intrinsic>(
       calls: true,
       compile: (c) => callRoutine(c, "engineCpuid", [rdi, rsi, rdx], null),
     },
+    callHook: {
+      type: type("i64 ->"),
+      calls: true,
+      compile: (c) => callRoutine(c, "engineCallHook", [rdx], null),
+    },
     debuggerEvent: {
       type: type("i64 ->"),
       calls: true,

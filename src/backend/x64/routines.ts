@@ -7,6 +7,7 @@ import {
   eax,
   ebx,
   ecx,
+  edi,
   edx,
   esi,
   mem,
@@ -58,6 +59,12 @@ export function emitRoutines(a: Assembler, hasSite: boolean): void {
   a.align(16);
   a.global("engineDebuggerEvent");
   a.jmp(rdi);
+
+  // rdx: the entry of a hook's export.
+  a.align(16);
+  a.global("engineCallHook");
+  a.mov(edi, 0);
+  a.jmp(rdx);
 
   // rdi leaf, rsi subleaf, rdx pointer to four u32.
   a.align(16);

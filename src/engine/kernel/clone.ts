@@ -26,6 +26,7 @@ import { inheritGs, settleGs } from "../thread/gs-base";
 import { endLending, lendEngine, lockEngine, resetLockAfterFork, unlockEngine } from "../thread/lock";
 import { nameAsCreated, nameFirst, nameSharing } from "../thread/presence";
 import { FLAG_TRAP, kernelMask } from "../thread/signal-frame";
+import { resetCounters } from "../hook/counters";
 import { describeFork } from "../debug/describe";
 import { endDeparture, forgetDeparture } from "../stats/departure";
 import { reportFork } from "../stats/report";
@@ -155,6 +156,7 @@ function inChild(thread: ThreadBlock): void {
     releaseOtherAreas(thread);
     releaseOtherActions(thread.actions);
     describeFork();
+    resetCounters();
   }
   renewDispatch(thread);
   if (flags & CLONE_CLEAR_SIGHAND) clearActions(thread, frameBufferOf(thread));

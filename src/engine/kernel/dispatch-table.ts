@@ -5,12 +5,14 @@
 // in reach (patch/outpost.ts). A fork shares it with its parent, so the only change that it can have is one that is right
 // for every process: all calls take the gate from then on (Syscall User Dispatch, kernel/user-dispatch.ts).
 
+import { HOOK_CALL_MAX } from "../../abi/hook-table";
+import { hookCount, isHooked } from "../hook/table";
 import { countCalls, exhaustive } from "../options";
 import { claimMemory } from "../own-memory";
 import { poke8, syscall } from "../process";
 import { isError, syscall3 } from "./calls";
 import { virtualised } from "./dispatch";
-import { SYS_MMAP, SYS_MPROTECT } from "./numbers";
+import { SYS_MMAP, SYS_MPROTECT, SYS_RESTART_SYSCALL } from "./numbers";
 
 export const DISPATCH_SIZE: u64 = 65536;
 const MAP_SHARED_ANONYMOUS: u64 = 0x21;
@@ -33,8 +35,16 @@ export function createDispatchTable(): void {
   claimMemory(dispatchTable, dispatchTable + DISPATCH_SIZE);
   for (let i = 0; i < virtualised.length; i++) poke8(dispatchTable + (unchecked(virtualised[i]) as u64), 1);
   for (let number = X32_FIRST; number < X32_END; number++) poke8(dispatchTable + (number as u64), 1);
+  if (hookCount != 0) hookCalls();
   syscall3(SYS_MPROTECT, dispatchTable, DISPATCH_SIZE, PROT_READ);
   if (countCalls || exhaustive) sendAllToGate();
+}
+
+/** What hooks want to see goes to the gate, and what the kernel has such a call made again as. */
+function hookCalls(): void {
+  for (let number: u64 = 0; number <= (HOOK_CALL_MAX as u64); number++)
+    if (isHooked(number)) poke8(dispatchTable + number, 1);
+  poke8(dispatchTable + (SYS_RESTART_SYSCALL as u64), 1);
 }
 
 /** Lets no call pass through any more, here and in all processes that share the table. */

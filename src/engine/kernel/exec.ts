@@ -8,7 +8,7 @@
 // /proc/self/exe, /proc/self/task/12/fd/3) may lead elsewhere by then: such a target goes by a descriptor of its file.
 
 import { exePath, findProgram, leadsToLauncher } from "./exe-link";
-import { HANDOVER_NAME, NO_DESCRIPTOR, STATS_NONE, followExec, statsMode, writeHandover } from "../options";
+import { HANDOVER_NAME, NO_DESCRIPTOR, followExec, writeHandover } from "../options";
 import { AT_EMPTY_PATH, AT_FDCWD, Candidate, KIND_SCRIPT, ScriptLine, probe } from "../load/program";
 import { pageCeil } from "../load/elf";
 import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "../load/map";
@@ -17,7 +17,7 @@ import { ARGUMENT_MAX, sizeOfFilters, writeFilters } from "../seccomp/handover";
 import { lets, verdictOf } from "../seccomp/filters";
 import { letsLauncherStart } from "../seccomp/needs";
 import { endDeparture } from "../stats/departure";
-import { keepReport, reportExec } from "../stats/report";
+import { keepReport, reportExec, reportsEnds } from "../stats/report";
 import { appendBytes, appendDecimal, appendText, copyString, lengthOf } from "../text";
 import { ignoresEngineSignal, reclaimIgnored, surrenderIgnored } from "../thread/actions";
 import { GateFrame, ThreadBlock, execScratchOf } from "../thread/block";
@@ -313,7 +313,7 @@ function runNatively(thread: ThreadBlock, frame: GateFrame, request: Request, is
   }
   const isPlain = kernelMask(thread.programMask) == thread.programMask && !ignoresEngineSignal(thread);
   // Who departs must come back from a call that fails, and say so.
-  if (isPlain && request.isExe == 0 && statsMode == STATS_NONE) return passToKernel(frame);
+  if (isPlain && request.isExe == 0 && !reportsEnds()) return passToKernel(frame);
   surrenderIgnored(thread, buffer);
   setKernelMask(thread, thread.programMask);
   surrenderPending(thread);

@@ -7,8 +7,7 @@ import { releaseActions } from "../thread/actions";
 import { announceEnd, liveThreadCount } from "../thread/areas";
 import { GateFrame, ThreadBlock } from "../thread/block";
 import { lockEngine, unlockEngine } from "../thread/lock";
-import { STATS_NONE, statsMode } from "../options";
-import { reportExit } from "../stats/report";
+import { reportExit, reportsEnds } from "../stats/report";
 import { EXIT_THREAD, undo } from "./call";
 import { isVfork } from "./clone-flags";
 import { syscall1 } from "./calls";
@@ -42,7 +41,7 @@ export function exit(thread: ThreadBlock, frame: GateFrame): u32 {
     reportExit(thread, frame.rdi as u32);
     syscall1(SYS_EXIT, frame.rdi);
   }
-  if (statsMode != STATS_NONE && !thread.borrowed) reportLast(thread, frame.rdi as u32);
+  if (reportsEnds() && !thread.borrowed) reportLast(thread, frame.rdi as u32);
   return leaveMemory(thread);
 }
 

@@ -28,6 +28,7 @@ import { Address } from "../process";
 import { appendBytes, appendText, copyString, equalsText, startsWithText, STDERR, writeOut } from "../text";
 import { addressOf, isError, syscall1, syscall2 } from "../kernel/calls";
 import { SYS_EXIT_GROUP, SYS_GETCWD } from "../kernel/numbers";
+import { addHook, becomeHookedLauncher, hasHookOptions } from "./hooks-option";
 import { becomeNodeCommand } from "./node-command";
 import { InitialStack, argument } from "./stack";
 import { similarCommand, similarOption } from "./suggestion";
@@ -147,6 +148,12 @@ function readOptions(stack: InitialStack, index: u64): u64 {
       readWord(stack, index);
       setStatsFile(word);
       if (statsMode == 0) setStatsMode(STATS_JSON);
+    } else if (startsWithText(word, "--hook=")) {
+      if (!addHook(stack, index, 7, 0)) fail(0, "more than eight hooks", STATUS_FAILED);
+    } else if (equalsText(word, "--hook")) {
+      index++;
+      if (index >= stack.argumentCount) fail(word, "the name of a file must follow", STATUS_FAILED);
+      if (!addHook(stack, index, 0, 1)) fail(0, "more than eight hooks", STATUS_FAILED);
     } else if (startsWithText(word, "--match=")) {
       setMatch(word + 8);
     } else if (equalsText(word, "--match")) {
@@ -206,6 +213,7 @@ export function readCommandLine(stack: InitialStack, result: CommandLine): void 
   }
   if (index >= stack.argumentCount)
     fail(0, "no program to run; usage: flicker run [OPTIONS] -- PROG ARGS...", STATUS_FAILED);
+  if (hasHookOptions()) fail(0, becomeHookedLauncher(stack), STATUS_FAILED);
   result.dropped = index;
   result.path = argument(stack, index);
   result.fileName = result.path;

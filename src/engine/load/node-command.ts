@@ -6,12 +6,13 @@
 // lies at ../bin from the launcher's folder and starts Node.
 
 import { Address } from "../process";
-import { addressOf, syscall3 } from "../kernel/calls";
-import { SYS_EXECVE, SYS_READLINK } from "../kernel/numbers";
+import { addressOf, isError, syscall2, syscall3 } from "../kernel/calls";
+import { SYS_ACCESS, SYS_EXECVE, SYS_READLINK } from "../kernel/numbers";
 import { appendText, copyString, equalsText } from "../text";
 import { InitialStack, argument } from "./stack";
 
 const PATH_MAX: usize = 4096;
+const X_OK: u64 = 1;
 const word = memory.data(16, 8);
 const script = memory.data(4352, 8);
 
@@ -35,25 +36,26 @@ function isNodeCommand(stack: InitialStack): bool {
   );
 }
 
-/** Writes the path of bin/flicker, or gives false when the launcher is not in a folder of an installation. */
-function findScript(): bool {
+/** The path of bin/flicker as a zero-terminated string, or 0 when the launcher is not in a folder of an installation. */
+export function findScript(): usize {
   appendText(script, "/proc/self/exe");
   store<u8>(script + 14, 0);
   const size = syscall3(SYS_READLINK, addressOf(script), addressOf(script), PATH_MAX);
-  if (size <= 0) return false;
+  if (size <= 0) return 0;
   let end = script + (size as usize);
   // Off with the file's name and its folder's: ROOT/dist/launcher.
   for (let slashes = 0; slashes < 2;) {
-    if (end == script) return false;
+    if (end == script) return 0;
     end--;
     if (load<u8>(end) == 47) slashes++;
   }
   store<u8>(appendText(end, "/bin/flicker"), 0);
-  return true;
+  if (isError(syscall2(SYS_ACCESS, addressOf(script), X_OK))) return 0;
+  return script;
 }
 
 /** Becomes bin/flicker when the arguments are for Node; returns when they name a program, or when there is no bin/flicker. */
 export function becomeNodeCommand(stack: InitialStack): void {
-  if (!isNodeCommand(stack) || !findScript()) return;
+  if (!isNodeCommand(stack) || findScript() == 0) return;
   syscall3(SYS_EXECVE, addressOf(script), stack.arguments as Address, stack.environment as Address);
 }

@@ -51,6 +51,7 @@ import { avoid } from "../patch/territory";
 import { beginDescribing } from "../debug/describe";
 import { patchVdso } from "../patch/executable";
 import { launcherEnd, launcherStart } from "../gates";
+import { adoptHooks } from "../hook/table";
 import { claimMemory } from "../own-memory";
 import { Address, peek64, peek8, poke64 } from "../process";
 import { openReport, reportStart } from "../stats/report";
@@ -398,6 +399,7 @@ function makeStackExecutable(stack: ProgramStack): void {
 export function prepare(rsp: Address): u64 {
   assertLayouts();
   const stack = changetype<InitialStack>(stackMemory);
+  adoptHooks();
   readInitialStack(stack, rsp);
   answerProbe(stack);
   claimMemory(launcherStart(), launcherEnd());

@@ -8,6 +8,8 @@
 // The last word on a process image, `exec` or `end`, names the sites that the kernel sees first and the traps that were
 // executed most: all that are known (stats/left-alone.ts) as JSON, a few of each as text.
 
+import { appendCounter, takeCounter } from "../hook/counters";
+import { counterCount, countersOf, hookCount } from "../hook/table";
 import { addressOf, isError, syscall0, syscall1, syscall3, syscall4 } from "../kernel/calls";
 import { SYS_CLOSE, SYS_FCNTL, SYS_GETPID, SYS_GETPPID, SYS_OPENAT } from "../kernel/numbers";
 import { programPath } from "../load/identity";
@@ -70,9 +72,14 @@ const F_SETFD: u64 = 2;
 const F_DUPFD_CLOEXEC: u64 = 1030;
 const FD_CLOEXEC: u64 = 1;
 
+/** Whether somebody wants to know how a process ends. */
+export function reportsEnds(): bool {
+  return statsMode != STATS_NONE || counterCount != 0;
+}
+
 /** Gets the descriptor for lines ready, at the start of a process image. */
 export function openReport(handedOver: bool): void {
-  if (statsMode == STATS_NONE || load<u8>(statsFile) != 0) return;
+  if (!reportsEnds() || load<u8>(statsFile) != 0) return;
   if (handedOver && reportDescriptor != NO_DESCRIPTOR) {
     descriptor = reportDescriptor as u64;
     syscall3(SYS_FCNTL, descriptor, F_SETFD, FD_CLOEXEC);
@@ -371,9 +378,13 @@ function isLast(detail: string, subject: usize): bool {
 
 /** Says what has happened to a thread's process. */
 function report(thread: ThreadBlock, event: string, detail: string, value: u64, subject: usize): void {
-  if (statsMode == STATS_NONE) return;
+  if (!reportsEnds()) return;
   lockEngine(thread);
-  if (isLast(detail, subject)) beginDeparture(thread);
+  if (isLast(detail, subject)) {
+    beginDeparture(thread);
+    // A process that borrows its parent's memory counts for its parent.
+    if (!thread.borrowed) writeCounters(thread.pid, subject != 0);
+  }
   write(thread.pid, event, detail, value, subject);
   unlockEngine();
 }
@@ -418,6 +429,27 @@ function write(pid: u32, event: string, detail: string, value: u64, subject: usi
     at = appendText(at, "\n");
   }
   writeEvent(at);
+}
+
+/** A line for each counter of a hook; at an execve, for those that have counted something. */
+function writeCounters(pid: u32, isExec: bool): void {
+  for (let hook: u32 = 0; hook < hookCount; hook++) {
+    for (let i: u32 = 0; i < countersOf(hook); i++) {
+      const value = takeCounter(hook, i);
+      if (isExec && value == 0) continue;
+      let at = lineBuffer;
+      if (statsMode == STATS_JSON) {
+        at = appendMember(appendText(at, '{"event":"counter"'), "pid", pid);
+        at = appendJsonString(appendText(at, ',"exe":'), programPath);
+        at = appendText(appendCounter(at, hook, i, value), "}\n");
+      } else {
+        at = appendBytes(appendText(at, "flicker: "), programPath);
+        at = appendDecimal(appendText(at, " (pid "), pid);
+        at = appendText(appendCounter(appendText(at, ") "), hook, i, value), "\n");
+      }
+      writeEvent(at);
+    }
+  }
 }
 
 function writeEvent(end: usize): void {

@@ -110,6 +110,20 @@ export class ThreadBlock {
   filters: u64;
   /** 1 in seccomp's strict mode. */
   isStrict: u32;
+  /** What hooks know of the call that is being made: a value of hook/record.ts, which has its record. */
+  hooked: u32;
+  /** Records of calls that wait for a handler to return. */
+  waitingCalls: u32;
+  /** The hook that the thread is in, from 1; 0 else. */
+  hook: u32;
+  /** In which function of the hook (hook/call.ts), and whether under the engine lock. */
+  hookPhase: u32;
+  hookHasLock: u32;
+  /** What the hook wants to become of the call, and the result that it gives it. */
+  hookWish: u32;
+  /** Bytes of the line that the hook is writing. */
+  lineSize: u32;
+  hookResult: u64;
 }
 
 export const BLOCK_SIZE = offsetof<ThreadBlock>();

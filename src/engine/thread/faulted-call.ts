@@ -6,14 +6,29 @@
 // behind the call (gateNativeFault) is needed only where there is no trampoline, under Syscall User Dispatch, which lets none of them make calls, and for a call with a temporary mask
 // (ppoll and kin), which must be told from other calls of the same site when a signal interrupts it.
 
-import { gateFault, gateInterruptFault, gateNative, gateNativeEnd, gateNativeFault, gateTrap } from "../gates";
+import {
+  gateFault,
+  gateHooked,
+  gateHookedFault,
+  gateHookedSwitch,
+  gateInterruptFault,
+  gateNative,
+  gateNativeEnd,
+  gateNativeFault,
+  gateTrap,
+} from "../gates";
 import { GateFrame, ThreadBlock } from "./block";
 import { settleGs } from "./gs-base";
 import { Context, FLAG_RESUME } from "./signal-frame";
 import { SYSCALL_SIZE, siteOfDescriptor, syscallOfDescriptor } from "./trampoline";
 
-/** If the thread stands at `gateFault`: it goes on in the gate. */
+/** If the thread stands at `gateFault`, or behind a call that hooks see the end of: it goes on in the gate. */
 export function enterFromFault(thread: ThreadBlock, context: Context): bool {
+  if (context.rip == gateHookedFault() + SYSCALL_SIZE) {
+    context.r11 = thread.address;
+    context.rip = gateHookedSwitch();
+    return true;
+  }
   if (context.rip != gateFault()) return false;
   thread.after = siteOfDescriptor(context.rcx) + SYSCALL_SIZE;
   // The trampoline has not saved them: as rollBack has it.
@@ -45,7 +60,8 @@ export function endFaultedCall(thread: ThreadBlock, context: Context): bool {
  */
 export function leaveWithoutGs(thread: ThreadBlock, frame: GateFrame, descriptor: u64): void {
   settleGs(thread);
+  if (frame.target == gateHooked()) frame.target = gateHookedFault();
   if (frame.target != gateNative()) return;
-  const onlyFromGate = descriptor == 0 || thread.dispatched || thread.temporaryMaskSet;
+  const onlyFromGate = descriptor == 0 || thread.hooked || thread.dispatched || thread.temporaryMaskSet;
   frame.target = onlyFromGate ? gateNativeFault() : syscallOfDescriptor(descriptor);
 }

@@ -12,12 +12,16 @@
 //   program's rsp, a caught `int $0x80`              back or forward (thread/dispatched-call.ts)
 //   program's rsp, a native call of the gate          back before the `syscall` or when the kernel rewound it for a
 //                                                     restart; else forward
+//   program's rsp, a call that hooks have seen        back likewise; behind the `syscall`, inside: defer
 
 import {
   gateExit,
   gateExitEnd,
   gateExitJump,
   gateFault,
+  gateHooked,
+  gateHookedFault,
+  gateHookedOnEngineStack,
   gateNative,
   gateNativeEnd,
   gateNativeFault,
@@ -29,6 +33,7 @@ import {
   gateTrap,
   gateTrapOnEngineStack,
 } from "../gates";
+import { abandon, comeBack } from "../hook/record";
 import { EINTR } from "../kernel/errno";
 import { SYS_RT_SIGRETURN } from "../kernel/numbers";
 import { memoryBase } from "../process";
@@ -77,6 +82,11 @@ function loadFrame(thread: ThreadBlock, context: Context, frame: usize): void {
   keepFpstateOf(thread, context);
 }
 
+/** Whether the kernel has answered a call, and the hooks that have seen it do not know yet. */
+export function isBeforeAfterCall(rip: u64): bool {
+  return rip > gateHooked() && rip < gateHookedOnEngineStack() && rip != gateHookedFault();
+}
+
 /**
  * Turns an interrupted context into the program's state.
  * @returns false when the thread is inside the engine, and the signal must wait for the way out
@@ -112,12 +122,20 @@ export function toStateOutside(thread: ThreadBlock, context: Context): void {
   if (rip >= gateNative() && rip < gateNativeEnd()) {
     if (rip == gateNative() || rip == gateNativeFault()) {
       stateBeforeSyscall(thread, context, rip, thread.site);
+      comeBack(thread, context);
     } else {
       context.rip = thread.site + SYSCALL_SIZE;
       context.rcx = context.rip;
       // restore_saved_sigmask_unless: a call that was not interrupted has given the mask back before the signal came.
       isInterrupted = (context.rax as i64) == -EINTR;
     }
+  } else if (rip == gateHooked() || rip == gateHookedFault()) {
+    stateBeforeSyscall(thread, context, rip, thread.site);
+    comeBack(thread, context);
+  } else if (isBeforeAfterCall(rip)) {
+    context.rip = thread.site + SYSCALL_SIZE;
+    context.rcx = context.rip;
+    abandon(thread, context);
   } else if (rip >= gateFault() && rip < gateSyscallOnEngineStack()) {
     rollBack(thread, context, siteOfDescriptor(context.rcx));
   } else if (rip >= gateTrap() && rip < gateTrapOnEngineStack()) {

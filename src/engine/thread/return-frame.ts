@@ -2,6 +2,7 @@
 // its mask and xstate in one instant. The gate that does so is `gateReturn` in src/backend/gates.
 
 import { ALTERNATE_STACK_OFFSET, ALTERNATE_STACK_SIZE } from "../../abi/thread-block";
+import { comeBack } from "../hook/record";
 import { memoryBase } from "../process";
 import { addressOf } from "../kernel/calls";
 import { ThreadBlock, areaOf, gateFrameOf, returnFrameOf } from "./block";
@@ -39,6 +40,7 @@ export function onDeferredAtExit(thread: ThreadBlock): void {
   if (gateFrameOf(thread).target != thread.after) {
     thread.temporaryMaskSet = 0;
     rollBack(thread, context, thread.site);
+    comeBack(thread, context);
   }
   deliverDeferred(thread, context);
 }

@@ -3,6 +3,7 @@
 import { textStart, tryCopyFault, tryCopyInstruction } from "../gates";
 import { syscall1 } from "../kernel/calls";
 import { SYS_EXIT_GROUP } from "../kernel/numbers";
+import { reportTrap } from "../hook/failure";
 import { wasClosed } from "../patch/code-map";
 import { enterTrap } from "../patch/traps";
 import { retryWithoutGs } from "../patch/interrupted-trampoline";
@@ -15,7 +16,7 @@ import { lockEngine, unlockEngine } from "./lock";
 import { defer } from "./deferred";
 import { deliver } from "./deliver";
 import { enterDispatchedCall, isDispatchedCall } from "./dispatched-call";
-import { toProgramState } from "./interrupted";
+import { isBeforeAfterCall, toProgramState } from "./interrupted";
 import { deliverDeferred } from "./return-frame";
 import { endFaultedCall, enterFromFault } from "./faulted-call";
 import {
@@ -113,6 +114,13 @@ export function onSignal(thread: ThreadBlock, signal: u32, infoAddress: u64, con
     if (endFaultedCall(thread, context)) return true;
   }
   if (raised && signal == SIGTRAP && code == TRAP_TRACE && isSilentStep(thread, context)) return false;
+  if (raised && signal != SIGSYS && thread.hook != 0) reportTrap(thread, context);
+  // A step of the program's, over a call that hooks see the end of, is done when they have.
+  const isInGate = isBeforeAfterCall(context.rip);
+  if (isInGate && !(raised && signal == SIGSYS)) {
+    defer(thread, info, context);
+    return false;
+  }
   if (raised && signal != SIGSYS && isEngineCode(context.rip)) reportEngineFault(thread, signal, context);
   if (raised && signal == SIGSEGV && retryWithoutGs(thread, context)) return true;
   if (raised && signal == SIGILL && enterTrap(thread, context)) return true;

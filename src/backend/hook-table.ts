@@ -1,0 +1,98 @@
+// The hook table (src/abi/hook-table.ts): rows, and behind them the lists and strings that they refer to.
+
+import * as abi from "../abi/hook-table.js";
+import type { Assembler } from "./x64/assembler.js";
+import { namesOf, type Compiled } from "./x64/compile.js";
+import type { Label } from "./x64/operands.js";
+
+/** A place in a hook's memory that the engine prints, and sets to zero, when a process ends. */
+export interface HookCounter {
+  readonly name: string;
+  readonly offset: number;
+}
+
+/** What the table says of a hook beside its code. */
+export interface HookDescription {
+  /** What messages call it. */
+  readonly title: string;
+  /** The numbers of the system calls that it sees. */
+  readonly calls: readonly number[];
+  readonly counters: readonly HookCounter[];
+  /** Where in the hook's source the instruction at this offset of its module comes from. */
+  readonly placeOf: (offset: number) => string | null;
+}
+
+export interface CompiledHook extends HookDescription {
+  /** What its symbols begin with: hook1, hook2... */
+  readonly symbol: string;
+  readonly compiled: Compiled;
+  readonly isExclusive: boolean;
+}
+
+const TABLE = "hookTable";
+
+/** Emits the table of a launcher with these hooks, in the order in which they see a call. */
+export function emitHookTable(a: Assembler, hooks: readonly CompiledHook[]): void {
+  a.section("rodata");
+  a.align(8);
+  a.global(TABLE);
+  const strings: [Label, string][] = [];
+  const text = (value: string): Label => {
+    const label = a.label();
+    strings.push([label, value]);
+    return label;
+  };
+  a.u32(hooks.length);
+  a.u32(0);
+  a.bytes(callSet(hooks.flatMap(({ calls }) => calls)));
+  const lists = hooks.map((hook) => emitRow(a, hook, text(hook.title)));
+  for (const [i, { traps, counters }] of lists.entries()) {
+    const hook = hooks[i] as CompiledHook;
+    a.align(4);
+    a.bind(traps);
+    for (const { site } of hook.compiled.traps) {
+      const place = hook.placeOf(site.offset);
+      a.u32Offset(site.label, TABLE);
+      a.u32Offset(text(`${site.kind} ${place === null ? `in ${site.function}` : `at ${place}`}`), TABLE);
+    }
+    a.bind(counters);
+    for (const { name, offset } of hook.counters) {
+      a.u32(offset);
+      a.u32Offset(text(name), TABLE);
+    }
+  }
+  for (const [label, value] of strings) {
+    a.bind(label);
+    a.bytes(Buffer.from(`${value}\0`));
+  }
+  a.section("text");
+}
+
+function emitRow(a: Assembler, hook: CompiledHook, title: Label): { traps: Label; counters: Label } {
+  const [traps, counters] = [a.label(), a.label()];
+  const { compiled, symbol } = hook;
+  const names = namesOf(symbol);
+  for (const entry of ["beforeCall", "afterCall"]) {
+    if (compiled.functions.has(entry)) a.u32Offset(`${names.entry}${entry}`, TABLE);
+    else a.u32(0);
+  }
+  a.u32Offset(names.memory, TABLE);
+  a.u32(compiled.size);
+  a.u32Offset(title, TABLE);
+  a.u32(hook.isExclusive ? abi.HOOK_EXCLUSIVE : 0);
+  a.u32Offset(traps, TABLE);
+  a.u32(compiled.traps.length);
+  a.u32Offset(counters, TABLE);
+  a.u32(hook.counters.length);
+  a.bytes(callSet(hook.calls));
+  return { traps, counters };
+}
+
+function callSet(numbers: readonly number[]): Uint8Array {
+  const set = new Uint8Array(abi.HOOK_CALLS_SIZE);
+  for (const number of numbers) {
+    const at = number >> 3;
+    if (number <= abi.HOOK_CALL_MAX) set[at] = (set[at] as number) | (1 << (number & 7));
+  }
+  return set;
+}

@@ -1,0 +1,102 @@
+// The hooks that are linked into this launcher: what src/abi/hook-table.ts says of each. They are numbered from 0, in the
+// order in which they see a call; their memories, like the table, are in the process, outside of the engine's linear memory.
+
+import {
+  HOOK_AFTER,
+  HOOK_BEFORE,
+  HOOK_CALLS,
+  HOOK_CALL_MAX,
+  HOOK_COUNT,
+  HOOK_COUNTERS,
+  HOOK_COUNTER_COUNT,
+  HOOK_EXCLUSIVE,
+  HOOK_FLAGS,
+  HOOK_MEMORY,
+  HOOK_MEMORY_SIZE,
+  HOOK_NAME,
+  HOOK_OWN_CALLS,
+  HOOK_ROWS,
+  HOOK_ROW_SIZE,
+  HOOK_TRAPS,
+  HOOK_TRAP_COUNT,
+} from "../../abi/hook-table";
+import { hookTable } from "../gates";
+import { Address, peek32, peek8 } from "../process";
+
+/** How many hooks there are. */
+export let hookCount: u32 = 0;
+/** How many counters they have in all. */
+export let counterCount: u32 = 0;
+
+/** At the start of a process image. */
+export function adoptHooks(): void {
+  hookCount = peek32(hookTable() + HOOK_COUNT);
+  for (let hook: u32 = 0; hook < hookCount; hook++) counterCount += peek32(rowOf(hook) + HOOK_COUNTER_COUNT);
+}
+
+function rowOf(hook: u32): Address {
+  return hookTable() + HOOK_ROWS + (hook as u64) * HOOK_ROW_SIZE;
+}
+
+/** The address that a rel32 of the table stands for, or 0. */
+function follow(place: Address): Address {
+  const distance = peek32(place) as i32 as i64;
+  return distance == 0 ? 0 : hookTable() + (distance as u64);
+}
+
+function isInSet(set: Address, number: u64): bool {
+  return number <= (HOOK_CALL_MAX as u64) && ((peek8(set + (number >> 3)) >> ((number & 7) as u32)) & 1) != 0;
+}
+
+/** Whether some hook wants to see the call with this number: a whole rax. */
+export function isHooked(number: u64): bool {
+  return isInSet(hookTable() + HOOK_CALLS, number);
+}
+/** Whether this one does. */
+export function isHookedBy(hook: u32, number: u64): bool {
+  return isInSet(rowOf(hook) + HOOK_OWN_CALLS, number);
+}
+
+/** The entry that is called before or after a call, or 0. */
+export function beforeEntry(hook: u32): Address {
+  return follow(rowOf(hook) + HOOK_BEFORE);
+}
+export function afterEntry(hook: u32): Address {
+  return follow(rowOf(hook) + HOOK_AFTER);
+}
+
+/** Its memory, for `size` bytes at `pointer`: a process address, or 0 when they are not all inside. */
+export function hookMemory(hook: u32, pointer: u32, size: u32): Address {
+  if ((pointer as u64) + (size as u64) > (peek32(rowOf(hook) + HOOK_MEMORY_SIZE) as u64)) return 0;
+  return follow(rowOf(hook) + HOOK_MEMORY) + (pointer as u64);
+}
+
+/** What messages call it: a zero-terminated string in the process. */
+export function hookName(hook: u32): Address {
+  return follow(rowOf(hook) + HOOK_NAME);
+}
+
+/** Whether one thread at a time may be in it. */
+export function isExclusive(hook: u32): bool {
+  return (peek32(rowOf(hook) + HOOK_FLAGS) & HOOK_EXCLUSIVE) != 0;
+}
+
+/** What to say of a fault at this instruction of a hook's, a zero-terminated string in the process; 0 when it is none. */
+export function trapText(hook: u32, rip: Address): Address {
+  const count = peek32(rowOf(hook) + HOOK_TRAP_COUNT);
+  let row = follow(rowOf(hook) + HOOK_TRAPS);
+  for (let i: u32 = 0; i < count; i++, row += 8) if (follow(row) == rip) return follow(row + 4);
+  return 0;
+}
+
+export function countersOf(hook: u32): u32 {
+  return peek32(rowOf(hook) + HOOK_COUNTER_COUNT);
+}
+/** Where in the process a counter is, and its name. */
+export function counterPlace(hook: u32, counter: u32): Address {
+  const row = follow(rowOf(hook) + HOOK_COUNTERS) + ((counter as u64) << 3);
+  return hookMemory(hook, peek32(row), 8);
+}
+export function counterName(hook: u32, counter: u32): Address {
+  return follow(follow(rowOf(hook) + HOOK_COUNTERS) + ((counter as u64) << 3) + 4);
+}

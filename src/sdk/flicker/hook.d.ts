@@ -1,0 +1,104 @@
+/**
+ * The SDK of Flicker's hooks: TypeScript that is compiled to native code and called at system calls of a program.
+ *
+ * A hook is one file (it may import others by relative paths) that exports some of
+ *
+ *     export function matchCall(number: u32): bool          which calls the hook sees; without it, all
+ *     export function beforeCall(call: SystemCall): void    runs once, before the call is made
+ *     export function afterCall(call: SystemCall): void     runs once, with what the program will see
+ *
+ * and is used by `flicker run --hook my.ts -- PROG`. Its language is AssemblyScript: numbers have sizes (`u64`, `i32`...), and
+ * memory is allocated at the top of the file only, where the code runs when the hook is built. See docs/hooks.md.
+ */
+
+declare global {
+  /** Integers of AssemblyScript. To an editor they are numbers; compiled, they have their size. */
+  type i8 = number;
+  type i16 = number;
+  type i32 = number;
+  type i64 = number;
+  type u8 = number;
+  type u16 = number;
+  type u32 = number;
+  type u64 = number;
+  /** A pointer into the hook's own memory. */
+  type usize = number;
+  type bool = boolean;
+
+  /** AssemblyScript's own functions that hooks use most: its documentation has all of them. */
+  function load<T>(pointer: usize, offset?: usize): T;
+  function store<T>(pointer: usize, value: T, offset?: usize): void;
+  function assert(condition: unknown, message?: string): void;
+  function unreachable(): never;
+  const memory: { data(size: i32, align?: i32): usize };
+  /** A table of fixed length, made at the top of the file. Its elements are in the hook's memory, which all threads share. */
+  class StaticArray<T> {
+    constructor(length: i32);
+    [index: number]: T;
+    readonly length: i32;
+  }
+}
+
+/** The system call that a hook is called for. It is only good until the hook's function returns. */
+export declare class SystemCall {
+  private constructor();
+  /** The call's number: `/usr/include/asm/unistd_64.h`. Set it in `beforeCall` to have another call made. */
+  number: u64;
+  /** Argument 0 to 5. */
+  argument(index: u32): u64;
+  /** In `beforeCall`: what the kernel gets. The program's own register is not changed. */
+  setArgument(index: u32, value: u64): void;
+  /** In `afterCall`: what the program gets, a value or `-errno`. May be set. */
+  result: i64;
+  /** In `afterCall`: whether the result is an error. */
+  readonly failed: bool;
+  /** In `beforeCall`: the call is not made, and gives this result (`-errno` for an error). Hooks behind this one do not see it before, but after. */
+  skip(result: i64): void;
+  /** In `afterCall`: the call is made again, with the arguments that `beforeCall` left, and `afterCall` is called again. */
+  retry(): void;
+  /** The kernel's number of the calling thread (`gettid`), and of its process. */
+  readonly thread: u32;
+  readonly process: u32;
+  /** The address of the `syscall` instruction. */
+  readonly site: u64;
+}
+
+/**
+ * A count that all threads add to. When a process ends, or executes another program, a line on standard error says the
+ * name and what was counted since the last such line; `--stats-file` has it as JSON. Made at the top of the file.
+ */
+export declare class Counter {
+  constructor(name: string);
+  add(value: u64): void;
+  readonly value: u64;
+}
+
+/** Loads from the program's memory. What cannot be read, or is the engine's, gives 0. */
+export declare function peek8(address: u64): u8;
+export declare function peek16(address: u64): u16;
+export declare function peek32(address: u64): u32;
+export declare function peek64(address: u64): u64;
+/** Stores to the program's memory; false where it cannot be written, or is the engine's. */
+export declare function poke8(address: u64, value: u8): bool;
+export declare function poke16(address: u64, value: u16): bool;
+export declare function poke32(address: u64, value: u32): bool;
+export declare function poke64(address: u64, value: u64): bool;
+/** Copies from the program's memory to the hook's; false when not all of it can be read. */
+export declare function read(pointer: usize, address: u64, size: u32): bool;
+/** Copies from the hook's memory to the program's; false when not all of it can be written. */
+export declare function write(address: u64, pointer: usize, size: u32): bool;
+
+/** A line on the program's standard error, put together piece by piece. It is written at `end`, or when the hook returns. */
+export declare class Log {
+  private constructor();
+  text(text: string): Log;
+  unsigned(value: u64): Log;
+  signed(value: i64): Log;
+  /** With `0x` in front. */
+  hex(value: u64): Log;
+  /** The zero-terminated string at an address of the program's: 256 bytes of it at most, `?` for what cannot be read. */
+  string(address: u64): Log;
+  end(): void;
+}
+/** `log.text("opens ").string(call.argument(1)).end()`; of a line, 1,024 bytes are written. */
+export declare const log: Log;

@@ -7,7 +7,7 @@
 //   offset  size
 //   0       1     kind
 //   1       1     argument that is the address
-//   2       1     when: at entry, at exit if the call succeeded, or at exit always
+//   2       1     when: at entry, at exit if the call succeeded, or at exit if it failed
 //   3       1     argument of the length (see the kinds), or NO_ARGUMENT
 //   4       2     unit: bytes of an element
 //   6       2     limit: at most so many bytes; TEXT_LIMIT: what the user asked for (-s)
@@ -35,7 +35,7 @@ export const CAPTURE_IOCTL = 10; // as many bytes as the request in the length's
 
 export const AT_ENTRY = 0;
 export const AT_EXIT = 1;
-export const AT_EXIT_ALWAYS = 2;
+export const AT_FAILURE = 2;
 
 export const NO_ARGUMENT = 255;
 export const TEXT_LIMIT = 65535;

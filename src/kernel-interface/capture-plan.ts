@@ -4,7 +4,7 @@
 import {
   AT_ENTRY,
   AT_EXIT,
-  AT_EXIT_ALWAYS,
+  AT_FAILURE,
   CAPTURE_COUNTED,
   CAPTURE_FIXED,
   CAPTURE_INDIRECT,
@@ -33,6 +33,8 @@ export interface CaptureStep {
 
 /** More than any path or struct has. */
 const MEMORY_LIMIT = 4096;
+/** Entries of a directory are counted, so all of them are copied: libc asks for 32 KiB. */
+const ENTRIES_LIMIT = 65528;
 
 /** Sizes of what is behind pointers and is not in structs.txt. */
 const sizes: ReadonlyMap<string, number> = new Map([
@@ -40,13 +42,14 @@ const sizes: ReadonlyMap<string, number> = new Map([
   ["statx", 256],
   ["pollfds", 8],
   ["sigaction", 32],
-  ["sigset", 8],
   ["siginfo", 128],
   ["sigset_argument", 16],
   ["fd_set", 128],
   ["wait_status", 4],
   ["length", 4],
   ["timex", 208],
+  ["timespecs", 32],
+  ["timevals", 32],
   ["sigevent", 64],
   ["sched_attr", 56],
   ["clone_args", 88],
@@ -83,16 +86,17 @@ const sizes: ReadonlyMap<string, number> = new Map([
 /** Elements of one byte each. */
 const byteTypes = new Set([
   "bytes",
+  "random",
+  "sigset",
   "sockaddr",
   "socket_option_value",
   "entries",
   "cwd",
   "vector",
   "cpu_set",
-  "message",
 ]);
 /** Bytes of which only the beginning is said. */
-const textTypes = new Set(["bytes", "message", "vector"]);
+const textTypes = new Set(["bytes", "random", "vector"]);
 /** Of these only the address is said. */
 export const addressTypes: ReadonlySet<string> = new Set(["opaque", "address", "raw"]);
 
@@ -136,10 +140,13 @@ function stepOf(type: string, length: Length | null): Pick<CaptureStep, "kind" |
       return { kind: CAPTURE_MESSAGE, length: NO_ARGUMENT, unit: 56, limit: TEXT_LIMIT };
     case "mmsghdr":
       return { kind: CAPTURE_MESSAGES, length: argument, unit: 64, limit: TEXT_LIMIT };
+    case "message":
+      // Its type stands in front of what the length counts.
+      return { kind: CAPTURE_FIXED, length: NO_ARGUMENT, unit: MEMORY_LIMIT, limit: MEMORY_LIMIT };
     case "ioctl":
       return { kind: CAPTURE_IOCTL, length: 1, unit: 64, limit: MEMORY_LIMIT };
     default: {
-      const limit = textTypes.has(type) ? TEXT_LIMIT : MEMORY_LIMIT;
+      const limit = textTypes.has(type) ? TEXT_LIMIT : type === "entries" ? ENTRIES_LIMIT : MEMORY_LIMIT;
       if (length !== null) return { ...lengthStep(type, length), limit };
       return { kind: CAPTURE_FIXED, length: NO_ARGUMENT, unit: sizeOf(type), limit };
     }
@@ -148,7 +155,7 @@ function stepOf(type: string, length: Length | null): Pick<CaptureStep, "kind" |
 
 /** When the memory behind an argument is copied. What the kernel only writes has nothing to say before. */
 function timesOf(argument: Argument): number[] {
-  const exit = argument.isSaidOnFailure ? AT_EXIT_ALWAYS : AT_EXIT;
+  const exit = argument.isForInterruption ? AT_FAILURE : AT_EXIT;
   if (argument.direction === "<") return [AT_ENTRY];
   if (argument.direction === ">") return [exit];
   return [AT_ENTRY, exit];

@@ -22,8 +22,8 @@ export interface Argument {
   readonly direction: Direction;
   readonly type: string;
   readonly length: Length | null;
-  /** What the kernel writes is worth saying even if the call fails. */
-  readonly isSaidOnFailure: boolean;
+  /** The kernel writes it when the call is interrupted, and only then. */
+  readonly isForInterruption: boolean;
 }
 
 export interface Signature {
@@ -56,7 +56,7 @@ function parseArgument(text: string): Argument {
     direction: direction as Direction,
     type: type!,
     length: length === undefined ? null : parseLength(length),
-    isSaidOnFailure: failure === "!",
+    isForInterruption: failure === "!",
   };
 }
 

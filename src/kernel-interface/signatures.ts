@@ -16,7 +16,7 @@ export const signatureRows = `
 11 munmap memory int addr:address len:ulong
 12 brk memory address brk:address
 13 rt_sigaction signal int sig:signal <act:sigaction >oact:sigaction sigsetsize:ulong
-14 rt_sigprocmask signal int how:mask_how <nset:sigset >oset:sigset sigsetsize:ulong
+14 rt_sigprocmask signal int how:mask_how <nset:sigset[3] >oset:sigset[3] sigsetsize:ulong
 15 rt_sigreturn signal none
 16 ioctl desc int fd:fd cmd:ioctl_command =arg:ioctl
 17 pread64 desc int fd:fd >buf:bytes[^2] count:ulong pos:long
@@ -55,7 +55,7 @@ export const signatureRows = `
 50 listen network int fd:fd backlog:int
 51 getsockname network int fd:fd >usockaddr:sockaddr[*2] =usockaddr_len:length
 52 getpeername network int fd:fd >usockaddr:sockaddr[*2] =usockaddr_len:length
-53 socketpair network int family:address_family type:socket_type_flags protocol:protocol >usockvec:fd[=2]
+53 socketpair network int family:address_family type:socket_type_flags protocol:int >usockvec:fd[=2]
 54 setsockopt network int fd:fd level:socket_level optname:socket_option_name <optval:socket_option_value[4] optlen:int
 55 getsockopt network int fd:fd level:socket_level optname:socket_option_name >optval:socket_option_value[*4] =optlen:length
 56 clone process int clone_flags:clone_flags newsp:address >parent_tidptr:int >child_tidptr:int tls:address
@@ -129,10 +129,10 @@ export const signatureRows = `
 124 getsid - int pid:pid
 125 capget creds int =header:cap_header >dataptr:cap_data
 126 capset creds int =header:cap_header <dataptr:cap_data
-127 rt_sigpending signal int >uset:sigset sigsetsize:ulong
-128 rt_sigtimedwait signal int <uthese:sigset >uinfo:siginfo <uts:timespec sigsetsize:ulong
+127 rt_sigpending signal int >uset:sigset[1] sigsetsize:ulong
+128 rt_sigtimedwait signal int <uthese:sigset[3] >uinfo:siginfo <uts:timespec sigsetsize:ulong
 129 rt_sigqueueinfo process,signal int pid:pid sig:signal <uinfo:siginfo
-130 rt_sigsuspend signal int <unewset:sigset sigsetsize:ulong
+130 rt_sigsuspend signal int <unewset:sigset[1] sigsetsize:ulong
 131 sigaltstack signal int <uss:stack_t >uoss:stack_t
 132 utime file int <filename:path <times:utimbuf
 133 mknod file int <filename:path mode:file_mode dev:dev
@@ -220,7 +220,7 @@ export const signatureRows = `
 215 epoll_wait_old - int
 216 remap_file_pages memory int start:address size:ulong prot:protection pgoff:ulong flags:map
 217 getdents64 desc int fd:fd >dirent:entries[^2] count:uint
-218 set_tid_address - int >tidptr:address
+218 set_tid_address - int >tidptr:raw
 219 restart_syscall - int
 220 semtimedop ipc int semid:int <tsops:sembuf[2] nsops:uint <timeout:timespec
 221 fadvise64 desc int fd:fd offset:long len:ulong advice:fadvise
@@ -237,13 +237,13 @@ export const signatureRows = `
 232 epoll_wait desc int epfd:fd >events:epoll_event[^2] maxevents:int timeout:int
 233 epoll_ctl desc int epfd:fd op:epoll_operation fd:fd <event:epoll_event
 234 tgkill process,signal int tgid:pid pid:pid sig:signal
-235 utimes file int <filename:path <utimes:timeval[=2]
+235 utimes file int <filename:path <utimes:timevals
 236 vserver - int
 237 mbind memory int start:address len:ulong mode:memory_policy_mode <nmask:node_mask maxnode:ulong flags:memory_policy_move
-238 set_mempolicy memory int mode:memory_policy_mode <nmask:node_mask maxnode:ulong
+238 set_mempolicy memory int mode:memory_policy <nmask:node_mask maxnode:ulong
 239 get_mempolicy memory int >policy:memory_policy >nmask:node_mask maxnode:ulong addr:address flags:get_policy
-240 mq_open desc fd <u_name:string oflag:open mode:mode <u_attr:mq_attr
-241 mq_unlink - int <u_name:string
+240 mq_open desc fd <u_name:path oflag:open mode:mode <u_attr:mq_attr
+241 mq_unlink - int <u_name:path
 242 mq_timedsend desc int mqdes:fd <u_msg_ptr:bytes[2] msg_len:ulong msg_prio:uint <u_abs_timeout:timespec
 243 mq_timedreceive desc int mqdes:fd >u_msg_ptr:bytes[^2] msg_len:ulong >u_msg_prio:uint <u_abs_timeout:timespec
 244 mq_notify desc int mqdes:fd <u_notification:sigevent
@@ -263,7 +263,7 @@ export const signatureRows = `
 258 mkdirat desc,file int dfd:dirfd <pathname:path mode:mode
 259 mknodat desc,file int dfd:dirfd <filename:path mode:file_mode dev:dev
 260 fchownat desc,file int dfd:dirfd <filename:path user:uid group:uid flag:at_flags
-261 futimesat desc,file int dfd:dirfd <filename:path <utimes:timeval[=2]
+261 futimesat desc,file int dfd:dirfd <filename:path <utimes:timevals
 262 newfstatat desc,file,fstat,%stat int dfd:dirfd <filename:path >statbuf:stat flag:at_flags
 263 unlinkat desc,file int dfd:dirfd <pathname:path flag:at_flags
 264 renameat desc,file int olddfd:dirfd <oldname:path newdfd:dirfd <newname:path
@@ -273,7 +273,7 @@ export const signatureRows = `
 268 fchmodat desc,file int dfd:dirfd <filename:path mode:mode
 269 faccessat desc,file int dfd:dirfd <filename:path mode:access_mode
 270 pselect6 desc ready n:int =inp:fd_set =outp:fd_set =exp:fd_set =tsp:timespec <sig:sigset_argument
-271 ppoll desc ready =ufds:pollfds[1] nfds:uint =tsp:timespec <sigmask:sigset sigsetsize:ulong
+271 ppoll desc ready =ufds:pollfds[1] nfds:uint =tsp:timespec <sigmask:sigset[4] sigsetsize:ulong
 272 unshare - int unshare_flags:unshare
 273 set_robust_list - int =head:address len:ulong
 274 get_robust_list - int pid:pid >head_ptr:pointer >len_ptr:ulong
@@ -282,16 +282,16 @@ export const signatureRows = `
 277 sync_file_range desc int fd:fd offset:long nbytes:long flags:sync_range
 278 vmsplice desc int fd:fd >>uiov:iovec[2] nr_segs:ulong flags:splice
 279 move_pages memory int pid:pid nr_pages:ulong <pages:pointer[1] <nodes:int[1] >status:int[1] flags:move_pages
-280 utimensat desc,file int dfd:dirfd <filename:path <utimes:timespec[=2] flags:at_flags
-281 epoll_pwait desc int epfd:fd >events:epoll_event[^2] maxevents:int timeout:int <sigmask:sigset sigsetsize:ulong
-282 signalfd desc,signal fd ufd:fd <user_mask:sigset sizemask:ulong
+280 utimensat desc,file int dfd:dirfd <filename:path <utimes:timespecs flags:at_flags
+281 epoll_pwait desc int epfd:fd >events:epoll_event[^2] maxevents:int timeout:int <sigmask:sigset[5] sigsetsize:ulong
+282 signalfd desc,signal fd ufd:fd <user_mask:sigset[2] sizemask:ulong
 283 timerfd_create desc fd clockid:clock flags:timerfd
 284 eventfd desc fd count:uint
 285 fallocate desc int fd:fd mode:fallocate offset:long len:long
 286 timerfd_settime desc int ufd:fd flags:timerfd <utmr:itimerspec >otmr:itimerspec
 287 timerfd_gettime desc int ufd:fd >otmr:itimerspec
-288 accept4 network fd fd:fd >upeer_sockaddr:sockaddr[*2] =upeer_addrlen:length flags:socket_type_flags
-289 signalfd4 desc,signal fd ufd:fd <user_mask:sigset sizemask:ulong flags:signalfd
+288 accept4 network fd fd:fd >upeer_sockaddr:sockaddr[*2] =upeer_addrlen:length flags:accept_flags
+289 signalfd4 desc,signal fd ufd:fd <user_mask:sigset[2] sizemask:ulong flags:signalfd
 290 eventfd2 desc fd count:uint flags:eventfd
 291 epoll_create1 desc fd flags:epoll_create
 292 dup3 desc fd oldfd:fd newfd:fd flags:open_flags
@@ -320,9 +320,9 @@ export const signatureRows = `
 315 sched_getattr - int pid:pid >uattr:sched_attr usize:uint flags:uint
 316 renameat2 desc,file int olddfd:dirfd <oldname:path newdfd:dirfd <newname:path flags:rename
 317 seccomp - int op:seccomp flags:hex32 =uargs:seccomp_argument
-318 getrandom - int >ubuf:bytes[^1] len:ulong flags:getrandom
+318 getrandom - int >ubuf:random[^1] len:ulong flags:getrandom
 319 memfd_create desc fd <uname:string flags:memfd_flags
-320 kexec_file_load desc int kernel_fd:fd initrd_fd:fd cmdline_len:ulong <cmdline:string flags:kexec_file
+320 kexec_file_load desc int kernel_fd:fd initrd_fd:fd cmdline_len:ulong <cmdline:bytes[2] flags:kexec_file
 321 bpf desc int cmd:bpf =uattr:opaque size:uint
 322 execveat desc,file,process int fd:fd <filename:path <argv:strings <envp:environment flags:at_flags
 323 userfaultfd desc fd flags:userfaultfd
@@ -336,7 +336,7 @@ export const signatureRows = `
 331 pkey_free - int pkey:int
 332 statx desc,file,fstat,%stat int dfd:dirfd <filename:path flags:statx_flags mask:statx_mask >buffer:statx
 333 io_pgetevents - int ctx_id:address min_nr:long nr:long >events:io_event[^2] <timeout:timespec <usig:sigset_argument
-334 rseq - int =rseq:address rseq_len:hex64 flags:hex64 sig:hex64
+334 rseq - int =rseq:raw rseq_len:hex64 flags:hex64 sig:hex64
 335 uretprobe - int
 336 uprobe - int
 424 pidfd_send_signal desc,process,signal int pidfd:fd sig:signal <info:siginfo flags:hex32
@@ -356,7 +356,7 @@ export const signatureRows = `
 438 pidfd_getfd desc fd pidfd:fd fd:fd flags:hex32
 439 faccessat2 desc,file int dfd:dirfd <filename:path mode:access_mode flags:at_access
 440 process_madvise desc int pidfd:fd <vec:iovec_addresses[2] vlen:ulong behavior:madvise flags:hex32
-441 epoll_pwait2 desc int epfd:fd >events:epoll_event[^2] maxevents:int <timeout:timespec <sigmask:sigset sigsetsize:ulong
+441 epoll_pwait2 desc int epfd:fd >events:epoll_event[^2] maxevents:int <timeout:timespec <sigmask:sigset[5] sigsetsize:ulong
 442 mount_setattr desc,file int dfd:dirfd <path:path flags:at_mount <uattr:mount_attr usize:ulong
 443 quotactl_fd desc int fd:fd cmd:quota_command id:int =addr:opaque
 444 landlock_create_ruleset desc fd <attr:landlock_ruleset_attr size:ulong flags:landlock_create

@@ -1,0 +1,162 @@
+// What a recorder tells of a traced program, and its encoding (src/abi/trace-event.ts). This is the whole interface between
+// what records and what shows: whoever makes such events has all of src/trace.
+
+import {
+  EVENT_ARGUMENTS,
+  EVENT_CALL,
+  EVENT_END,
+  EVENT_ENTER,
+  EVENT_EXITED,
+  EVENT_HEADER_SIZE,
+  EVENT_KILLED,
+  EVENT_KIND,
+  EVENT_LEAVE,
+  EVENT_LOST,
+  EVENT_NUMBER,
+  EVENT_PROCESS,
+  EVENT_RANGES,
+  EVENT_RESULT,
+  EVENT_SIGNAL,
+  EVENT_SIZE,
+  EVENT_START,
+  EVENT_THREAD,
+  RANGE_ADDRESS,
+  RANGE_ENTRY,
+  RANGE_EXIT,
+  RANGE_HEADER_SIZE,
+  RANGE_PATH,
+  RANGE_SIZE,
+  RANGE_WHEN,
+} from "../abi/trace-event.js";
+
+const kinds = {
+  call: EVENT_CALL,
+  enter: EVENT_ENTER,
+  leave: EVENT_LEAVE,
+  signal: EVENT_SIGNAL,
+  exited: EVENT_EXITED,
+  killed: EVENT_KILLED,
+  lost: EVENT_LOST,
+} as const;
+export type EventKind = keyof typeof kinds;
+const kindNames = new Map(Object.entries(kinds).map(([name, value]) => [value as number, name as EventKind]));
+
+const times = {
+  entry: RANGE_ENTRY,
+  exit: RANGE_EXIT,
+  path: RANGE_PATH,
+} as const;
+export type RangeTime = keyof typeof times;
+const timeNames = new Map(Object.entries(times).map(([name, value]) => [value as number, name as RangeTime]));
+
+export interface CapturedRange {
+  /** Where it was in the program; of a path, the descriptor. */
+  readonly address: bigint;
+  readonly bytes: Uint8Array;
+  readonly when: RangeTime;
+}
+
+export interface TraceEvent {
+  readonly kind: EventKind;
+  readonly pid: number;
+  readonly tid: number;
+  /** Of the call; of the signal; how many events were lost; the exit status. */
+  readonly number: number;
+  /** Nanoseconds of CLOCK_REALTIME. */
+  readonly start: bigint;
+  readonly end: bigint;
+  readonly result: bigint;
+  /** Six, unsigned. */
+  readonly arguments: readonly bigint[];
+  readonly ranges: readonly CapturedRange[];
+}
+
+const aligned = (size: number): number => (size + 7) & ~7;
+
+/** @returns the record of the event */
+export function encodeEvent(event: TraceEvent): Uint8Array {
+  const size = event.ranges.reduce(
+    (sum, range) => sum + RANGE_HEADER_SIZE + aligned(range.bytes.length),
+    EVENT_HEADER_SIZE,
+  );
+  const bytes = new Uint8Array(size);
+  const view = new DataView(bytes.buffer);
+  view.setUint32(EVENT_SIZE, size, true);
+  view.setUint8(EVENT_KIND, kinds[event.kind]);
+  view.setUint16(EVENT_RANGES, event.ranges.length, true);
+  view.setUint32(EVENT_PROCESS, event.pid, true);
+  view.setUint32(EVENT_THREAD, event.tid, true);
+  view.setUint32(EVENT_NUMBER, event.number, true);
+  view.setBigUint64(EVENT_START, event.start, true);
+  view.setBigUint64(EVENT_END, event.end, true);
+  view.setBigInt64(EVENT_RESULT, event.result, true);
+  event.arguments.forEach((value, index) => view.setBigUint64(EVENT_ARGUMENTS + 8 * index, value, true));
+  let at = EVENT_HEADER_SIZE;
+  for (const range of event.ranges) {
+    view.setBigUint64(at + RANGE_ADDRESS, range.address, true);
+    view.setUint32(at + RANGE_SIZE, range.bytes.length, true);
+    view.setUint32(at + RANGE_WHEN, times[range.when], true);
+    bytes.set(range.bytes, at + RANGE_HEADER_SIZE);
+    at += RANGE_HEADER_SIZE + aligned(range.bytes.length);
+  }
+  return bytes;
+}
+
+export class BadRecord extends Error {}
+
+/** One event of a ring's bytes, and where the next begins. */
+export interface DecodedEvent {
+  readonly event: TraceEvent;
+  readonly next: number;
+}
+
+/**
+ * Reads the record at `offset`. What it gives refers to `bytes`; whoever reuses them copies first.
+ * @returns null when the bytes end before the record does
+ */
+export function decodeEvent(bytes: Uint8Array, offset = 0): DecodedEvent | null {
+  const left = bytes.length - offset;
+  if (left < EVENT_HEADER_SIZE) return null;
+  const view = new DataView(bytes.buffer, bytes.byteOffset + offset, left);
+  const size = view.getUint32(EVENT_SIZE, true);
+  const fail = (what: string): never => {
+    throw new BadRecord(`record at ${offset}: ${what}`);
+  };
+  if (size < EVENT_HEADER_SIZE || size % 8 !== 0) return fail(`its size is ${size}`);
+  if (size > left) return null;
+  const kind = kindNames.get(view.getUint8(EVENT_KIND)) ?? fail(`its kind is ${view.getUint8(EVENT_KIND)}`);
+  const ranges: CapturedRange[] = [];
+  let at = EVENT_HEADER_SIZE;
+  for (let index = view.getUint16(EVENT_RANGES, true); index > 0; index--) {
+    if (at + RANGE_HEADER_SIZE > size) return fail("a range lies behind its end");
+    const length = view.getUint32(at + RANGE_SIZE, true);
+    const when = timeNames.get(view.getUint32(at + RANGE_WHEN, true)) ?? fail("a range of no known time");
+    const start = at + RANGE_HEADER_SIZE;
+    if (start + aligned(length) > size) return fail("a range ends behind its end");
+    ranges.push({
+      address: view.getBigUint64(at + RANGE_ADDRESS, true),
+      bytes: bytes.subarray(offset + start, offset + start + length),
+      when,
+    });
+    at = start + aligned(length);
+  }
+  const event: TraceEvent = {
+    kind,
+    pid: view.getUint32(EVENT_PROCESS, true),
+    tid: view.getUint32(EVENT_THREAD, true),
+    number: view.getUint32(EVENT_NUMBER, true),
+    start: view.getBigUint64(EVENT_START, true),
+    end: view.getBigUint64(EVENT_END, true),
+    result: view.getBigInt64(EVENT_RESULT, true),
+    arguments: [
+      view.getBigUint64(EVENT_ARGUMENTS, true),
+      view.getBigUint64(EVENT_ARGUMENTS + 8, true),
+      view.getBigUint64(EVENT_ARGUMENTS + 16, true),
+      view.getBigUint64(EVENT_ARGUMENTS + 24, true),
+      view.getBigUint64(EVENT_ARGUMENTS + 32, true),
+      view.getBigUint64(EVENT_ARGUMENTS + 40, true),
+    ],
+    ranges,
+  };
+  return { event, next: offset + size };
+}

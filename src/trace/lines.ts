@@ -1,0 +1,190 @@
+// Events as the lines that strace writes. A call that has been entered is held until it returns, so that it is one line, or
+// until something else comes: then it is `<unfinished ...>`, and its rest comes as `<... resumed>`.
+
+import { constantSet } from "../kernel-interface/constant-set.js";
+import { signalName } from "./decode/number.js";
+import { type SaidArgument, decodeCall } from "./decode/call.js";
+import { type DecodeOptions } from "./decode/context.js";
+import { resultOf } from "./decode/results.js";
+import { signalInfo } from "./decode/signals.js";
+import { type TraceEvent } from "./event.js";
+import { valueText } from "./value.js";
+
+/** -t, -tt, -ttt and -r. */
+export type TimeFormat = "none" | "seconds" | "microseconds" | "epoch" | "relative";
+
+export interface LineOptions extends DecodeOptions {
+  /** How a line says whose it is: not at all; as in a file (`1234  `); as on a terminal (`[pid  1234] `). */
+  readonly pidStyle: "none" | "file" | "terminal";
+  readonly timeFormat: TimeFormat;
+  /** -T: the time that the call took. */
+  readonly withDuration: boolean;
+  /** -a: the column of the result. */
+  readonly resultColumn: number;
+}
+
+export const RESULT_COLUMN = 40;
+
+const NANOSECONDS = 1_000_000_000n;
+const micros = (nanoseconds: bigint): string => String((nanoseconds % NANOSECONDS) / 1000n).padStart(6, "0");
+const two = (number: number): string => String(number).padStart(2, "0");
+
+export const durationText = (nanoseconds: bigint): string => ` <${nanoseconds / NANOSECONDS}.${micros(nanoseconds)}>`;
+
+function join(parts: readonly SaidArgument[]): string {
+  return parts.map(({ label, value }) => (label === "" ? "" : `${label}=`) + valueText(value)).join(", ");
+}
+
+interface Held {
+  readonly event: TraceEvent;
+  /** As far as it has been said. */
+  readonly line: string;
+  /** How many arguments that is. */
+  readonly count: number;
+}
+
+export class LineWriter {
+  /** The call that has been entered last, if nothing has come since. */
+  private held: Held | null = null;
+  /** Calls that were said to be unfinished, by thread. */
+  private readonly unfinished = new Map<number, Held>();
+  private last: bigint | null = null;
+
+  constructor(private readonly options: LineOptions) {}
+
+  private time(nanoseconds: bigint): string {
+    const date = new Date(Number(nanoseconds / 1_000_000n));
+    const clock = [date.getHours(), date.getMinutes(), date.getSeconds()].map(two).join(":");
+    switch (this.options.timeFormat) {
+      case "none":
+        return "";
+      case "seconds":
+        return `${clock} `;
+      case "microseconds":
+        return `${clock}.${micros(nanoseconds)} `;
+      case "epoch":
+        return `${nanoseconds / NANOSECONDS}.${micros(nanoseconds)} `;
+      case "relative": {
+        const past = this.last === null ? 0n : nanoseconds - this.last;
+        this.last = nanoseconds;
+        return `${String(past / NANOSECONDS).padStart(6)}.${micros(past)} `;
+      }
+    }
+  }
+
+  private head(event: TraceEvent, nanoseconds: bigint): string {
+    const { pidStyle } = this.options;
+    const pid =
+      pidStyle === "none"
+        ? ""
+        : pidStyle === "file"
+          ? `${String(event.tid).padEnd(5)} `
+          : `[pid ${String(event.tid).padStart(5)}] `;
+    return pid + this.time(nanoseconds);
+  }
+
+  private result(line: string, result: string, duration: bigint | null): string {
+    const padded = `${line}) `.padEnd(this.options.resultColumn);
+    const time = this.options.withDuration && duration !== null ? durationText(duration) : "";
+    return `${padded}= ${result}${time}\n`;
+  }
+
+  /** What was held is unfinished. */
+  private interrupt(): string {
+    if (this.held === null) return "";
+    const { line, event } = this.held;
+    this.unfinished.set(event.tid, this.held);
+    this.held = null;
+    return `${line} <unfinished ...>\n`;
+  }
+
+  private enter(event: TraceEvent): string {
+    const before = this.interrupt();
+    const { call, said } = decodeCall(event, this.options);
+    const late = said.findIndex((part) => !part.isEarly);
+    const count = late < 0 ? said.length : late;
+    const comma = count > 0 && late >= 0 ? ", " : "";
+    const line = `${this.head(event, event.start)}${call.signature.name}(${join(said.slice(0, count))}${comma}`;
+    this.held = { event, line, count };
+    return before;
+  }
+
+  /** The line of a call that has not been interrupted, or the rest of one that was. */
+  private begun(event: TraceEvent): Held {
+    const held = this.held;
+    if (held?.event.tid === event.tid) {
+      this.held = null;
+      return held;
+    }
+    const unfinished = this.unfinished.get(event.tid);
+    this.unfinished.delete(event.tid);
+    const { call } = decodeCall(event, this.options);
+    const resumed = `${this.head(event, event.end)}<... ${call.signature.name} resumed>`;
+    return { event, line: resumed, count: unfinished?.count ?? 0 };
+  }
+
+  private leave(event: TraceEvent): string {
+    const before = this.held?.event.tid === event.tid ? "" : this.interrupt();
+    const { line, count } = this.begun(event);
+    const { call, said } = decodeCall(event, this.options);
+    return before + this.result(line + join(said.slice(count)), resultOf(call).text, event.end - event.start);
+  }
+
+  private call(event: TraceEvent): string {
+    const before = this.interrupt();
+    const { call, said } = decodeCall(event, this.options);
+    const line = `${this.head(event, event.start)}${call.signature.name}(${join(said)}`;
+    return before + this.result(line, resultOf(call).text, event.end - event.start);
+  }
+
+  /** A call that will not return: its thread has ended. */
+  private ended(event: TraceEvent): string {
+    const isOpen = this.held?.event.tid === event.tid || this.unfinished.has(event.tid);
+    if (!isOpen) return this.interrupt();
+    const before = this.held?.event.tid === event.tid ? "" : this.interrupt();
+    const entered = this.held?.event ?? this.unfinished.get(event.tid)!.event;
+    const { line, count } = this.begun({ ...entered, end: event.start });
+    const { said } = decodeCall(entered, this.options);
+    return before + this.result(line + join(said.slice(count)), "?", null);
+  }
+
+  private signalLine(event: TraceEvent): string {
+    const info = event.ranges[0]?.bytes;
+    const name = signalName(BigInt(event.number));
+    const said = info === undefined ? "" : ` ${valueText(signalInfo(info))}`;
+    return `--- ${name === null ? event.number : `SIG${name}`}${said} ---`;
+  }
+
+  /** @returns whole lines, or nothing yet */
+  write(event: TraceEvent): string {
+    const line = (text: string): string => `${this.head(event, event.start)}${text}\n`;
+    switch (event.kind) {
+      case "call":
+        return this.call(event);
+      case "enter":
+        return this.enter(event);
+      case "leave":
+        return this.leave(event);
+      case "signal": {
+        const before = this.interrupt();
+        return before + line(this.signalLine(event));
+      }
+      case "exited":
+        return this.ended(event) + line(`+++ exited with ${event.number} +++`);
+      case "killed": {
+        const name = constantSet("signal").names.get(BigInt(event.number)) ?? `SIG${signalName(BigInt(event.number))}`;
+        const core = event.result === 0n ? "" : " (core dumped)";
+        return this.ended(event) + line(`+++ killed by ${name}${core} +++`);
+      }
+      case "lost": {
+        const before = this.interrupt();
+        return `${before}flicker: ${event.number} events were lost: the program was faster than what shows them\n`;
+      }
+    }
+  }
+
+  /** What is left when the trace ends. */
+  finish(): string {
+    return this.interrupt();
+  }
+}

@@ -72,6 +72,7 @@ export interface PassiveSegment {
 
 export const TRAP_KINDS = [
   ...(["unreachable", "out of bounds", "division by zero", "division by zero, or its overflow"] as const),
+  "division overflow",
   ...(["conversion out of range", "table index out of bounds", "indirect call of another type"] as const),
 ] as const;
 export type TrapKind = (typeof TRAP_KINDS)[number];

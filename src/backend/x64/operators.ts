@@ -373,9 +373,12 @@ function divide(c: FunctionCompiler, type: Type, operation: string): void {
     c.release(left);
     c.acquire(rdx);
   }
+  const mayFault = right.kind !== "constant" || right.value === 0n || isMinusOne(type, right.value);
+  const isChecked = c.context.checksBounds;
+  if (isChecked && mayFault) checkDivision(c, type, operation, divisor);
   if (operation.endsWith("_u")) {
     a.xor(register(rdx.number, 32), register(rdx.number, 32));
-    c.faults("division by zero");
+    if (!isChecked) c.faults("division by zero");
     a.div(divisor);
   } else if (operation === "rem_s" && right.kind !== "constant") {
     // The smallest number divided by -1 faults, but its remainder is 0, as any number's is.
@@ -388,7 +391,7 @@ function divide(c: FunctionCompiler, type: Type, operation: string): void {
     a.bind(divide);
     if (type === "i64") a.cqo();
     else a.cdq();
-    c.faults("division by zero");
+    if (!isChecked) c.faults("division by zero");
     a.idiv(divisor);
     a.bind(end);
   } else if (operation === "rem_s" && right.kind === "constant" && isMinusOne(type, right.value)) {
@@ -396,13 +399,31 @@ function divide(c: FunctionCompiler, type: Type, operation: string): void {
   } else {
     if (type === "i64") a.cqo();
     else a.cdq();
-    c.faults("division by zero, or its overflow");
+    if (!isChecked) c.faults("division by zero, or its overflow");
     a.idiv(divisor);
   }
   c.done(divisor);
   const isQuotient = operation.startsWith("div");
   c.free(isQuotient ? rdx : rax);
   c.resultIn(type, isQuotient ? rax : rdx);
+}
+
+/**
+ * Traps before a division that would fault: #DE becomes SIGFPE, which is the program's. The dividend is in rax, rdx is free.
+ */
+function checkDivision(c: FunctionCompiler, type: Type, operation: string, divisor: Place): void {
+  const { a } = c;
+  a.cmp(divisor, 0);
+  a.jcc("e", c.trap("division by zero"));
+  if (operation !== "div_s") return;
+  // Only the smallest number has no negative: SDM volume 2, "NEG".
+  const end = a.label();
+  a.cmp(divisor, -1);
+  a.jcc("ne", end, "short");
+  a.mov(view(rdx, type), view(rax, type));
+  a.neg(view(rdx, type));
+  a.jcc("o", c.trap("division overflow"));
+  a.bind(end);
 }
 
 const isMinusOne = (type: Type, value: bigint): boolean => BigInt.asIntN(sizeOfType(type), value) === -1n;

@@ -10,7 +10,7 @@ Examples:
   flicker run -- ls -la                               or, short: flicker ls -la
   flicker run --stats -- make -j4                     a line for each process
   flicker run --stats-file=stats.json -- ./server     JSON, out of the way
-  flicker run --hook my.ts -- ls                      docs/hooks.md shows how to write one
+  flicker run --hook my.ts -- ls                      see docs/hooks.md
   flicker run --no-follow-exec -- sh -c 'make test'   sh alone
 `;
 

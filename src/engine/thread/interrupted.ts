@@ -100,9 +100,12 @@ export function toProgramState(thread: ThreadBlock, context: Context): bool {
     }
     if (context.rip >= gateSignalReturn() && context.rip < gateSignalRestorer()) {
       loadFrame(thread, context, (context.rbx - memoryBase()) as usize);
+      // What the earlier signal interrupted may be the engine itself: a copy that faulted, a signal that was deferred.
+      return toProgramState(thread, context);
     } else if (siteAddress() != 0 && context.rip == siteAddress() && context.rax == (SYS_RT_SIGRETURN as u64)) {
       // Both make their rt_sigreturn at the engine's site once the program has a seccomp filter (seccomp/site.ts).
       loadFrame(thread, context, (context.rsp - 8 - memoryBase()) as usize);
+      return toProgramState(thread, context);
     } else {
       if (context.rip < gateExit() || context.rip >= gateExitEnd()) return false;
       loadGateFrame(thread, context);

@@ -3,8 +3,8 @@
 //   state-stepper SIGNAL STRIDE -- PROG ARGS...
 //
 // The target (state-target.S) makes one system call a round, between two markers. For every site and every call of the table
-// below, rounds are run with a signal behind the n-th instruction: every n at both ends of the way and behind a fault, every
-// STRIDE-th in the engine's body between them.
+// below, rounds are run with a signal behind the n-th instruction: every n at both ends of the way, every STRIDE-th in the
+// engine's body between them.
 //
 // Each line of the output is one state that some handler was given, whole: all registers, flags, mask, stack, siginfo, and a
 // hash of the xstate. Natively the lines say which states the program can have; under Flicker there may be no others.
@@ -28,7 +28,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-enum { TF = 0x100, RF = 0x10000, XSTATE_MAX = 4096, STEPS_MAX = 60000, END = 60, BEHIND_FAULT = 120 };
+enum { TF = 0x100, RF = 0x10000, XSTATE_MAX = 4096, STEPS_MAX = 60000, END = 60 };
 
 // What the target says of itself: the table in state-target.S.
 static struct {
@@ -221,14 +221,10 @@ static void fail(const char *call, int n, const char *what, uint64_t wanted, uin
   printf("FAILED: %s, signal behind instruction %d (at %#lx): %s: wanted %#lx, found %#lx\n", call, n, at, what, wanted, found);
 }
 
-// Behind how many instructions of the last round a fault of the engine's own was on its way, or 0.
-static int fault_at;
-
 // One round, with a signal behind n instructions, or none (0). Gives how many were executed: fewer when the second marker
 // came first.
 static int round_of(const struct call *call, uint64_t site, int n, int signal) {
   int steps = 0;
-  fault_at = 0;
   set_xstate();
   struct user_regs_struct start = registers();
   start.rax = call->number;
@@ -244,10 +240,7 @@ static int round_of(const struct call *call, uint64_t site, int n, int signal) {
   if (call->is_clone) start.r14 = 0xc1c1c1c1c1c1c1c1;  // a child that sees it ends
   set_registers(&start);
   uint64_t runs = peek(target.seen);
-  for (; steps < n && (steps == 0 || !is_marker()); steps++) {
-    step(0);
-    if (fault) fault_at = steps;
-  }
+  for (; steps < n && (steps == 0 || !is_marker()); steps++) step(0);
   settle();
   uint64_t at = registers().rip;
   run_to_marker(signal);
@@ -335,14 +328,7 @@ int main(int argc, char **argv) {
     for (unsigned c = 0; c < sizeof calls / sizeof *calls; c++) {
       if (s > 0 && c > 5) continue;
       int length = round_of(&calls[c], site, STEPS_MAX, 0);
-      // The signal gate of a fault is tried at every instruction, too: a signal may interrupt it where it ends.
-      int faulted = fault_at;
-      for (int n = 0; n <= length; rounds++) {
-        round_of(&calls[c], site, n, signal);
-        int is_dense = n < END || n > length - END || (faulted && n >= faulted && n < faulted + BEHIND_FAULT);
-        n += is_dense ? 1 : stride;
-        if (faulted && n > faulted && n < faulted + stride && !is_dense) n = faulted;
-      }
+      for (int n = 0; n <= length; n += n < END || n > length - END ? 1 : stride, rounds++) round_of(&calls[c], site, n, signal);
     }
   }
   kill(child, SIGKILL);

@@ -8,7 +8,7 @@ import { dispatch } from "./kernel/dispatch";
 import { GO_ON, judge } from "./kernel/seccomp";
 import { isTakenByProgram } from "./kernel/user-dispatch";
 import { beforeCall, endCallInChild, endHookedCall, settleCall } from "./hook/call";
-import { hookCount } from "./hook/table";
+import { hasCallHooks } from "./hook/table";
 import { countCalls } from "./options";
 import { patchProven } from "./patch/proven";
 import { countCall } from "./stats/counters";
@@ -23,12 +23,13 @@ export * from "./inspection";
 export { gdbJitDescriptor } from "./debug/gdb-jit";
 export { engineSite } from "./seccomp/site";
 export { prepare, start } from "./load/start";
-export { onDeferredAtExit, onDeferredAtReturn, onDeferredAtSignal } from "./thread/return-frame";
+export { onInstruction } from "./hook/instruction";
+export { onDeferredAtExit, onDeferredAtInstruction, onDeferredAtReturn, onDeferredAtSignal } from "./thread/return-frame";
 
 /** The program's own dispatch, hooks and the program's filters see a call before the engine does. */
 function answer(thread: ThreadBlock, frame: GateFrame): u32 {
   if (thread.programDispatch && isTakenByProgram(thread, frame)) return LEAVE;
-  if (hookCount == 0) return answerUnhooked(thread, frame);
+  if (!hasCallHooks) return answerUnhooked(thread, frame);
   let next = LEAVE;
   if (!beforeCall(thread, frame)) next = answerUnhooked(thread, frame);
   return settle(thread, frame, next);

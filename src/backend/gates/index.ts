@@ -239,6 +239,38 @@ export function emitGates(a: Assembler): void {
 
   a.bind(deferredAtExit);
   callWithBlock(a, "engine.onDeferredAtExit");
+  a.jmp(enterReturnFrame);
+
+  // ---- an instruction that hooks are called at: rcx is its descriptor (src/engine/patch/instruction-trampoline.ts). On the way
+  // out no register is free: the way on is in the block.
+  const deferredAtInstruction = a.label();
+  a.global("gateInstruction");
+  unwindBy(a, unwinding.atDescriptor);
+  a.mov(r11, mem({ segment: "gs", disp: BLOCK_ADDRESS }));
+  switchStack(a, unwinding.savingFrame);
+  a.global("gateInstructionOnEngineStack");
+  unwindBy(a, unwinding.savingFrame);
+  saveFrame(a);
+  unwindBy(a, unwinding.inFrame);
+  callWithBlock(a, "engine.onInstruction");
+  a.cmp(behindFrame32(BLOCK_DEFERRED), 0);
+  a.global("gateInstructionExit");
+  unwindBy(a, unwinding.inFrame);
+  a.jcc("ne", deferredAtInstruction);
+  for (const [register, offset] of RESTORED) a.mov(register, inFrame(register === rcx ? FRAME_RCX : offset));
+  a.lea(rsp, mem({ base: rsp, disp: FRAME_FLAGS }));
+  unwindBy(a, unwinding.restored(FRAME_FLAGS));
+  a.popfq();
+  unwindBy(a, unwinding.restored(FRAME_RSP));
+  a.pop(rsp);
+  a.global("gateInstructionJump");
+  unwindBy(a, unwinding.outermost);
+  a.jmp(mem64({ segment: "gs", disp: BLOCK_AFTER }));
+  a.global("gateInstructionEnd");
+  unwindBy(a, unwinding.inFrame);
+  a.bind(deferredAtInstruction);
+  callWithBlock(a, "engine.onDeferredAtInstruction");
+  a.jmp(enterReturnFrame);
 
   // ---- any program state, through the kernel
   a.bind(enterReturnFrame);

@@ -52,6 +52,7 @@ import { beginDescribing } from "../debug/describe";
 import { patchVdso } from "../patch/executable";
 import { launcherEnd, launcherStart } from "../gates";
 import { adoptHooks } from "../hook/table";
+import { adoptMatchers } from "../match";
 import { claimMemory } from "../own-memory";
 import { Address, peek64, peek8, poke64 } from "../process";
 import { openReport, reportStart } from "../stats/report";
@@ -400,6 +401,7 @@ export function prepare(rsp: Address): u64 {
   assertLayouts();
   const stack = changetype<InitialStack>(stackMemory);
   adoptHooks();
+  adoptMatchers();
   readInitialStack(stack, rsp);
   answerProbe(stack);
   claimMemory(launcherStart(), launcherEnd());

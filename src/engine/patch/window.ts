@@ -4,11 +4,18 @@
 // bytes are locked. The system calls of a window are sites of the same plan, or the two would overwrite each other.
 
 import { Address, copyIn } from "../process";
-import { MATCH_NONE } from "../match";
-import { matchClass } from "../options";
+import { hasActingHooks, hasMatchers, needsFunctions } from "../match";
 import { markBehind, markFront } from "../scan/evidence";
 import { MATCHES, STARTS, markFunction } from "../scan/instructions";
-import { functionCount, functionEnd, functionStart, openUnwindTable, readFunction } from "../scan/unwind";
+import { closeSymbols, openSymbols } from "../scan/symbols";
+import {
+  functionCount,
+  functionEnd,
+  functionStart,
+  linkAddressOf,
+  openUnwindTable,
+  readFunction,
+} from "../scan/unwind";
 import {
   INSTRUCTION_REFUSED,
   INSTRUCTION_UNPATCHED,
@@ -19,7 +26,7 @@ import { decode } from "../x86/decode";
 import { Instruction } from "../x86/instruction";
 import { allocateTemporary, remaining } from "./arena";
 import { Cluster } from "./cluster";
-import { instructionTrampolineSize } from "./instruction-trampoline";
+import { HOOKS_SIZE, instructionTrampolineSize } from "./instruction-trampoline";
 import { mappingDescriptor } from "./mapping";
 import { TACTIC_B0, addCluster, planCluster } from "./plan";
 import { carryLocks } from "./record";
@@ -27,6 +34,8 @@ import { SITE_LENGTH, SLACK, chooseSites, keepSites, siteAt, siteCount } from ".
 
 /** A system call, beside the marks of scan/instructions.ts. */
 const SYSTEM_CALL: u8 = 4;
+/** A function ends in front of this byte: the next one's start, or padding. */
+const ENDS: u8 = 8;
 /** Code of a window; a larger function is one of its own. */
 const WINDOW_MAX: u64 = 0x20000;
 /** Beyond this a window is not planned: system calls far from any function are patched without their neighbours. */
@@ -39,7 +48,7 @@ const instruction = changetype<Instruction>(memory.data(offsetof<Instruction>(),
 
 /** Whether the mapping that was begun has instructions that are looked for. */
 export function hasInstructions(): bool {
-  if (matchClass == MATCH_NONE || mappingDescriptor() < 0) return false;
+  if (!hasMatchers() || mappingDescriptor() < 0) return false;
   openUnwindTable(mappingDescriptor());
   return functionCount() != 0;
 }
@@ -74,6 +83,7 @@ export function forEachWindow(start: Address, end: Address, offset: u64, protect
   keepSites();
   bias = start - offset;
   endFunction = functionCount();
+  if (needsFunctions()) openSymbols(mappingDescriptor());
   for (let high = end; high > start;) {
     const low = takeFunctions(start, high);
     chooseSites(low, high);
@@ -81,6 +91,7 @@ export function forEachWindow(start: Address, end: Address, offset: u64, protect
     high = low;
     endFunction = firstFunction;
   }
+  closeSymbols();
 }
 
 function markFunctions(cluster: Cluster, high: Address): void {
@@ -91,16 +102,19 @@ function markFunctions(cluster: Cluster, high: Address): void {
     const at = (low - cluster.address) as u32;
     const size = (functionEnd - functionStart) as u32;
     // Functions that overlap (two entries of one piece of assembly) are marked once.
-    if (load<u8>(cluster.boundary + at)) continue;
-    if (!markFunction(cluster.code + at, size, cluster.boundary + at, matchClass)) countFunctionWithData();
-    else if (at + size < cluster.size) store<u8>(cluster.boundary + at + size, STARTS);
+    if (load<u8>(cluster.boundary + at) & STARTS) continue;
+    const address = linkAddressOf(functionStart);
+    const marks = cluster.boundary + at;
+    const called = wanted == 0 ? 0 : wanted + at;
+    if (!markFunction(cluster.code + at, size, marks, called, address, functionStart)) countFunctionWithData();
+    else if (at + size < cluster.size) store<u8>(marks + size, load<u8>(marks + size) | ENDS);
   }
 }
 
 function markSystemCalls(cluster: Cluster): void {
   for (let i: u32 = 0; i < siteCount; i++) {
     const at = (siteAt(i) - cluster.address) as u32;
-    if (load<u8>(cluster.boundary + at) == 0) {
+    if ((load<u8>(cluster.boundary + at) & STARTS) == 0) {
       markFront(cluster.code, cluster.size, at, cluster.boundary);
       markBehind(cluster.code, cluster.size, at, cluster.boundary, siteAt(i), cluster.size);
     }
@@ -109,15 +123,21 @@ function markSystemCalls(cluster: Cluster): void {
 }
 
 /** Trampoline's size of the instruction at an offset; 0 when it cannot be moved. */
-function sizeAt(cluster: Cluster, at: u32): u32 {
+function sizeAt(cluster: Cluster, at: u32, hooks: u32): u32 {
   const length = decode(cluster.code + at, cluster.size - at, changetype<usize>(instruction));
-  return length == 0 ? 0 : instructionTrampolineSize(instruction);
+  const size = length == 0 ? 0 : instructionTrampolineSize(instruction);
+  return size == 0 || hooks == 0 ? size : size + HOOKS_SIZE;
 }
 
-/** Sites of the window: offsets, sizes (0: a system call), fates. */
+/** Sites of the window: offsets, sizes (0: a system call), fates, and the hooks that are called there. */
 let offsets: usize = 0;
 let sizes: usize = 0;
 let fates: usize = 0;
+let hooks: usize = 0;
+/** For each byte of the window, the hooks that are called in front of the instruction that starts there; 0 without hooks. */
+let wanted: usize = 0;
+/** Where the window starts. */
+let base: Address = 0;
 let count: u32 = 0;
 
 /** Lists the window's sites; false when the engine's memory is out. */
@@ -125,22 +145,26 @@ function listSites(cluster: Cluster, high: Address): bool {
   const end = (high - cluster.address) as u32;
   count = 0;
   for (let at: u32 = 0; at < end; at++) if (load<u8>(cluster.boundary + at) & (MATCHES | SYSTEM_CALL)) count += 1;
-  offsets = allocateTemporary((count as usize) * 6 + 16);
+  offsets = allocateTemporary((count as usize) * 7 + 16);
   if (offsets == 0) return false;
   sizes = offsets + ((count as usize) << 2);
   fates = sizes + count;
+  hooks = fates + count;
+  base = cluster.address;
   count = 0;
   let refused: u32 = 0;
   for (let at: u32 = 0; at < end; at++) {
     const marks = load<u8>(cluster.boundary + at);
     if ((marks & (MATCHES | SYSTEM_CALL)) == 0) continue;
-    const size = marks & SYSTEM_CALL ? 0 : sizeAt(cluster, at);
+    const acting: u32 = wanted == 0 ? 0 : load<u8>(wanted + at);
+    const size = marks & SYSTEM_CALL ? 0 : sizeAt(cluster, at, acting);
     if (size == 0 && (marks & SYSTEM_CALL) == 0) {
       refused += 1;
       continue;
     }
     store<u32>(offsets + (count << 2), at);
     store<u8>(sizes + count, size);
+    store<u8>(hooks + count, acting);
     count += 1;
   }
   countInstructions(INSTRUCTION_REFUSED, refused);
@@ -160,10 +184,27 @@ export function planWindow(end: Address, low: Address, high: Address): usize {
   copyIn(cluster.code, low, cluster.size);
   const inside = (high - low) as u32;
   carryLocks(cluster.locks + inside, high, cluster.size - inside);
+  wanted = 0;
+  if (hasActingHooks()) {
+    wanted = allocateTemporary(cluster.size);
+    if (wanted == 0) return 0;
+  }
   markFunctions(cluster, high);
   markSystemCalls(cluster);
   if (!listSites(cluster, high)) return 0;
   return planCluster(cluster, offsets, count, fates, sizes) < 0 ? 0 : pointer;
+}
+
+/** The hooks that are called at a site of the window, which is an instruction. */
+export function hooksAt(site: Address): u32 {
+  const offset = (site - base) as u32;
+  let low: u32 = 0;
+  for (let high = count; low + 1 < high;) {
+    const middle = (low + high) >> 1;
+    if (load<u32>(offsets + (middle << 2)) <= offset) low = middle;
+    else high = middle;
+  }
+  return load<u8>(hooks + low);
 }
 
 /** Calls `visit` with the tactic, and the address of a system call or 0, of each site that was planned. */

@@ -55,6 +55,12 @@ function segmentOf(place: u64, byOffset: bool): ProgramHeader | null {
   return null;
 }
 
+/** The address that a byte of the file has in the file's own terms, as objdump prints it; its offset where no segment has it. */
+export function linkAddressOf(offset: u64): u64 {
+  const segment = segmentOf(offset, true);
+  return segment == null ? offset : offset - segment.offset + segment.vaddr;
+}
+
 /** Reads bytes at an address of the file's own. */
 function readAt(address: u64, size: usize): bool {
   const segment = segmentOf(address, false);

@@ -124,6 +124,8 @@ export class ThreadBlock {
   /** Bytes of the line that the hook is writing. */
   lineSize: u32;
   hookResult: u64;
+  /** The instruction that `match` is asked about. */
+  hookPlace: u64;
 }
 
 export const BLOCK_SIZE = offsetof<ThreadBlock>();

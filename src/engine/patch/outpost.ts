@@ -1,7 +1,8 @@
 // Outposts: what trampolines must reach within 2 GiB, wherever in the process they are.
 //
 //   +0x00000  a view of the dispatch table (64 KiB, r--)
-//   +0x10000  one page (r-x) with the island: ff 25 00 00 00 00  jmp *0(%rip)
+//   +0x10000  one page (r-x) with the island: ff 25 02 00 00 00  jmp *2(%rip)
+//                                             00 00
 //                                             <gateSyscall: u64>, or gateFault (patch/yield-gs.ts)
 //   +0x10010  the island of instructions, likewise  <gateInstruction: u64>
 //
@@ -20,8 +21,8 @@ import { Address, poke16, poke32, poke64, syscall } from "../process";
 const OUTPOST_SIZE: u64 = DISPATCH_SIZE + 4096;
 export const ISLAND_SIZE: u64 = 6;
 const INSTRUCTION_ISLAND: u64 = 16;
-/** Where in an island's page the address is that it jumps to. */
-export const ISLAND_TARGET: u64 = 6;
+/** Where in an island's page the address is that it jumps to: aligned, since a program may have set AC in its RFLAGS. */
+export const ISLAND_TARGET: u64 = 8;
 const OUTPOST_COUNT: u32 = 64;
 const outposts = memory.data(512, 8);
 let count: u32 = 0;
@@ -89,7 +90,7 @@ export function isInstructionIsland(rip: Address): bool {
 
 function buildIsland(island: Address, target: Address): void {
   poke16(island, 0x25ff);
-  poke32(island + 2, 0);
+  poke32(island + 2, (ISLAND_TARGET - ISLAND_SIZE) as u32);
   poke64(island + ISLAND_TARGET, target);
 }
 

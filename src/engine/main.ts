@@ -24,7 +24,12 @@ export { gdbJitDescriptor } from "./debug/gdb-jit";
 export { engineSite } from "./seccomp/site";
 export { prepare, start } from "./load/start";
 export { onInstruction } from "./hook/instruction";
-export { onDeferredAtExit, onDeferredAtInstruction, onDeferredAtReturn, onDeferredAtSignal } from "./thread/return-frame";
+export {
+  onDeferredAtExit,
+  onDeferredAtInstruction,
+  onDeferredAtReturn,
+  onDeferredAtSignal,
+} from "./thread/return-frame";
 
 function answerUnhooked(thread: ThreadBlock, frame: GateFrame): u32 {
   if (thread.filters != 0) {

@@ -17,7 +17,15 @@ import {
   TEXT_UNKNOWN,
 } from "../abi/instruction-record";
 import { IN_MATCH } from "./hook/call";
-import { beforeInstructionEntry, hookCount, hookMemory, matchEntry, matchNeeds, matchRecord, mayMatchEntry } from "./hook/table";
+import {
+  beforeInstructionEntry,
+  hookCount,
+  hookMemory,
+  matchEntry,
+  matchNeeds,
+  matchRecord,
+  mayMatchEntry,
+} from "./hook/table";
 import { mappingFile, mappingNumber } from "./patch/mapping";
 import { Address, callHook, copyOut, poke32, poke64 } from "./process";
 import { functionName } from "./scan/symbols";

@@ -44,7 +44,13 @@ for (const options of [[], ["--only-traps"], ["--yield-gs"]]) {
   });
 
   test(`registers and flags are the program's, and what the hook makes of them: ${how}`, async () => {
-    const run = await runHooked("change-registers.ts", [await program(), "change"], {}, options, "nop and function == change");
+    const run = await runHooked(
+      "change-registers.ts",
+      [await program(), "change"],
+      {},
+      options,
+      "nop and function == change",
+    );
     assert.equal(run.stdout, "42\n", run.stderr);
     // cmpq %rax, %rax: ZF and PF.
     assert.match(run.stderr, /^flicker: change-registers\.ts: rax 1000 flags 0x44$/m);
@@ -89,6 +95,9 @@ test("before without match needs --match, whose mistakes are shown where they ar
   await assert.rejects(instrumentingLauncher(null, ["count-sites.ts"]), {
     message: "count-sites.ts: it exports before, but no match; --match EXPR can say which instructions",
   });
-  await assert.rejects(instrumentingLauncher("cond and functoin == spin", ["count-sites.ts"]), /column 10: no number functoin/);
+  await assert.rejects(
+    instrumentingLauncher("cond and functoin == spin", ["count-sites.ts"]),
+    /column 10: no number functoin/,
+  );
   await assert.rejects(instrumentingLauncher('asm ~ "mov"', []), /asm/);
 });

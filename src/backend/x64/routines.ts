@@ -7,7 +7,6 @@ import {
   eax,
   ebx,
   ecx,
-  edi,
   edx,
   esi,
   mem,

@@ -51,8 +51,22 @@ export const STATUS_FLAGS: u64 = 0x8d5;
 
 /** Where general registers are in a gate's frame, by their numbers in ModRM and REX. */
 export const PLACES = memory.data<i32>([
-  FRAME_RAX, FRAME_RCX, FRAME_RDX, FRAME_RBX, FRAME_RSP, FRAME_RBP, FRAME_RSI, FRAME_RDI,
-  FRAME_R8, FRAME_R9, FRAME_R10, FRAME_R11, FRAME_R12, FRAME_R13, FRAME_R14, FRAME_R15,
+  FRAME_RAX,
+  FRAME_RCX,
+  FRAME_RDX,
+  FRAME_RBX,
+  FRAME_RSP,
+  FRAME_RBP,
+  FRAME_RSI,
+  FRAME_RDI,
+  FRAME_R8,
+  FRAME_R9,
+  FRAME_R10,
+  FRAME_R11,
+  FRAME_R12,
+  FRAME_R13,
+  FRAME_R14,
+  FRAME_R15,
 ]);
 export const RSP: u32 = 4;
 const RSI: u32 = 6;

@@ -138,7 +138,8 @@ function readPath(): bool {
  */
 export function becomeHookedLauncher(stack: InitialStack): string {
   const script = findScript();
-  if (script == 0) return "--hook and --match need the installation's launcher: run it by the path that flicker path prints";
+  if (script == 0)
+    return "--hook and --match need the installation's launcher: run it by the path that flicker path prints";
   if (isError(syscall2(SYS_PIPE2, addressOf(pipe), O_CLOEXEC)))
     return "no descriptor is free to build a launcher with hooks (ulimit -n)";
   syscall4(SYS_RT_SIGACTION, SIGCHLD, addressOf(ignored), addressOf(before), SIGSET_SIZE);

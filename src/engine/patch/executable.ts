@@ -74,7 +74,15 @@ import {
   windowStart,
 } from "./sites";
 import { SYSCALL_BYTES, TRAP_BYTES, addTraps, forgetTraps } from "./traps";
-import { PLANNED_MAX, fateOfInstruction, forEachPlanned, forEachWindow, hasInstructions, hooksAt, planWindow } from "./window";
+import {
+  PLANNED_MAX,
+  fateOfInstruction,
+  forEachPlanned,
+  forEachWindow,
+  hasInstructions,
+  hooksAt,
+  planWindow,
+} from "./window";
 import { yieldGs } from "./yield-gs";
 import { describeAgain, describeCode, describeCodeInMemory, forgetDescribed } from "../debug/describe";
 

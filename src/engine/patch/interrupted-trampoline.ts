@@ -33,7 +33,8 @@ export function descriptorAtTrampoline(thread: ThreadBlock, rip: Address): Addre
   lockEngine(thread);
   const pointer = findTrampoline(rip);
   let descriptor: Address = 0;
-  if (pointer != 0 && changetype<Record>(pointer).address == rip) descriptor = descriptorOf(changetype<Record>(pointer));
+  if (pointer != 0 && changetype<Record>(pointer).address == rip)
+    descriptor = descriptorOf(changetype<Record>(pointer));
   unlockEngine();
   return descriptor;
 }

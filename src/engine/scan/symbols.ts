@@ -83,7 +83,10 @@ export function openSymbols(descriptor: i32): void {
   symbols = got as u64;
   strings = symbols + tableSize;
   index = symbols + indexOffset;
-  if (readExactly(descriptor, symbols, tableSize, tableOffset) && readExactly(descriptor, strings, stringsSize, table.offset))
+  if (
+    readExactly(descriptor, symbols, tableSize, tableOffset) &&
+    readExactly(descriptor, strings, stringsSize, table.offset)
+  )
     return buildIndex();
   closeSymbols();
 }

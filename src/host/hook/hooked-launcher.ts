@@ -52,7 +52,11 @@ export async function findHookedLauncher(
   if (expression !== null) (await import("./expression.js")).matchAsHook(expression);
   // The launcher without hooks is as good as what the others are made from.
   const plain = await findLauncher(root, warn);
-  const key = ["hooks", sha256(readFileSync(plain)), hashInputs(root, ["src/sdk", "src/host/hook", "src/backend", "src/match"])];
+  const key = [
+    "hooks",
+    sha256(readFileSync(plain)),
+    hashInputs(root, ["src/sdk", "src/host/hook", "src/backend", "src/match"]),
+  ];
   if (expression !== null) key.push("match", expression);
   for (const file of files) {
     if (!/\.(ts|wasm)$/.test(file)) throw new HookError(`${file}: a hook is a .ts or a .wasm file`);
@@ -71,7 +75,9 @@ async function build(root: string, files: readonly string[], expression: string 
   for (const file of files) {
     const hook = await compileHook(file, join(root, "src/sdk"));
     if (hook.waitsForMatch && expression === null)
-      throw new HookError(`${basename(file)}: it exports before, but no match; --match EXPR can say which instructions`);
+      throw new HookError(
+        `${basename(file)}: it exports before, but no match; --match EXPR can say which instructions`,
+      );
     hooks.push(hook);
   }
   if (expression !== null) hooks.push((await import("./expression.js")).matchAsHook(expression));

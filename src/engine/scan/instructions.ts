@@ -13,17 +13,6 @@ const instruction = changetype<Instruction>(memory.data(offsetof<Instruction>(),
 export const STARTS: u8 = 1;
 export const MATCHES: u8 = 2;
 
-/** Whether decoding from a function's start comes out exactly at its end. */
-function decodes(code: usize, size: u32): bool {
-  let at: u32 = 0;
-  while (at < size) {
-    const length = decode(code + at, size - at, changetype<usize>(instruction));
-    if (length == 0) return false;
-    at += length;
-  }
-  return true;
-}
-
 /**
  * `jmp` back to the function's start right behind a call: Go's `rewindmorestack` reads it there (runtime/sys_x86.go).
  */
@@ -32,6 +21,14 @@ function isReadByGo(code: usize, at: u32, isAfterCall: bool): bool {
   const immediate = code + at + instruction.immOffset;
   const distance = instruction.immSize == 1 ? (load<i8>(immediate) as i32) : load<i32>(immediate);
   return (at as i32) + (instruction.length as i32) + distance == 0;
+}
+
+/** Takes the marks of the instructions in [0, size) off again. */
+function unmark(code: usize, size: u32, marks: usize): void {
+  for (let at: u32 = 0; at < size; at += instruction.length) {
+    store<u8>(marks + at, 0);
+    decode(code + at, size - at, changetype<usize>(instruction));
+  }
 }
 
 /**
@@ -43,10 +40,13 @@ function isReadByGo(code: usize, at: u32, isAfterCall: bool): bool {
  * @returns false, and no marks, when there is data in it
  */
 export function markFunction(code: usize, size: u32, marks: usize, hooks: usize, address: u64, offset: u64): bool {
-  if (!decodes(code, size)) return false;
   let isAfterCall = false;
   for (let at: u32 = 0; at < size;) {
     const length = decode(code + at, size - at, changetype<usize>(instruction));
+    if (length == 0) {
+      unmark(code, at, marks);
+      return false;
+    }
     const wanting = hooksWanting(instruction, code + at, address + (at as u64), offset + (at as u64), address);
     const matches = wanting != 0 && !isReadByGo(code, at, isAfterCall);
     store<u8>(marks + at, matches ? STARTS | MATCHES : STARTS);

@@ -49,6 +49,8 @@ export class LineWriter {
   /** Calls that were said to be unfinished, by thread. */
   private readonly unfinished = new Map<number, Held>();
   private last: bigint | null = null;
+  /** How much of the line that is held has been given out: it has been waited for. */
+  private given = 0;
 
   constructor(private readonly options: LineOptions) {}
 
@@ -95,7 +97,22 @@ export class LineWriter {
     const { line, event } = this.held;
     this.unfinished.set(event.tid, this.held);
     this.held = null;
-    return `${line} <unfinished ...>\n`;
+    return this.rest(`${line} <unfinished ...>\n`);
+  }
+
+  /** What of a line that was held has not been given out. */
+  private rest(line: string): string {
+    const { given } = this;
+    this.given = 0;
+    return line.slice(given);
+  }
+
+  /** What is held, when nothing has come for a while: a program that waits is seen to wait. */
+  idle(): string {
+    if (this.held === null) return "";
+    const { given } = this;
+    this.given = this.held.line.length;
+    return this.held.line.slice(given);
   }
 
   private enter(event: TraceEvent): string {
@@ -127,7 +144,8 @@ export class LineWriter {
     const before = this.held?.event.tid === event.tid ? "" : this.interrupt();
     const { line, count } = this.begun(event);
     const { call, said } = decodeCall(event, this.options);
-    return before + this.result(line + join(said.slice(count)), resultOf(call).text, event.end - event.start);
+    const whole = this.result(line + join(said.slice(count)), resultOf(call).text, event.end - event.start);
+    return before + this.rest(whole);
   }
 
   private call(event: TraceEvent): string {
@@ -145,7 +163,7 @@ export class LineWriter {
     const entered = this.held?.event ?? this.unfinished.get(event.tid)!.event;
     const { line, count } = this.begun({ ...entered, end: event.start });
     const { said } = decodeCall(entered, this.options);
-    return before + this.result(line + join(said.slice(count)), "?", null);
+    return before + this.rest(this.result(line + join(said.slice(count)), "?", null));
   }
 
   private signalLine(event: TraceEvent): string {

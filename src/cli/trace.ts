@@ -38,7 +38,8 @@ interface Options {
 const MEGABYTE = 1 << 20;
 
 function parseNumber(text: string): number {
-  if (!/^\d+$/.test(text) || Number(text) > MEGABYTE) throw new InvalidArgumentError("It must be a number up to 1048576.");
+  if (!/^\d+$/.test(text) || Number(text) > MEGABYTE)
+    throw new InvalidArgumentError("It must be a number up to 1048576.");
   return Number(text);
 }
 

@@ -102,8 +102,7 @@ export function beforeCall(call: SystemCall): void {
   if (!ring.beginCall(EVENT_ENTER)) return;
   addSteps(call, about, AT_ENTRY, RANGE_ENTRY, 0);
   const paths = (about >> TRACE_CALL_PATHS_SHIFT) as u32;
-  for (let i: u32 = 0; i < ARGUMENTS && paths >> i != 0; i++)
-    if ((paths >> i) & 1) ring.path(call.argument(i) as u32);
+  for (let i: u32 = 0; i < ARGUMENTS && paths >> i != 0; i++) if ((paths >> i) & 1) ring.path(call.argument(i) as u32);
   ring.end();
 }
 

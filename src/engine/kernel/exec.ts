@@ -257,7 +257,13 @@ function buildArguments(thread: ThreadBlock, request: Request, target: Target): 
   syscall3(SYS_MPROTECT, place, PAGE_SIZE, 0);
 
   store<u8>(appendText(scratch + NAME_OFFSET, HANDOVER_NAME), 0);
-  writeHandover(scratch + HANDOVER_OFFSET, thread.programMask, target.descriptor, target.isNamedByFile != 0, target.ring);
+  writeHandover(
+    scratch + HANDOVER_OFFSET,
+    thread.programMask,
+    target.descriptor,
+    target.isNamedByFile != 0,
+    target.ring,
+  );
   store<u8>(scratch + EMPTY_OFFSET, 0);
   const array = (place as u64) + PAGE_SIZE;
   let at = array;

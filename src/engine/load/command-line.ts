@@ -182,7 +182,7 @@ function readOptions(stack: InitialStack, index: u64): u64 {
       setRing(word + 7);
     } else if (equalsText(word, "--ring")) {
       index++;
-      if (index >= stack.argumentCount) fail(word, "the numbers of a process and its descriptor must follow", STATUS_FAILED);
+      if (index >= stack.argumentCount) fail(word, "--ring takes PROCESS:DESCRIPTOR, two numbers", STATUS_FAILED);
       readWord(stack, index);
       setRing(word);
     } else if (equalsText(word, "--no-follow-exec")) {

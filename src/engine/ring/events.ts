@@ -1,7 +1,14 @@
 // What the engine itself writes into the ring for whoever traces (RING_EVENTS): events without a call, in the form of
 // src/abi/trace-event.ts, as hooks write them of calls.
 
-import { RECORD_CONTENT, RECORD_CONTENT_SIZE, RECORD_HOOK, RECORD_KIND, RECORD_PROCESS, RECORD_TIME } from "../../abi/ring";
+import {
+  RECORD_CONTENT,
+  RECORD_CONTENT_SIZE,
+  RECORD_HOOK,
+  RECORD_KIND,
+  RECORD_PROCESS,
+  RECORD_TIME,
+} from "../../abi/ring";
 import {
   EVENT_END,
   EVENT_EXITED,
@@ -86,5 +93,6 @@ export function recordSignal(thread: ThreadBlock, signal: u32, info: usize): voi
 
 /** The program's rt_sigreturn leads to a state with this rax: no hook sees its end. */
 export function recordReturn(thread: ThreadBlock, rax: u64): void {
-  if (recordsEvents(thread) && isHooked(SYS_RT_SIGRETURN)) write(thread, begin(thread, EVENT_LEAVE, SYS_RT_SIGRETURN, rax));
+  if (recordsEvents(thread) && isHooked(SYS_RT_SIGRETURN))
+    write(thread, begin(thread, EVENT_LEAVE, SYS_RT_SIGRETURN, rax));
 }

@@ -269,7 +269,8 @@ export function recordSize(contentAndHeader: u64): u64 {
  */
 export function reserveRecord(thread: ThreadBlock, size: u64): Address {
   assert(size % RECORD_ALIGNMENT == 0, "a record's size is not a multiple of its alignment");
-  for (let waits: u32 = 0; ; waits++) {
+  let waits: u32 = 0;
+  while (true) {
     takeRing(thread);
     const head = peek64(ring + RING_HEAD);
     const offset = head & (dataSize - 1);
@@ -292,10 +293,9 @@ export function reserveRecord(thread: ThreadBlock, size: u64): Address {
     if (isLost) poke64(ring + RING_LOST, peek64(ring + RING_LOST) + 1);
     freeRing();
     if (isLost) return 0;
-    if (isWriterGone(ringHost, thread) || waits == INTERVALS_MAX) poke32(ring + RING_CLOSED, 1);
+    if (isWriterGone(ringHost, thread) || waits++ == INTERVALS_MAX) poke32(ring + RING_CLOSED, 1);
     else sleep();
   }
-  return 0;
 }
 
 /** The record is whole. */

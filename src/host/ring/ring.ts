@@ -4,7 +4,17 @@
 // to the file once it is made, so nothing is left behind whatever becomes of this process; programs open it through
 // /proc/PID/fd. Its memory is taken at once: a program that found none when it stores a record would die of SIGBUS.
 
-import { closeSync, constants, fstatSync, openSync, readFileSync, readSync, statSync, unlinkSync, writeSync } from "node:fs";
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readFileSync,
+  readSync,
+  statSync,
+  unlinkSync,
+  writeSync,
+} from "node:fs";
 import { randomBytes } from "node:crypto";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -98,7 +108,10 @@ export class Ring {
       options.hasTimes ? abi.RING_TIMES : 0,
       options.hasEvents ? abi.RING_EVENTS : 0,
     ];
-    header.writeUInt32LE(flags.reduce((sum, flag) => sum | flag), abi.RING_FLAGS);
+    header.writeUInt32LE(
+      flags.reduce((sum, flag) => sum | flag),
+      abi.RING_FLAGS,
+    );
     header.writeUInt32LE(process.pid, abi.RING_HOST);
     if (options.calls === null) header.fill(255, abi.RING_CALLS, abi.RING_CALLS + 64);
     for (const number of options.calls ?? []) {

@@ -1,13 +1,7 @@
 // From the ring's records to events: a call's record of its return has what the record of its beginning has as well, and of what
 // ends, the kernel tells somebody else (a parent, or the host).
 
-import {
-  EVENT_EXITED,
-  EVENT_KIND,
-  EVENT_NUMBER,
-  EVENT_RESULT,
-  EVENT_STARTED,
-} from "../../abi/trace-event.js";
+import { EVENT_EXITED, EVENT_KIND, EVENT_NUMBER, EVENT_RESULT, EVENT_STARTED } from "../../abi/trace-event.js";
 import { type TraceEvent, decodeEvent } from "../../trace/event.js";
 import type { RingRecord } from "../ring/ring.js";
 

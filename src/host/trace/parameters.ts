@@ -45,6 +45,7 @@ export function encodeParameters(captured: Captured): Uint8Array {
     head.writeUInt32LE((word | (paths << TRACE_CALL_PATHS_SHIFT)) >>> 0, TRACE_CALLS + 8 * signature.number);
     steps.push(...plan);
   }
-  if (TRACE_STEPS + steps.length * STEP_SIZE > 0x3f00) throw new RangeError("more steps than the ring's header has room for");
+  if (TRACE_STEPS + steps.length * STEP_SIZE > 0x3f00)
+    throw new RangeError("more steps than the ring's header has room for");
   return Buffer.concat([head, encodePlan(steps)]);
 }

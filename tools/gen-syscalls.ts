@@ -144,6 +144,9 @@ export function generateDispatch(): Promise<string> {
   const byHandler = groupBy(calls, (call) => call.fate);
   const byFile = groupBy(byHandler.keys(), (fate) => fate.slice(0, fate.indexOf(".")));
   const functionOf = (fate: string): string => fate.slice(fate.indexOf(".") + 1);
+  const fates = [...byHandler.keys()];
+  const end = (calls.at(-1)?.number ?? -1) + 1;
+  const handlerOf = new Map(calls.map(({ number, fate }) => [number, fates.indexOf(fate) + 1]));
   return typescript([
     "// Generated from kernel/syscalls.txt by tools/gen-syscalls.ts. Do not edit.",
     "",
@@ -152,21 +155,24 @@ export function generateDispatch(): Promise<string> {
     'import { GateFrame, ThreadBlock } from "../thread/block";',
     'import { passToKernel } from "./call";',
     ...[...byFile].map(([file, fates]) => `import { ${fates.map(functionOf).sort().join(", ")} } from "./${file}";`),
-    `import { ${calls.map(constant).sort().join(", ")} } from "./numbers";`,
     "",
-    "/** Calls that the gate sees: dispatch-table.ts sends them there. */",
-    "export const virtualised: StaticArray<u32> = [",
-    ...calls.map((call) => `${constant(call)},`),
+    "/** One past the last number that has a handler. */",
+    `export const VIRTUALISED_END: u32 = ${end};`,
+    "",
+    "/** By number: 0 for a call that is the kernel's, else the case of `dispatch`. */",
+    "const handlers: StaticArray<u8> = [",
+    `${Array.from({ length: end }, (_, number) => handlerOf.get(number) ?? 0).join(", ")},`,
     "];",
     "",
-    "/** What becomes of a call that reached the gate: a value of kernel/call.ts. */",
+    "/** Whether the engine handles the call with this number: dispatch-table.ts sends it to the gate. */",
+    "export function isVirtualised(number: u32): bool {",
+    "return number < VIRTUALISED_END && unchecked(handlers[number]) != 0;",
+    "}",
+    "",
+    "/** What becomes of a call that is virtualised: a value of kernel/call.ts. */",
     "export function dispatch(thread: ThreadBlock, frame: GateFrame): u32 {",
-    "// The kernel reads eax, sign-extended, as the number: an alias in the low 16 bits is no such call.",
-    "switch (frame.rax as u32) {",
-    ...[...byHandler].flatMap(([fate, group]) => [
-      ...group.map((call) => `case ${constant(call)}:`),
-      `return ${functionOf(fate)}(thread, frame);`,
-    ]),
+    "switch (unchecked(handlers[frame.rax as u32])) {",
+    ...fates.flatMap((fate, index) => [`case ${index + 1}:`, `return ${functionOf(fate)}(thread, frame);`]),
     "default: return passToKernel(frame);",
     "}",
     "}",

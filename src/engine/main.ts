@@ -3,8 +3,8 @@
 
 import "./assertion";
 import { afterClone } from "./kernel/clone";
-import { LEAVE } from "./kernel/call";
-import { dispatch } from "./kernel/dispatch";
+import { LEAVE, passToKernel } from "./kernel/call";
+import { dispatch, isVirtualised } from "./kernel/dispatch";
 import { GO_ON, judge } from "./kernel/seccomp";
 import { isTakenByProgram } from "./kernel/user-dispatch";
 import { beforeCall, endCallInChild, endHookedCall, settleCall } from "./hook/call";
@@ -26,6 +26,20 @@ export { engineSite } from "./seccomp/site";
 export { prepare, start } from "./load/start";
 export { onDeferredAtExit, onDeferredAtReturn, onDeferredAtSignal } from "./thread/return-frame";
 
+function answerUnhooked(thread: ThreadBlock, frame: GateFrame): u32 {
+  if (thread.filters != 0) {
+    const judgement = judge(thread, frame);
+    if (judgement != GO_ON) return judgement;
+  }
+  return isVirtualised(frame.rax as u32) ? dispatch(thread, frame) : passToKernel(frame);
+}
+
+/** A call that hooks have seen has an answer: they see that, too, and may want the call made again. */
+function settle(thread: ThreadBlock, frame: GateFrame, next: u32): u32 {
+  while (next == LEAVE && settleCall(thread, frame)) next = answerUnhooked(thread, frame);
+  return next;
+}
+
 /** The program's own dispatch, hooks and the program's filters see a call before the engine does. */
 function answer(thread: ThreadBlock, frame: GateFrame): u32 {
   if (thread.programDispatch && isTakenByProgram(thread, frame)) return LEAVE;
@@ -35,18 +49,23 @@ function answer(thread: ThreadBlock, frame: GateFrame): u32 {
   return settle(thread, frame, next);
 }
 
-/** A call that hooks have seen has an answer: they see that, too, and may want the call made again. */
-function settle(thread: ThreadBlock, frame: GateFrame, next: u32): u32 {
-  while (next == LEAVE && settleCall(thread, frame)) next = answerUnhooked(thread, frame);
-  return next;
+/** Whether the engine has more to do with a call than to let the kernel have it. One branch: most often it has not. */
+function isWatched(thread: ThreadBlock): bool {
+  const inThread = thread.filters | ((thread.caught | thread.programDispatch) as u64);
+  return (inThread | ((hookCount | (programOwnsGs as u32)) as u64)) != 0;
 }
 
-function answerUnhooked(thread: ThreadBlock, frame: GateFrame): u32 {
-  if (thread.filters != 0) {
-    const judgement = judge(thread, frame);
-    if (judgement != GO_ON) return judgement;
+/** Exported only to keep the optimiser from making it part of `onSyscall`, which would then save registers for all calls. */
+export function onWatchedSyscall(thread: ThreadBlock): u32 {
+  const frame = gateFrameOf(thread);
+  if (thread.caught) {
+    thread.caught = 0;
+    patchProven(thread, thread.site);
   }
-  return dispatch(thread, frame);
+  const descriptor = frame.target;
+  const next = answer(thread, frame);
+  if (programOwnsGs) leaveWithoutGs(thread, frame, descriptor);
+  return next;
 }
 
 /** A system call came in through its trampoline; gives what the gate is to do next (kernel/call.ts). */
@@ -57,14 +76,8 @@ export function onSyscall(thread: ThreadBlock): u32 {
   // A mask of ppoll and kin is in force during that one call only.
   thread.temporaryMaskSet = 0;
   if (countCalls) countCall();
-  if (thread.caught) {
-    thread.caught = 0;
-    patchProven(thread, thread.site);
-  }
-  const descriptor = frame.target;
-  const next = answer(thread, frame);
-  if (programOwnsGs) leaveWithoutGs(thread, frame, descriptor);
-  return next;
+  // The kernel reads eax as the number: an alias in the low 16 bits is no such call.
+  return isVirtualised(frame.rax as u32) || isWatched(thread) ? onWatchedSyscall(thread) : passToKernel(frame);
 }
 
 /** Parent or child came back from the clone gate. */

@@ -25,11 +25,12 @@
 #include <unistd.h>
 
 enum {
-  TF = 0x100,
   AFTER_LENGTH = 2,  // of `syscall`
   VICTIM_LENGTH = 7, // of the instruction behind it, which may run in a trampoline
   TEXT_LENGTH = 0x100,
-  SIGNALLED = SIGUSR1
+  SIGNALLED = SIGUSR1,
+  TF = 0x100,
+  DF = 0x400
 };
 
 static pid_t child;
@@ -105,6 +106,7 @@ static int round_of(int call, int n, int with_signal) {
   start.rax = call;
   start.orig_rax = -1;
   start.eflags &= ~(uint64_t)TF;  // left by a step over rt_sigreturn
+  if (call & 1) start.eflags &= ~(uint64_t)DF;  // the way out restores what arithmetic changes in a way of its own
   set_registers(&start);
   uint64_t flags = start.eflags;
   uint64_t count = peek(seen + 64);

@@ -39,7 +39,7 @@ __asm__(
     "  mov %rbx,8(%rax); mov %rcx,16(%rax); mov %rdx,24(%rax); mov %rsi,32(%rax); mov %rdi,40(%rax); mov %rbp,48(%rax)\n"
     "  mov %r8,56(%rax); mov %r9,64(%rax); mov %r10,72(%rax); mov %r11,80(%rax); mov %r12,88(%rax); mov %r13,96(%rax)\n"
     "  mov %r14,104(%rax); mov %r15,112(%rax)\n"
-    "  pushfq; pop 120(%rax); cld\n"
+    "  pushfq; pop 120(%rax); push $0x202; popfq\n"
     "  mov saved_rsp(%rip),%rcx; mov %rcx,128(%rax)\n"
     "  lea 1b(%rip),%rcx; mov %rcx,136(%rax)\n"
     "  mov saved_rax(%rip),%rcx; mov %rcx,(%rax)\n"
@@ -122,6 +122,22 @@ CASE(each_flag_across_calls) {
   in.rflags = 0x202 | 1ul << 21;
   call_with(&in, &out);
   say("ID kept: %d", (int)(out.rflags >> 21 & 1));
+}
+
+CASE(every_set_of_flags_across_calls) {
+  const long numbers[] = {SYS_lseek, SYS_rt_sigprocmask, SYS_readlink, 0x10000 + SYS_rt_sigprocmask};
+  const uint64_t others[] = {0, 1 << 10, 1 << 18, 1 << 21, 1 << 14};  // DF, AC, ID, NT
+  for (unsigned number = 0; number < sizeof numbers / sizeof *numbers; number++)
+    for (unsigned other = 0; other < sizeof others / sizeof *others; other++)
+      for (uint64_t set = 0; set < 64; set++) {
+        struct registers in = pattern(numbers[number]), out;
+        in.rflags = 0x202 | (set & 1) | (set & 2) << 1 | (set & 4) << 2 | (set & 8) << 3 | (set & 16) << 3 | (set & 32) << 6;
+        in.rflags |= others[other];
+        in.rsi = in.rdi = in.rdx = 0;
+        call_with(&in, &out);
+        check_equal(out.rflags, in.rflags);
+        check_equal(out.r11, in.rflags);
+      }
 }
 
 static volatile int stop_spinning, spin_handlers, spin_strays;

@@ -47,6 +47,8 @@ import {
 } from "../../abi/thread-block.js";
 import {
   Assembler,
+  al,
+  ax,
   eax,
   edi,
   esi,
@@ -69,6 +71,7 @@ import {
   rdx,
   rsi,
   rsp,
+  type Label,
   type Memory,
   type Register,
 } from "../x64/assembler.js";
@@ -85,8 +88,12 @@ const SYS_RT_SIGRETURN = 15;
 const FLAG_ALIGNMENT_CHECK = 1 << 18;
 /** TF of RFLAGS: a program that set it would have a SIGTRAP behind every instruction of the engine. */
 const FLAG_TRAP = 1 << 8;
-/** Flags that the kernel leaves alone on the way into a handler or a gate, and the engine cannot run with. */
-const FLAGS_CLEARED = FLAG_ALIGNMENT_CHECK | FLAG_TRAP;
+/** DF of RFLAGS: a program that set it would have the engine's `rep movsb` go backwards. */
+const FLAG_DIRECTION = 1 << 10;
+/** Flags that the engine cannot run with. The kernel leaves the first two alone on the way into a handler. */
+const FLAGS_CLEARED = FLAG_ALIGNMENT_CHECK | FLAG_TRAP | FLAG_DIRECTION;
+/** What `sahf` and an addition can restore: CF, PF, AF, ZF, SF and OF, beside IF and bit 1, which are always set. */
+const FLAGS_OF_ARITHMETIC = 0xad7;
 /** IF, and the bit that is always one: RFLAGS of a process that starts. */
 const FLAGS_AT_START = 0x202;
 
@@ -140,13 +147,27 @@ function saveFrame(a: Assembler): void {
   a.jcc("e", plain);
   clearFlags(a);
   a.bind(plain);
-  a.cld();
 }
 
 function clearFlags(a: Assembler): void {
   a.pushfq();
   a.and(mem64({ base: rsp }), ~FLAGS_CLEARED);
   a.popfq();
+}
+
+/** Restores RFLAGS from the gate's frame where they are the usual ones; else goes to `others`. `popfq` takes some 20 cycles. */
+function restoreArithmeticFlags(a: Assembler, others: Label): void {
+  a.mov(eax, mem32({ base: rsp, disp: FRAME_FLAGS }));
+  a.test(eax, ~FLAGS_OF_ARITHMETIC);
+  a.jcc("ne", others);
+  // Bits 0 to 7 to ah; bits 8 to 15 to al, which are 2, or 10 with OF: only 10 + 0x78 overflows. `sahf` leaves OF.
+  a.rol(ax, 8);
+  a.add(al, 0x78);
+  a.sahf();
+}
+
+function restoreRegisters(a: Assembler): void {
+  for (const [register, offset] of RESTORED) a.mov(register, inFrame(offset));
 }
 
 /** Calls an entry point of the engine from the gate's frame: its argument is the engine pointer of the thread's block. */
@@ -162,6 +183,8 @@ export function emitGates(a: Assembler): void {
   const deferredAtReturn = a.label();
   const threadExit = a.label();
   const leave = a.label();
+  const restoreStack = a.label();
+  const otherFlags = a.label();
   const onSyscall = a.label();
 
   // ---- start of the process
@@ -226,15 +249,21 @@ export function emitGates(a: Assembler): void {
   a.global("gateExit");
   unwindBy(a, unwinding.inFrame);
   a.jcc("ne", deferredAtExit);
-  for (const [register, offset] of RESTORED) a.mov(register, inFrame(offset));
-  a.lea(rsp, mem({ base: rsp, disp: FRAME_FLAGS }));
-  unwindBy(a, unwinding.restored(FRAME_FLAGS));
-  a.popfq();
-  unwindBy(a, unwinding.restored(FRAME_RSP));
-  a.pop(rsp);
+  restoreArithmeticFlags(a, otherFlags);
+  restoreRegisters(a);
+  a.bind(restoreStack);
+  a.mov(rsp, inFrame(FRAME_RSP));
   a.global("gateExitJump");
   unwindBy(a, unwinding.leaving);
   a.jmp(rcx);
+  unwindBy(a, unwinding.inFrame);
+  a.bind(otherFlags);
+  restoreRegisters(a);
+  a.push(inFrame(FRAME_FLAGS));
+  unwindBy(a, unwinding.inFrameUnderFlags);
+  a.popfq();
+  unwindBy(a, unwinding.inFrame);
+  a.jmp(restoreStack);
   a.global("gateExitEnd");
   unwindBy(a, unwinding.inFrame);
 

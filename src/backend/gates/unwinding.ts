@@ -12,7 +12,6 @@ import {
   BLOCK_AFTER,
   BLOCK_SAVED_R14,
   BLOCK_SAVED_R15,
-  FRAME_FLAGS,
   FRAME_R10,
   FRAME_R11,
   FRAME_R12,
@@ -75,19 +74,18 @@ const SAVED: readonly (readonly [Register, number])[] = [
   ...([[r13, FRAME_R13] as const, [r14, FRAME_R14] as const, [r15, FRAME_R15] as const] as const),
 ];
 
-/** rsp is the gate's frame (src/abi/thread-block.ts): all that the engine's functions run on. */
-export const inFrame: Rules = [
-  ...rule.cfaExpression(load(rsp, FRAME_RSP)),
-  ...afterInBlock(rsp, FRAME_SIZE),
-  ...SAVED.flatMap(([register, offset]) => rule.savedAt(dwarf(register), at(rsp, offset))),
+/** rsp is `depth` bytes below the gate's frame (src/abi/thread-block.ts). */
+const inFrameBelow = (depth: number): Rules => [
+  ...rule.cfaExpression(load(rsp, depth + FRAME_RSP)),
+  ...afterInBlock(rsp, depth + FRAME_SIZE),
+  ...SAVED.flatMap(([register, offset]) => rule.savedAt(dwarf(register), at(rsp, depth + offset))),
 ];
 
-/** The way out has restored the registers and stands at the frame's `offset`. */
-export const restored = (offset: typeof FRAME_FLAGS | typeof FRAME_RSP): Rules => [
-  ...rule.cfaExpression(load(rsp, FRAME_RSP - offset)),
-  ...afterInBlock(rsp, FRAME_SIZE - offset),
-  ...lost,
-];
+/** rsp is the gate's frame: all that the engine's functions run on. */
+export const inFrame: Rules = inFrameBelow(0);
+
+/** The way out has pushed the flags for `popfq`. */
+export const inFrameUnderFlags: Rules = inFrameBelow(8);
 
 /** The last jump out: rcx is where it goes. */
 export const leaving: Rules = [...rule.cfa(DWARF_RSP, 0), ...rule.value(DWARF_RIP, at(rcx, 0))];

@@ -11,7 +11,7 @@ import { countCalls, exhaustive } from "../options";
 import { claimMemory } from "../own-memory";
 import { poke8, syscall } from "../process";
 import { isError, syscall3 } from "./calls";
-import { virtualised } from "./dispatch";
+import { VIRTUALISED_END, isVirtualised } from "./dispatch";
 import { SYS_MMAP, SYS_MPROTECT, SYS_RESTART_SYSCALL } from "./numbers";
 
 export const DISPATCH_SIZE: u64 = 65536;
@@ -33,7 +33,8 @@ export function createDispatchTable(): void {
   assert(!isError(got), "no memory for the dispatch table");
   dispatchTable = got as u64;
   claimMemory(dispatchTable, dispatchTable + DISPATCH_SIZE);
-  for (let i = 0; i < virtualised.length; i++) poke8(dispatchTable + (unchecked(virtualised[i]) as u64), 1);
+  for (let number: u32 = 0; number < VIRTUALISED_END; number++)
+    if (isVirtualised(number)) poke8(dispatchTable + (number as u64), 1);
   for (let number = X32_FIRST; number < X32_END; number++) poke8(dispatchTable + (number as u64), 1);
   if (hookCount != 0) hookCalls();
   syscall3(SYS_MPROTECT, dispatchTable, DISPATCH_SIZE, PROT_READ);

@@ -29,336 +29,110 @@ import { personality } from "./personality";
 import { archPrctl, modifyLdt } from "./arch-prctl";
 import { prctl } from "./prctl";
 import { seccomp } from "./seccomp";
-import {
-  SYS_ACCESS,
-  SYS_ARCH_PRCTL,
-  SYS_CAPSET,
-  SYS_CHMOD,
-  SYS_CHOWN,
-  SYS_CHROOT,
-  SYS_CLONE,
-  SYS_CLONE3,
-  SYS_CREAT,
-  SYS_EPOLL_PWAIT,
-  SYS_EPOLL_PWAIT2,
-  SYS_EXECVE,
-  SYS_EXECVEAT,
-  SYS_EXIT,
-  SYS_EXIT_GROUP,
-  SYS_FACCESSAT,
-  SYS_FACCESSAT2,
-  SYS_FANOTIFY_MARK,
-  SYS_FCHMODAT,
-  SYS_FCHMODAT2,
-  SYS_FCHOWNAT,
-  SYS_FILE_GETATTR,
-  SYS_FILE_SETATTR,
-  SYS_FORK,
-  SYS_FUTIMESAT,
-  SYS_GETXATTR,
-  SYS_GETXATTRAT,
-  SYS_INOTIFY_ADD_WATCH,
-  SYS_IO_PGETEVENTS,
-  SYS_IO_URING_ENTER,
-  SYS_LINKAT,
-  SYS_LISTXATTR,
-  SYS_LISTXATTRAT,
-  SYS_MADVISE,
-  SYS_MINCORE,
-  SYS_MLOCK,
-  SYS_MLOCK2,
-  SYS_MMAP,
-  SYS_MODIFY_LDT,
-  SYS_MOUNT,
-  SYS_MPROTECT,
-  SYS_MREMAP,
-  SYS_MSEAL,
-  SYS_MSYNC,
-  SYS_MUNLOCK,
-  SYS_MUNMAP,
-  SYS_NAME_TO_HANDLE_AT,
-  SYS_NEWFSTATAT,
-  SYS_OPEN,
-  SYS_OPENAT,
-  SYS_OPENAT2,
-  SYS_OPEN_TREE,
-  SYS_OPEN_TREE_ATTR,
-  SYS_PERSONALITY,
-  SYS_PIVOT_ROOT,
-  SYS_PKEY_MPROTECT,
-  SYS_PPOLL,
-  SYS_PRCTL,
-  SYS_PROCESS_MADVISE,
-  SYS_PSELECT6,
-  SYS_READLINK,
-  SYS_READLINKAT,
-  SYS_REMAP_FILE_PAGES,
-  SYS_REMOVEXATTR,
-  SYS_REMOVEXATTRAT,
-  SYS_RT_SIGACTION,
-  SYS_RT_SIGPENDING,
-  SYS_RT_SIGPROCMASK,
-  SYS_RT_SIGRETURN,
-  SYS_RT_SIGSUSPEND,
-  SYS_RT_SIGTIMEDWAIT,
-  SYS_SECCOMP,
-  SYS_SETFSGID,
-  SYS_SETFSUID,
-  SYS_SETGID,
-  SYS_SETGROUPS,
-  SYS_SETNS,
-  SYS_SETREGID,
-  SYS_SETRESGID,
-  SYS_SETRESUID,
-  SYS_SETREUID,
-  SYS_SETUID,
-  SYS_SETXATTR,
-  SYS_SETXATTRAT,
-  SYS_SHMAT,
-  SYS_SIGALTSTACK,
-  SYS_STAT,
-  SYS_STATFS,
-  SYS_STATX,
-  SYS_TRUNCATE,
-  SYS_UTIME,
-  SYS_UTIMENSAT,
-  SYS_UTIMES,
-  SYS_VFORK,
-} from "./numbers";
 
-/** Calls that the gate sees: dispatch-table.ts sends them there. */
-export const virtualised: StaticArray<u32> = [
-  SYS_OPEN,
-  SYS_STAT,
-  SYS_MMAP,
-  SYS_MPROTECT,
-  SYS_MUNMAP,
-  SYS_RT_SIGACTION,
-  SYS_RT_SIGPROCMASK,
-  SYS_RT_SIGRETURN,
-  SYS_ACCESS,
-  SYS_MREMAP,
-  SYS_MSYNC,
-  SYS_MINCORE,
-  SYS_MADVISE,
-  SYS_SHMAT,
-  SYS_CLONE,
-  SYS_FORK,
-  SYS_VFORK,
-  SYS_EXECVE,
-  SYS_EXIT,
-  SYS_TRUNCATE,
-  SYS_CREAT,
-  SYS_READLINK,
-  SYS_CHMOD,
-  SYS_CHOWN,
-  SYS_SETUID,
-  SYS_SETGID,
-  SYS_SETREUID,
-  SYS_SETREGID,
-  SYS_SETGROUPS,
-  SYS_SETRESUID,
-  SYS_SETRESGID,
-  SYS_SETFSUID,
-  SYS_SETFSGID,
-  SYS_CAPSET,
-  SYS_RT_SIGPENDING,
-  SYS_RT_SIGTIMEDWAIT,
-  SYS_RT_SIGSUSPEND,
-  SYS_SIGALTSTACK,
-  SYS_UTIME,
-  SYS_PERSONALITY,
-  SYS_STATFS,
-  SYS_MLOCK,
-  SYS_MUNLOCK,
-  SYS_MODIFY_LDT,
-  SYS_PIVOT_ROOT,
-  SYS_PRCTL,
-  SYS_ARCH_PRCTL,
-  SYS_CHROOT,
-  SYS_MOUNT,
-  SYS_SETXATTR,
-  SYS_GETXATTR,
-  SYS_LISTXATTR,
-  SYS_REMOVEXATTR,
-  SYS_REMAP_FILE_PAGES,
-  SYS_EXIT_GROUP,
-  SYS_UTIMES,
-  SYS_INOTIFY_ADD_WATCH,
-  SYS_OPENAT,
-  SYS_FCHOWNAT,
-  SYS_FUTIMESAT,
-  SYS_NEWFSTATAT,
-  SYS_LINKAT,
-  SYS_READLINKAT,
-  SYS_FCHMODAT,
-  SYS_FACCESSAT,
-  SYS_PSELECT6,
-  SYS_PPOLL,
-  SYS_UTIMENSAT,
-  SYS_EPOLL_PWAIT,
-  SYS_FANOTIFY_MARK,
-  SYS_NAME_TO_HANDLE_AT,
-  SYS_SETNS,
-  SYS_SECCOMP,
-  SYS_EXECVEAT,
-  SYS_MLOCK2,
-  SYS_PKEY_MPROTECT,
-  SYS_STATX,
-  SYS_IO_PGETEVENTS,
-  SYS_IO_URING_ENTER,
-  SYS_OPEN_TREE,
-  SYS_CLONE3,
-  SYS_OPENAT2,
-  SYS_FACCESSAT2,
-  SYS_PROCESS_MADVISE,
-  SYS_EPOLL_PWAIT2,
-  SYS_FCHMODAT2,
-  SYS_MSEAL,
-  SYS_SETXATTRAT,
-  SYS_GETXATTRAT,
-  SYS_LISTXATTRAT,
-  SYS_REMOVEXATTRAT,
-  SYS_OPEN_TREE_ATTR,
-  SYS_FILE_GETATTR,
-  SYS_FILE_SETATTR,
+/** One past the last number that has a handler. */
+export const VIRTUALISED_END: u32 = 470;
+
+/** By number: 0 for a call that is the kernel's, else the case of `dispatch`. */
+const handlers: StaticArray<u8> = [
+  0, 0, 1, 0, 2, 0, 0, 0, 0, 3, 4, 5, 0, 6, 7, 8, 0, 0, 0, 0, 0, 2, 0, 0, 0, 9, 10, 11, 12, 0, 13, 0, 0, 0, 0, 0, 0, 0,
+  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 14, 14, 14, 15, 16, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+  1, 0, 0, 0, 0, 0, 0, 0, 0, 1, 0, 0, 0, 17, 2, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 18, 18, 0, 0, 0, 0, 0, 0, 18,
+  18, 0, 18, 18, 0, 18, 0, 0, 18, 18, 0, 0, 18, 19, 20, 0, 21, 22, 2, 0, 0, 23, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+  11, 11, 0, 0, 0, 24, 25, 0, 26, 27, 0, 0, 25, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+  0, 0, 2, 0, 0, 2, 0, 0, 2, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 28, 0, 0, 0, 0, 0, 0, 0, 0,
+  0, 0, 0, 0, 0, 0, 29, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 1, 0, 0, 2, 2, 2, 0,
+  0, 2, 0, 17, 2, 2, 30, 31, 0, 0, 0, 0, 0, 0, 0, 0, 2, 32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2,
+  0, 2, 0, 0, 0, 0, 25, 0, 0, 0, 0, 0, 0, 0, 0, 33, 0, 0, 0, 0, 34, 0, 0, 11, 0, 0, 0, 4, 0, 0, 2, 35, 0, 0, 0, 0, 0, 0,
+  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+  0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0,
+  0, 0, 0, 0, 0, 0, 0, 0, 36, 0, 2, 0, 0, 0, 0, 0, 0, 14, 0, 1, 0, 2, 37, 32, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 2, 0, 0, 0,
+  0, 0, 0, 0, 0, 0, 38, 2, 2, 2, 2, 2, 2, 2,
 ];
 
-/** What becomes of a call that reached the gate: a value of kernel/call.ts. */
+/** Whether the engine handles the call with this number: dispatch-table.ts sends it to the gate. */
+export function isVirtualised(number: u32): bool {
+  return number < VIRTUALISED_END && unchecked(handlers[number]) != 0;
+}
+
+/** What becomes of a call that is virtualised: a value of kernel/call.ts. */
 export function dispatch(thread: ThreadBlock, frame: GateFrame): u32 {
-  // The kernel reads eax, sign-extended, as the number: an alias in the low 16 bits is no such call.
-  switch (frame.rax as u32) {
-    case SYS_OPEN:
-    case SYS_TRUNCATE:
-    case SYS_CREAT:
-    case SYS_OPENAT:
-    case SYS_OPENAT2:
+  switch (unchecked(handlers[frame.rax as u32])) {
+    case 1:
       return openCall(thread, frame);
-    case SYS_STAT:
-    case SYS_ACCESS:
-    case SYS_CHMOD:
-    case SYS_CHOWN:
-    case SYS_UTIME:
-    case SYS_STATFS:
-    case SYS_MOUNT:
-    case SYS_SETXATTR:
-    case SYS_GETXATTR:
-    case SYS_LISTXATTR:
-    case SYS_REMOVEXATTR:
-    case SYS_UTIMES:
-    case SYS_INOTIFY_ADD_WATCH:
-    case SYS_FCHOWNAT:
-    case SYS_FUTIMESAT:
-    case SYS_NEWFSTATAT:
-    case SYS_LINKAT:
-    case SYS_FCHMODAT:
-    case SYS_FACCESSAT:
-    case SYS_UTIMENSAT:
-    case SYS_FANOTIFY_MARK:
-    case SYS_NAME_TO_HANDLE_AT:
-    case SYS_STATX:
-    case SYS_OPEN_TREE:
-    case SYS_FACCESSAT2:
-    case SYS_FCHMODAT2:
-    case SYS_SETXATTRAT:
-    case SYS_GETXATTRAT:
-    case SYS_LISTXATTRAT:
-    case SYS_REMOVEXATTRAT:
-    case SYS_OPEN_TREE_ATTR:
-    case SYS_FILE_GETATTR:
-    case SYS_FILE_SETATTR:
+    case 2:
       return pathCall(thread, frame);
-    case SYS_MMAP:
+    case 3:
       return mmap(thread, frame);
-    case SYS_MPROTECT:
-    case SYS_PKEY_MPROTECT:
+    case 4:
       return mprotect(thread, frame);
-    case SYS_MUNMAP:
+    case 5:
       return munmap(thread, frame);
-    case SYS_RT_SIGACTION:
+    case 6:
       return rtSigaction(thread, frame);
-    case SYS_RT_SIGPROCMASK:
+    case 7:
       return rtSigprocmask(thread, frame);
-    case SYS_RT_SIGRETURN:
+    case 8:
       return rtSigreturn(thread, frame);
-    case SYS_MREMAP:
+    case 9:
       return mremap(thread, frame);
-    case SYS_MSYNC:
+    case 10:
       return skipEngine(thread, frame);
-    case SYS_MINCORE:
-    case SYS_MLOCK:
-    case SYS_MUNLOCK:
-    case SYS_MLOCK2:
+    case 11:
       return stopAtEngine(thread, frame);
-    case SYS_MADVISE:
+    case 12:
       return madvise(thread, frame);
-    case SYS_SHMAT:
+    case 13:
       return shmat(thread, frame);
-    case SYS_CLONE:
-    case SYS_FORK:
-    case SYS_VFORK:
-    case SYS_CLONE3:
+    case 14:
       return clone(thread, frame);
-    case SYS_EXECVE:
+    case 15:
       return execve(thread, frame);
-    case SYS_EXIT:
+    case 16:
       return exit(thread, frame);
-    case SYS_READLINK:
-    case SYS_READLINKAT:
+    case 17:
       return readlinkCall(thread, frame);
-    case SYS_SETUID:
-    case SYS_SETGID:
-    case SYS_SETREUID:
-    case SYS_SETREGID:
-    case SYS_SETGROUPS:
-    case SYS_SETRESUID:
-    case SYS_SETRESGID:
-    case SYS_SETFSUID:
-    case SYS_SETFSGID:
-    case SYS_CAPSET:
+    case 18:
       return changeCredentials(thread, frame);
-    case SYS_RT_SIGPENDING:
+    case 19:
       return rtSigpending(thread, frame);
-    case SYS_RT_SIGTIMEDWAIT:
+    case 20:
       return rtSigtimedwait(thread, frame);
-    case SYS_RT_SIGSUSPEND:
+    case 21:
       return rtSigsuspend(thread, frame);
-    case SYS_SIGALTSTACK:
+    case 22:
       return sigaltstack(thread, frame);
-    case SYS_PERSONALITY:
+    case 23:
       return personality(thread, frame);
-    case SYS_MODIFY_LDT:
+    case 24:
       return modifyLdt(thread, frame);
-    case SYS_PIVOT_ROOT:
-    case SYS_CHROOT:
-    case SYS_SETNS:
+    case 25:
       return leaveRoot(thread, frame);
-    case SYS_PRCTL:
+    case 26:
       return prctl(thread, frame);
-    case SYS_ARCH_PRCTL:
+    case 27:
       return archPrctl(thread, frame);
-    case SYS_REMAP_FILE_PAGES:
+    case 28:
       return remapFilePages(thread, frame);
-    case SYS_EXIT_GROUP:
+    case 29:
       return exitGroup(thread, frame);
-    case SYS_PSELECT6:
+    case 30:
       return pselect6(thread, frame);
-    case SYS_PPOLL:
+    case 31:
       return ppoll(thread, frame);
-    case SYS_EPOLL_PWAIT:
-    case SYS_EPOLL_PWAIT2:
+    case 32:
       return epollPwait(thread, frame);
-    case SYS_SECCOMP:
+    case 33:
       return seccomp(thread, frame);
-    case SYS_EXECVEAT:
+    case 34:
       return execveat(thread, frame);
-    case SYS_IO_PGETEVENTS:
+    case 35:
       return ioPgetevents(thread, frame);
-    case SYS_IO_URING_ENTER:
+    case 36:
       return ioUringEnter(thread, frame);
-    case SYS_PROCESS_MADVISE:
+    case 37:
       return processMadvise(thread, frame);
-    case SYS_MSEAL:
+    case 38:
       return mseal(thread, frame);
     default:
       return passToKernel(frame);

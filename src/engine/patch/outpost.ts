@@ -1,7 +1,8 @@
 // Outposts: what trampolines must reach within 2 GiB, wherever in the process they are.
 //
 //   +0x00000  a view of the dispatch table (64 KiB, r--)
-//   +0x10000  one page (r-x) with the island: ff 25 00 00 00 00  jmp *0(%rip)
+//   +0x10000  one page (r-x) with the island: ff 25 02 00 00 00  jmp *2(%rip)
+//                                             00 00
 //                                             <gateSyscall: u64>, or gateFault (patch/yield-gs.ts)
 //
 // One outpost serves all code within 1 GiB; the planner keeps trampolines within another GiB of it. The view is made
@@ -18,8 +19,8 @@ import { Address, poke16, poke32, poke64, syscall } from "../process";
 
 const OUTPOST_SIZE: u64 = DISPATCH_SIZE + 4096;
 export const ISLAND_SIZE: u64 = 6;
-/** Where in an island's page the address is that it jumps to. */
-export const ISLAND_TARGET: u64 = 6;
+/** Where in an island's page the address is that it jumps to: aligned, since a program may have set AC in its RFLAGS. */
+export const ISLAND_TARGET: u64 = 8;
 const OUTPOST_COUNT: u32 = 64;
 const outposts = memory.data(512, 8);
 let count: u32 = 0;
@@ -81,7 +82,7 @@ function build(at: Address): bool {
   if (isError(got)) return false;
   const island = islandOf(at);
   poke16(island, 0x25ff);
-  poke32(island + 2, 0);
+  poke32(island + 2, (ISLAND_TARGET - ISLAND_SIZE) as u32);
   poke64(island + ISLAND_TARGET, programOwnsGs ? gateFault() : gateSyscall());
   const view = syscall(SYS_MREMAP, dispatchTable, 0, DISPATCH_SIZE, MREMAP_MAYMOVE_FIXED, at, 0);
   if (

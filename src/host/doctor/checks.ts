@@ -251,6 +251,18 @@ const PROCESSOR: readonly Check[] = [
   },
   {
     topic: "Processor",
+    name: "SAHF",
+    look: ({ processor }) =>
+      processor.flags.has("lahf_lm")
+        ? ok("in 64-bit mode")
+        : problem(
+            "not in 64-bit mode",
+            "gates restore flags by it: the first system call that the engine sees ends the program",
+            "AMD and Intel since 2006; in a virtual machine, pass the host's processor through",
+          ),
+  },
+  {
+    topic: "Processor",
     name: "FSGSBASE",
     look: (facts) => {
       const hwcap2 = facts.probe.get("hwcap2");

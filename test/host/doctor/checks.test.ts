@@ -15,7 +15,7 @@ import type { Facts } from "../../../src/host/doctor/facts.js";
 /** A machine on which everything is right. */
 const GOOD: Facts = {
   architecture: "x64",
-  processor: { model: "AMD EPYC", flags: new Set(["fsgsbase", "avx512f"]) },
+  processor: { model: "AMD EPYC", flags: new Set(["lahf_lm", "fsgsbase", "avx512f"]) },
   kernelRelease: "6.14.0",
   nodeVersion: "20.19.2",
   probe: new Map([
@@ -78,6 +78,7 @@ const withCache = (cache: Partial<Facts["cache"]>): Partial<Facts> => ({ cache: 
 /** Row; what is different; what the row then says: its level, and a part of what it found, cost or remedy. */
 const BAD: readonly [name: string, facts: Partial<Facts>, level: Level, says: RegExp][] = [
   ["AMD64", { architecture: "arm64" }, "problem", /arm64/],
+  ["SAHF", { processor: { model: "old", flags: new Set() } }, "problem", /64-bit mode/],
   ["FSGSBASE", withProbe("hwcap2", 0), "note", /Linux 5\.9 without nofsgsbase; Debian 12 \(6\.1\) and 13/],
   [
     "FSGSBASE",

@@ -41,6 +41,7 @@ export function addRun(program: Command): void {
         ...["all", "jump", "cond", "call", "ret", "load", "store"],
       ]),
     )
+    .option("--ring <PROCESS:DESCRIPTOR>", "where records of hooks go: a ring that a process has made (flicker trace)")
     .option("--perf-map", "write names of trampolines to /tmp/perf-PID.map, where perf report finds them")
     .option("--gdb-jit", "tell gdb names and frames of trampolines; see docs/debugging.md for its script")
     .option("--only-traps", "give every site a trap instead of a jump, to test traps and see what they cost")

@@ -64,12 +64,27 @@ describe("programs with their instructions patched", { skip, concurrency: 2 }, (
     unplannedBytes: number;
   }
 
+  /** Jumps in bash and its libraries, by objdump. */
+  function countJumps(): number {
+    const listed = spawnSync("ldd", ["/bin/bash"], { encoding: "utf8" }).stdout;
+    const files = ["/bin/bash", ...[...listed.matchAll(/\/\S+/g)].map(([file]) => file)];
+    const mnemonic = /\t(?:(?:bnd|notrack|rep|repz) )*(?:j[a-z]+|loop[a-z]*)\b/;
+    return files
+      .flatMap((file) => {
+        const options = { encoding: "utf8", maxBuffer: 1 << 28 } as const;
+        return spawnSync("objdump", ["-d", "--no-show-raw-insn", file], options).stdout.split("\n");
+      })
+      .filter((line) => mnemonic.test(line)).length;
+  }
+
   test("every jump of bash and its libraries is a jump to a trampoline", async () => {
     const options = ["run", "--stats=json", "--match=jump", "--", "bash", "-c", ":"];
     const { stderr } = spawnSync(await launcherPath(), options, { encoding: "utf8" });
     const last = JSON.parse(stderr.trimEnd().split("\n").at(-1) ?? "") as { instructions: Instructions };
     const { jumps, ...rest } = last.instructions;
-    assert.ok(jumps > 50_000, `${jumps} jumps`);
+    // A few are in no function that the unwind tables know; those of the vDSO are in no file.
+    const known = countJumps();
+    assert.ok(jumps > known * 0.995, `${jumps} of ${known} jumps`);
     assert.deepEqual(
       [rest.B0, rest.unpatched, rest.refused, rest.functionsWithData, rest.unplannedBytes],
       [0, 0, 0, 0, 0],

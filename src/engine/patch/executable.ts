@@ -56,6 +56,7 @@ import {
   endPlan,
   planCluster,
 } from "./plan";
+import { planInBulk } from "./territory";
 import { makePrivate } from "./private-pages";
 import { emitInstructionTrampoline } from "./instruction-trampoline";
 import { Record, countRetired, forgetRange, originalBytes, restoreCopy } from "./record";
@@ -306,6 +307,7 @@ function addWindowSite(tactic: u32, systemCall: Address): void {
 /** The same as `commitJumps` for the instructions and system calls of [low, high). */
 function commitWindow(end: Address, low: Address, high: Address): bool {
   beginPlan(SYSCALL_TRAMPOLINE_SIZE, emit, null);
+  planInBulk();
   boundTrampolines(reachLow(outpost), reachHigh(outpost));
   const pointer = planWindow(end, low, high);
   if (pointer == 0) abandonPlan();

@@ -31,17 +31,20 @@ import {
   BESIDE,
   NEW,
   OPEN,
+  Round,
   Tour,
   allowedPages,
-  countSlots,
+  endRound,
   freeInWindow,
+  isInBulk,
   isNearTerritory,
   mapWindow,
+  nextOfRound,
+  offersMore,
   nextOfTour,
   search,
   searchNew,
-  slotAt,
-  slotIndex,
+  startRound,
   startTour,
   takeTerritory,
   untakeTerritory,
@@ -196,6 +199,7 @@ function placeBody(site: Moved, stub: usize, memory: u32): bool {
   boundAround(bodyReach, address as i64);
   bound(bodyReach, site.low, site.high);
   for (let level = OPEN; level <= memory; level++) {
+    if (!offersMore(level)) continue;
     const body = find(bodyReach, site.size, level, site.address);
     if (body == 0) continue;
     const record = reserve(site, SITE, body, site.size);
@@ -247,13 +251,22 @@ export class Pair {
 
 const firstReach = changetype<Reach>(memory.data(offsetof<Reach>(), 8));
 const secondReach = changetype<Reach>(memory.data(offsetof<Reach>(), 8));
+const round = changetype<Round>(memory.data(offsetof<Round>(), 8));
 const pairTour = changetype<Tour>(memory.data(offsetof<Tour>(), 8));
 
 /** Windows of the first jump that are tried before a pair is given up: each costs a search for the second. */
 const WINDOWS_MAX: u32 = 256;
+/** The same in a plan in bulk, and where the second may map another slot. */
+const BULK_WINDOWS_MAX: u32 = 16;
+const BULK_NEW_WINDOWS_MAX: u32 = 3;
 /** The same where each may map another slot. */
 const NEW_WINDOWS_MAX: u32 = 8;
 let windowsTried: u32 = 0;
+
+function windowsMax(memory: u32): u32 {
+  if (!isInBulk()) return WINDOWS_MAX;
+  return memory == OPEN ? BULK_WINDOWS_MAX : BULK_NEW_WINDOWS_MAX;
+}
 
 function sizeOf(moved: Moved, isStub: bool): u32 {
   return moved.kind == SITE && isStub ? JUMP_SIZE : moved.size;
@@ -279,7 +292,7 @@ function placeInWindow(pair: Pair, slot: Slot, window: u32, isStub: bool, memory
   bound(secondReach, second.low, second.high);
   let target: Address = 0;
   for (let level = OPEN; target == 0 && level <= memory; level++) {
-    target = find(secondReach, sizeOf(second, isStub), level, second.address);
+    if (offersMore(level)) target = find(secondReach, sizeOf(second, isStub), level, second.address);
   }
   if (target == 0) return false;
 
@@ -298,16 +311,15 @@ function placeInWindow(pair: Pair, slot: Slot, window: u32, isStub: bool, memory
 }
 
 function placePairInSlots(pair: Pair, isStub: bool, memory: u32): bool {
-  const high = highest(firstReach);
-  for (let index = slotIndex(lowest(firstReach)); index < countSlots(); index++) {
-    const slot = slotAt(index);
+  for (let slot = startRound(round, firstReach, memory); slot != null; slot = nextOfRound(round)) {
     const base = slot.base as i64;
-    if (base > high) return false;
-    if (allowedPages(slot, memory) == 0) continue;
     const end = endWindow(firstReach, base + SLOT_SIZE);
     for (let window = firstWindow(firstReach, base); window < end; window++) {
-      if (placeInWindow(pair, slot, window, isStub, memory)) return true;
-      if (windowsTried > WINDOWS_MAX || outOfMemory) return false;
+      if (placeInWindow(pair, slot, window, isStub, memory)) {
+        endRound(round);
+        return true;
+      }
+      if (windowsTried > windowsMax(memory) || outOfMemory) return false;
     }
   }
   return false;
@@ -356,7 +368,9 @@ export function placePair(pair: Pair, memory: u32): bool {
   bound(firstReach, first.low, first.high);
   if (lowest(firstReach) > highest(firstReach)) return false;
   windowsTried = 0;
-  for (let isStub = 0; isStub < 2; isStub++) {
+  // A stub is one more jump at each execution: a plan in bulk has other places to go to first.
+  const stubs: i32 = isInBulk() && memory != NEW ? 1 : 2;
+  for (let isStub = 0; isStub < stubs; isStub++) {
     if (placePairInSlots(pair, isStub != 0, memory)) return true;
     if (memory >= BESIDE && placePairInNewSlots(pair, isStub != 0, memory)) return true;
     if (outOfMemory) return false;

@@ -27,7 +27,8 @@ export class Reach {
   /** First address of window 0. */
   base: i64;
   width: i64;
-  stride: i64;
+  /** Windows are 2^shift apart. */
+  shift: i64;
   /** Bounds of the address, both inclusive. */
   low: i64;
   high: i64;
@@ -46,7 +47,7 @@ export function setWindows(reach: Reach, next: i64, given: u32, own: u32, betwee
   const signIsFree = own == 4 || (shared != 0 && top == 4);
   reach.width = (1 as i64) << (8 * own);
   reach.count = (1 as u32) << (8 * shared);
-  reach.stride = shared == 0 ? 0x100000000 : (1 as i64) << (8 * (own + between));
+  reach.shift = shared == 0 ? 32 : 8 * (own + between);
   reach.bias = 0;
   if (!signIsFree) {
     reach.base = next + (given as i32 as i64);
@@ -80,14 +81,14 @@ export function lowest(reach: Reach): i64 {
 }
 
 export function highest(reach: Reach): i64 {
-  return min(reach.base + ((reach.count as i64) - 1) * reach.stride + reach.width - 1, reach.high);
+  return min(reach.base + (((reach.count as i64) - 1) << reach.shift) + reach.width - 1, reach.high);
 }
 
 /** First window that has an address at or above `start`; `count` when none has. */
 export function firstWindow(reach: Reach, start: i64): u32 {
   const distance = start - (reach.base + reach.width - 1);
   if (distance <= 0) return 0;
-  const window = (distance + reach.stride - 1) / reach.stride;
+  const window = (distance + ((1 as i64) << reach.shift) - 1) >> reach.shift;
   return window < (reach.count as i64) ? (window as u32) : reach.count;
 }
 
@@ -95,16 +96,16 @@ export function firstWindow(reach: Reach, start: i64): u32 {
 export function endWindow(reach: Reach, end: i64): u32 {
   const distance = end - 1 - reach.base;
   if (distance < 0) return 0;
-  const window = distance / reach.stride + 1;
+  const window = (distance >> reach.shift) + 1;
   return window < (reach.count as i64) ? (window as u32) : reach.count;
 }
 
 /** First address of a window at or above `start`, within bounds. */
 export function windowLow(reach: Reach, window: u32, start: i64): i64 {
-  return max(max(reach.base + (window as i64) * reach.stride, reach.low), start);
+  return max(max(reach.base + ((window as i64) << reach.shift), reach.low), start);
 }
 
 /** Last address of a window at or below `last`, within bounds. */
 export function windowHigh(reach: Reach, window: u32, last: i64): i64 {
-  return min(min(reach.base + (window as i64) * reach.stride + reach.width - 1, reach.high), last);
+  return min(min(reach.base + ((window as i64) << reach.shift) + reach.width - 1, reach.high), last);
 }

@@ -36,6 +36,10 @@ export class Slot {
   refused: u32;
   /** The plan that `refused` is valid for. */
   plan: u32;
+  /** Bytes that are taken. */
+  taken: u32;
+  /** Whether it is on the list of the plan in bulk (patch/territory.ts). */
+  listed: u32;
 }
 
 // Behind the fields: four tables of 16 entries, one for each page.
@@ -110,6 +114,19 @@ function lastTaken(slot: Slot, start: u32, end: u32, allowed: u32): i32 {
   }
 }
 
+/** The first offset from `at` on, in the same page and not above `end`, whose byte is free; or `end`. */
+function skipTaken(slot: Slot, at: u32, end: u32): u32 {
+  const bitmap = load<u32>(changetype<usize>(slot) + BITMAPS + ((at >> PAGE_SHIFT) << 2));
+  if (bitmap == 0) return at;
+  while (at < end) {
+    const offset = at & (PAGE_SIZE - 1);
+    const free = ~load<u64>(bitmap + ((offset >> 6) << 3)) >> (offset & 63);
+    if (free != 0) return at + (ctz(free) as u32);
+    at = (at | 63) + 1;
+  }
+  return end;
+}
+
 /** First offset in [low, high] at which `size` bytes are free in `allowed` pages, or -1. */
 export function findFree(slot: Slot, low: u32, high: u32, size: u32, allowed: u32): i32 {
   assert(high + size <= SLOT_SIZE, "a reservation crosses its slot's end");
@@ -127,6 +144,7 @@ export function findFree(slot: Slot, low: u32, high: u32, size: u32, allowed: u3
       const taken = lastTaken(slot, at, at + size, allowed);
       if (taken < 0) return at as i32;
       at = (taken as u32) + 1;
+      if (at < pageEnd) at = skipTaken(slot, at, pageEnd);
     }
     if (wholePage && at >= pageEnd) store<u16>(gap, (size - 1) as u16);
   }
@@ -178,10 +196,12 @@ export function takeRange(slot: Slot, offset: u32, size: u32): bool {
     setTaken(bitmap, start, end, true);
     slot.open = countUse(changetype<usize>(slot) + PLAN_USES, page, 1, slot.open);
   }
+  slot.taken += size;
   return true;
 }
 
 function freeBits(slot: Slot, offset: u32, size: u32): void {
+  slot.taken -= size;
   const first = offset >> PAGE_SHIFT;
   const last = (offset + size - 1) >> PAGE_SHIFT;
   for (let page = first; page <= last; page++) {

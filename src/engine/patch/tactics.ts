@@ -28,13 +28,13 @@ import {
   setJump,
   writeJump,
 } from "./jump";
-import { LOCK_DEPENDED, LOCK_PENDING, LOCK_WRITTEN, lock, locksOf, unlock } from "./locks";
+import { LOCK_DEPENDED, LOCK_FREE, LOCK_PENDING, LOCK_WRITTEN, lock, locksOf, unlock } from "./locks";
 import { Moved, Pair, addRecord, newestRecord, placePair, placeSite, secondHasChance, setMoved } from "./placement";
 import { Address } from "../process";
 import { Reach, setWindows } from "./reach";
 import { ENTERED_BY_CALL, RELAY, Record, SITE, VICTIM } from "./record";
 import { JUMP_SIZE, endsFlow, relocatedSize } from "./relocate";
-import { BESIDE, MAPPED, NEW, OPEN, offersMore } from "./territory";
+import { BESIDE, MAPPED, NEW, OPEN, isInBulk, offersMore } from "./territory";
 
 export const TACTIC_B0: u8 = 0;
 export const TACTIC_B1: u8 = 1;
@@ -73,6 +73,10 @@ export function setExplorer(index: u32): void {
 /** Plans one site: tries the tactics in order of what they cost, and gives the one that fitted, or TACTIC_B0. */
 export function planSite(cluster: Cluster, offset: u32, instruction: Instruction, trampolineSize: u32): u8 {
   if (!beginSite(cluster, offset, instruction, trampolineSize)) return TACTIC_B0;
+  if (isInBulk()) {
+    const tactic = planInstruction();
+    if (tactic != TACTIC_B0) return tactic;
+  }
   for (let memory = OPEN; memory <= BESIDE; memory++) {
     if (!offersMore(memory)) continue;
     if (directJump(memory)) return TACTIC_B1;
@@ -90,6 +94,23 @@ export function planSite(cluster: Cluster, offset: u32, instruction: Instruction
   if (padding(NEW)) return TACTIC_T1;
   if (evictNeighbour(NEW)) return TACTIC_T3;
   return TACTIC_B0;
+}
+
+/**
+ * The forms of the tactics that fit nearly every site of a plan in bulk, each with few attempts; where they do not, all
+ * are tried as for a system call. Slots are cheap here, pages too, and what runs often should jump seldom.
+ */
+function planInstruction(): u8 {
+  if (site.length >= JUMP_SIZE)
+    return directJump(OPEN) || directJump(BESIDE) || directJump(NEW) ? TACTIC_B1 : TACTIC_B0;
+  if (pun(OPEN)) return TACTIC_B2;
+  if (padding(OPEN)) return TACTIC_T1;
+  if (evictPlainSuccessor(OPEN)) return TACTIC_T2;
+  if (site.length > 2 && pun(NEW)) return TACTIC_B2;
+  if (evictLongNeighbour(OPEN)) return TACTIC_T3;
+  if (evictPlainSuccessor(BESIDE)) return TACTIC_T2;
+  if (evictLongNeighbour(BESIDE)) return TACTIC_T3;
+  return evictLongNeighbour(NEW) ? TACTIC_T3 : TACTIC_B0;
 }
 
 /** Invalid in 64-bit mode (SDM volume 2, appendix A, table A-2): one byte, so that it fits every instruction. */
@@ -237,25 +258,38 @@ const PAIR_PADDING_MAX: u32 = 2;
 //   T2      e9 xx |e9 ss ss yy yy ff |     jmp: rel32 = 0xsssse9xx | jmp: rel32 = 0xyyyyssss
 //                                          locks nothing beyond what it writes
 function evictSuccessor(memory: u32): bool {
-  const successor = site.offset + site.length;
-  if (site.length >= JUMP_SIZE || !beginVictim(successor)) return false;
-  pair.firstMoved = changetype<usize>(siteMoved);
-  pair.secondMoved = changetype<usize>(victimMoved);
-  const victimEnd = successor + victimMoved.length;
+  if (!beginSuccessor()) return false;
   for (let count: u32 = 0; count < site.length; count++) {
     for (let victimCount: u32 = 0; victimCount <= min(PAIR_PADDING_MAX, victimMoved.length - 1); victimCount++) {
-      setJump(siteJump, site.offset, count, successor);
-      setJump(victimJump, successor, victimCount, victimEnd);
-      if (!placeWithPrefixes(siteJump, victimJump, memory)) continue;
-      settleSite(TACTIC_T2, jumpEnd(siteJump));
-      siteRecord().companion = changetype<usize>(victimRecord());
-      victimRecord().locked = (jumpEnd(victimJump) - successor) as u8;
-      writeJump(site.cluster, victimJump, pair.secondTarget);
-      writeJump(site.cluster, siteJump, pair.firstTarget);
-      return true;
+      if (evictWith(count, victimCount, memory)) return true;
     }
   }
   return false;
+}
+
+/** T2 where it most likely fits: without prefixes. */
+function evictPlainSuccessor(memory: u32): bool {
+  return beginSuccessor() && evictWith(0, 0, memory);
+}
+
+function beginSuccessor(): bool {
+  if (site.length >= JUMP_SIZE || !beginVictim(site.offset + site.length)) return false;
+  pair.firstMoved = changetype<usize>(siteMoved);
+  pair.secondMoved = changetype<usize>(victimMoved);
+  return true;
+}
+
+function evictWith(count: u32, victimCount: u32, memory: u32): bool {
+  const successor = site.offset + site.length;
+  setJump(siteJump, site.offset, count, successor);
+  setJump(victimJump, successor, victimCount, successor + victimMoved.length);
+  if (!placeWithPrefixes(siteJump, victimJump, memory)) return false;
+  settleSite(TACTIC_T2, jumpEnd(siteJump));
+  siteRecord().companion = changetype<usize>(victimRecord());
+  victimRecord().locked = (jumpEnd(victimJump) - successor) as u8;
+  writeJump(site.cluster, victimJump, pair.secondTarget);
+  writeJump(site.cluster, siteJump, pair.firstTarget);
+  return true;
 }
 
 /** How far a short jump reaches from its end. */
@@ -292,23 +326,27 @@ const RELAY_PADDING_MAX: u32 = 1;
 //   before  0f 05 |  ...   48 8d 35 .. .. .. .. |      syscall | lea    ..(%rip),%rsi
 //   T3      eb 28 |  ...   e9 xx e9 ss ss yy yy |      jmp 42 | jmp: rel32 = 0xsssse9xx
 //                                |                     42: jmp: rel32 = 0xyyyyssss
+function relayAt(victim: u32, relay: u32, count: u32, relayCount: u32, memory: u32): bool {
+  setJump(victimJump, victim, count, relay);
+  setJump(siteJump, relay, relayCount, victim + victimMoved.length);
+  if (!placeWithPrefixes(victimJump, siteJump, memory)) return false;
+  const record = addRecord(siteMoved, RELAY);
+  if (record == 0) return false;
+  changetype<Record>(record).address = site.cluster.address + (relay as u64);
+  changetype<Record>(record).size = 0;
+  settleSite(TACTIC_T3, site.offset + 2);
+  victimRecord().locked = (jumpEnd(siteJump) - victim) as u8;
+  writeJump(site.cluster, siteJump, pair.secondTarget);
+  writeJump(site.cluster, victimJump, pair.firstTarget);
+  writeShortJump(relay);
+  return true;
+}
+
 function relayThrough(victim: u32, relay: u32, memory: u32): bool {
   const victimEnd = victim + victimMoved.length;
   for (let count: u32 = 0; count <= min(RELAY_PADDING_MAX, relay - victim - 1); count++) {
     for (let relayCount: u32 = 0; relayCount <= min(RELAY_PADDING_MAX, victimEnd - relay - 1); relayCount++) {
-      setJump(victimJump, victim, count, relay);
-      setJump(siteJump, relay, relayCount, victimEnd);
-      if (!placeWithPrefixes(victimJump, siteJump, memory)) continue;
-      const record = addRecord(siteMoved, RELAY);
-      if (record == 0) return false;
-      changetype<Record>(record).address = site.cluster.address + (relay as u64);
-      changetype<Record>(record).size = 0;
-      settleSite(TACTIC_T3, site.offset + 2);
-      victimRecord().locked = (jumpEnd(siteJump) - victim) as u8;
-      writeJump(site.cluster, siteJump, pair.secondTarget);
-      writeJump(site.cluster, victimJump, pair.firstTarget);
-      writeShortJump(relay);
-      return true;
+      if (relayAt(victim, relay, count, relayCount, memory)) return true;
     }
   }
   return false;
@@ -320,6 +358,31 @@ function evictNeighbourAt(victim: u32, memory: u32): bool {
   pair.secondMoved = changetype<usize>(siteMoved);
   for (let inner: u32 = victimMoved.length - 1; inner > 0; inner--) {
     if (shortJumpFits(victim + inner) && relayThrough(victim, victim + inner, memory)) return true;
+  }
+  return false;
+}
+
+/** Where in a victim the relay leaves both jumps the widest choice: one window in each slot (patch/reach.ts). */
+const RELAY_INNER: u32 = 2;
+/** A victim in which all of the relay's rel32 is free. */
+const LONG_VICTIM: u32 = RELAY_INNER + JUMP_SIZE;
+
+/** T3 where it most likely fits: in a long victim, without prefixes. */
+function evictLongNeighbour(memory: u32): bool {
+  if (site.length < 2) return false;
+  const cluster = site.cluster;
+  const lowest = site.offset + 2 > SHORT_BACK + RELAY_INNER ? site.offset + 2 - SHORT_BACK - RELAY_INNER : 0;
+  const end = min(site.offset + 2 + SHORT_FORTH - RELAY_INNER, cluster.size);
+  pair.firstMoved = changetype<usize>(victimMoved);
+  pair.secondMoved = changetype<usize>(siteMoved);
+  let next = end;
+  for (let victim = end; victim-- > lowest;) {
+    if (load<u8>(cluster.boundary + victim) == 0) continue;
+    const length = next - victim;
+    next = victim;
+    if (length < LONG_VICTIM || load<u8>(cluster.locks + victim) != LOCK_FREE || !beginVictim(victim)) continue;
+    if (victimMoved.length < LONG_VICTIM || !shortJumpFits(victim + RELAY_INNER)) continue;
+    if (relayAt(victim, victim + RELAY_INNER, 0, 0, memory)) return true;
   }
   return false;
 }

@@ -76,8 +76,8 @@ let planNumber: u32 = 0;
 let exhausted: bool = false;
 /** Mappings that this territory has added to the process, roughly: slots that had no neighbour when they were mapped. */
 let mappingCount: u32 = 0;
-/** Where the last search of a wide reach ended. */
-let hint: u32 = 0;
+/** The plan has sites by the thousand: pages do not count, slots do. */
+let inBulk: bool = false;
 
 export function slotAt(index: u32): Slot {
   return changetype<Slot>(load<u32>(directory + (index << 2)));
@@ -124,7 +124,6 @@ function removeSlot(index: u32): void {
   destroySlot(slotAt(index));
   slotCount -= 1;
   memory.copy(entry, entry + 4, directory + (slotCount << 2) - entry);
-  hint = 0;
 }
 
 // ---- Places that are somebody else's, though nothing is mapped there
@@ -172,6 +171,10 @@ export function isAvoided(start: i64, end: i64): bool {
 /** Bits of `Slot.refused` behind those of the pages: the whole slot, and its quarters. */
 const REFUSED_WHOLE: u32 = 1 << 16;
 const REFUSED_QUARTER: u32 = 17;
+
+export function isInBulk(): bool {
+  return inBulk;
+}
 
 /** Slots to take at once: more as mappings get many, so that scattered puns share mappings. */
 function slotsPerBlock(): u32 {
@@ -236,6 +239,7 @@ function mapBlock(base: Address, slots: u32): bool {
     }
     slot.mapped = ALL_PAGES;
     slot.writable = ALL_PAGES;
+    listSlot(slot);
   }
   return true;
 }
@@ -250,6 +254,7 @@ function mapPages(slot: Slot, first: u32, count: u32, refusal: u32): bool {
   }
   slot.mapped |= mask;
   slot.writable |= mask;
+  listSlot(slot);
   return true;
 }
 
@@ -292,12 +297,13 @@ export function allowedPages(slot: Slot, memory: u32): u32 {
   if (memory >= MAPPED) return slot.mapped;
   const swapped = (slot.open & ~slot.writable) != 0;
   const open = swapped ? slot.open | (slot.live & ~slot.writable) : slot.open;
-  return memory == OPEN ? open : open | slot.writable;
+  return memory == OPEN && !inBulk ? open : open | slot.writable;
 }
 
 /** Whether memory of a kind is more than memory of the kind before it. */
 export function offersMore(memory: u32): bool {
   if (memory == OPEN || memory >= BESIDE) return true;
+  if (inBulk) return memory == MAPPED;
   for (let index: u32 = 0; index < slotCount; index++) {
     const slot = slotAt(index);
     if (allowedPages(slot, memory) != allowedPages(slot, memory - 1)) return true;
@@ -316,7 +322,7 @@ export function freeInWindow(slot: Slot, reach: Reach, window: u32, size: u32, a
 }
 
 function freeInSlot(slot: Slot, reach: Reach, size: u32, allowed: u32): Address {
-  if (allowed == 0) return 0;
+  if (allowed == 0 || isFull(slot)) return 0;
   const base = slot.base as i64;
   const end = endWindow(reach, base + SLOT_SIZE);
   for (let window = firstWindow(reach, base); window < end; window++) {
@@ -326,9 +332,59 @@ function freeInSlot(slot: Slot, reach: Reach, size: u32, allowed: u32): Address 
   return 0;
 }
 
+/** A slot with more bytes taken is passed over by a plan in bulk. */
+const FULL: u32 = SLOT_SIZE - 256;
+
+/** Whether a search had better go elsewhere. */
+export function isFull(slot: Slot): bool {
+  return inBulk && slot.taken > FULL;
+}
+
 /** Whether a reach is so wide that one slot is as good as another. */
 function isWide(reach: Reach): bool {
   return reach.count == 1 && reach.width >= 0x1000000;
+}
+
+const roundOfWide = changetype<Round>(memory.data(offsetof<Round>(), 8));
+/** Where the last round for a wide reach found something, and what lies before it is left to narrow ones. */
+let wideSlot: usize = 0;
+let wideOffset: u32 = 0;
+
+/** As `search` for a wide reach: goes on where the last one ended. */
+function searchWide(reach: Reach, size: u32, memory: u32): Address {
+  const low = lowest(reach);
+  const high = highest(reach);
+  for (let slot = startRound(roundOfWide, reach, memory); slot != null; slot = nextOfRound(roundOfWide)) {
+    const base = slot.base as i64;
+    const from = changetype<usize>(slot) == wideSlot ? (wideOffset as i64) : 0;
+    const first = max(base + from, low);
+    const last = min(base + SLOT_SIZE - size, high);
+    if (first > last) continue;
+    const offset = findFree(slot, (first - base) as u32, (last - base) as u32, size, allowedPages(slot, memory));
+    if (offset < 0) continue;
+    endRound(roundOfWide);
+    wideSlot = changetype<usize>(slot);
+    wideOffset = (offset as u32) + size;
+    return slot.base + (offset as u64);
+  }
+  return 0;
+}
+
+/** As `search` for a reach with few slots in it. */
+function searchNarrow(reach: Reach, size: u32, memory: u32): Address {
+  const high = highest(reach);
+  for (let index = slotIndex(lowest(reach)); index < slotCount; index++) {
+    const slot = slotAt(index);
+    if ((slot.base as i64) > high) return 0;
+    const address = freeInSlot(slot, reach, size, allowedPages(slot, memory));
+    if (address != 0) return address;
+  }
+  return 0;
+}
+
+/** Whether a reach has a window in every slot. */
+function isEverywhere(reach: Reach): bool {
+  return reach.count == 0x10000 && reach.shift <= 16;
 }
 
 /** A free address of `size` bytes within a reach, in memory that is mapped; 0 when there is none. Takes nothing. */
@@ -336,20 +392,96 @@ export function search(reach: Reach, size: u32, memory: u32): Address {
   const low = lowest(reach);
   const high = highest(reach);
   if (low > high) return 0;
-  if (isWide(reach) && hint < slotCount) {
-    const slot = slotAt(hint);
-    const address = freeInSlot(slot, reach, size, allowedPages(slot, memory));
-    if (address) return address;
-  }
-  for (let index = slotIndex(low); index < slotCount; index++) {
-    const slot = slotAt(index);
-    if ((slot.base as i64) > high) break;
+  if (isWide(reach)) return searchWide(reach, size, memory);
+  if (!isEverywhere(reach)) return searchNarrow(reach, size, memory);
+  for (let slot = startRound(roundOfSecond, reach, memory); slot != null; slot = nextOfRound(roundOfSecond)) {
     const address = freeInSlot(slot, reach, size, allowedPages(slot, memory));
     if (address == 0) continue;
-    if (isWide(reach)) hint = index;
+    endRound(roundOfSecond);
     return address;
   }
   return 0;
+}
+
+// ---- Rounds: the existing slots of a reach, from where the last search ended
+//
+// A plan in bulk has thousands of slots, most of them full, or opened by a pun that nothing else can reach. It looks at
+// those that it has mapped itself and that have room, and at few of them: the next slot costs less than a long search.
+
+/** Slots of the plan in bulk that have room, in the order in which they were mapped: engine pointers. */
+const roomy = memory.data(32768, 8);
+let roomyCount: u32 = 0;
+const ROUND_MAX: u32 = 24;
+
+function listSlot(slot: Slot): void {
+  if (!inBulk || slot.listed) return;
+  slot.listed = 1;
+  store<u32>(roomy + (roomyCount++ << 2), changetype<usize>(slot) as u32);
+}
+
+/** The slot at an index of the list, without the full ones; null at its end. */
+function roomyAt(index: u32): Slot | null {
+  while (index < roomyCount) {
+    const slot = changetype<Slot>(load<u32>(roomy + (index << 2)));
+    if (!isFull(slot)) return slot;
+    roomyCount -= 1;
+    store<u32>(roomy + (index << 2), load<u32>(roomy + (roomyCount << 2)));
+  }
+  return null;
+}
+
+@unmanaged
+export class Round {
+  low: i64;
+  high: i64;
+  index: u32;
+  left: u32;
+  memory: u32;
+  /** Index where the last round ended. */
+  hint: u32;
+}
+
+const roundOfSecond = changetype<Round>(memory.data(offsetof<Round>(), 8));
+
+/** Starts a round: gives the first slot, or null. */
+export function startRound(round: Round, reach: Reach, memory: u32): Slot | null {
+  round.low = lowest(reach) - (SLOT_SIZE - 1);
+  round.high = highest(reach);
+  round.memory = memory;
+  const first: u32 = inBulk ? 0 : slotIndex(lowest(reach));
+  const end = inBulk ? roomyCount : slotCount;
+  if (first >= end || lowest(reach) > round.high) return null;
+  round.left = inBulk ? min(ROUND_MAX, end) : end - first;
+  round.index = (inBulk || memory == OPEN) && round.hint >= first && round.hint < end ? round.hint : first;
+  return slotOfRound(round);
+}
+
+/** The slot that a round is at, or the next one that can be used. */
+function slotOfRound(round: Round): Slot | null {
+  while (round.left != 0) {
+    if (inBulk && round.index >= roomyCount) round.index = 0;
+    const slot = inBulk ? roomyAt(round.index) : slotAt(round.index);
+    if (slot != null) {
+      const base = slot.base as i64;
+      if (base >= round.low && base <= round.high && allowedPages(slot, round.memory) != 0) return slot;
+    } else if (roomyCount == 0) return null;
+    round.left -= 1;
+    round.index += 1;
+    if (!inBulk && round.index == slotCount) return null;
+  }
+  return null;
+}
+
+/** The next slot of a round, or null at its end. */
+export function nextOfRound(round: Round): Slot | null {
+  round.left -= 1;
+  round.index += 1;
+  return round.left == 0 ? null : slotOfRound(round);
+}
+
+/** The round has found what it was for. */
+export function endRound(round: Round): void {
+  round.hint = round.index;
 }
 
 /** Whether a slot of trampoline memory is in a reach or beside it. A cheap look before a search for many values. */
@@ -378,7 +510,11 @@ export class Tour {
   /** 0: below, 1: above. */
   side: u32;
   memory: u32;
+  /** So many more neighbours of existing slots are tried. */
+  left: u32;
 }
+
+const TOUR_MAX: u32 = 32;
 
 export function startTour(tour: Tour, reach: Reach, site: Address, memory: u32): void {
   tour.memory = memory;
@@ -386,14 +522,18 @@ export function startTour(tour: Tour, reach: Reach, site: Address, memory: u32):
   tour.first = lowest(reach) & mask;
   tour.last = highest(reach) & mask;
   tour.anchor = min(max((site as i64) & mask, tour.first), tour.last);
-  tour.neighbour = slotIndex(tour.first - SLOT_SIZE) << 1;
+  const first = tour.first - SLOT_SIZE;
+  // Near the site, when not all are tried.
+  tour.neighbour = slotIndex(inBulk ? max(first, tour.anchor - (TOUR_MAX as i64) * (SLOT_SIZE >> 2)) : first) << 1;
   tour.distance = 0;
   tour.side = 0;
+  tour.left = inBulk ? TOUR_MAX : 2 * DIRECTORY_MAX;
 }
 
 /** The next slot's base, or -1 at the end. */
 export function nextOfTour(tour: Tour): i64 {
-  while (tour.neighbour >> 1 < slotCount) {
+  while (tour.neighbour >> 1 < slotCount && tour.left != 0) {
+    tour.left -= 1;
     const slot = slotAt(tour.neighbour >> 1);
     const base = (slot.base as i64) + ((tour.neighbour & 1) == 0 ? -(SLOT_SIZE as i64) : (SLOT_SIZE as i64));
     tour.neighbour += 1;
@@ -505,7 +645,15 @@ export function beginTerritory(): void {
   planNumber += 1;
   exhausted = false;
   swaps = 0;
-  hint = 0;
+  wideSlot = 0;
+  inBulk = false;
+}
+
+/** The plan that was begun has sites by the thousand. */
+export function planInBulk(): void {
+  inBulk = true;
+  roomyCount = 0;
+  for (let index: u32 = 0; index < slotCount; index++) slotAt(index).listed = 0;
 }
 
 function copyRun(slot: Slot, first: u32, count: u32): i32 {

@@ -8,7 +8,16 @@ import { MATCH_NONE } from "../match";
 import { matchClass } from "../options";
 import { markBehind, markFront } from "../scan/evidence";
 import { MATCHES, STARTS, markFunction } from "../scan/instructions";
-import { functionCount, functionEnd, functionStart, openUnwindTable, readFunction } from "../scan/unwind";
+import {
+  copyUnwindTable,
+  dropCopy,
+  functionCount,
+  functionEnd,
+  functionStart,
+  openUnwindTable,
+  readFunction,
+  unwindTableSize,
+} from "../scan/unwind";
 import {
   INSTRUCTION_REFUSED,
   INSTRUCTION_UNPATCHED,
@@ -17,7 +26,7 @@ import {
 } from "../stats/counters";
 import { decode } from "../x86/decode";
 import { Instruction } from "../x86/instruction";
-import { allocateTemporary, remaining } from "./arena";
+import { allocateTemporary, closeTemporary, keepLinear, makeRoom, openTemporary } from "./arena";
 import { Cluster } from "./cluster";
 import { instructionTrampolineSize } from "./instruction-trampoline";
 import { mappingDescriptor } from "./mapping";
@@ -25,15 +34,23 @@ import { TACTIC_B0, addCluster, planCluster } from "./plan";
 import { carryLocks } from "./record";
 import { SITE_LENGTH, SLACK, chooseSites, keepSites, siteAt, siteCount } from "./sites";
 
-/** A system call, beside the marks of scan/instructions.ts. */
+/** The end of a function, an instruction's start for all that is known; and a system call, beside the marks of scan/instructions.ts. */
+const ENDS: u8 = 8;
 const SYSTEM_CALL: u8 = 4;
-/** Code of a window; a larger function is one of its own. */
-const WINDOW_MAX: u64 = 0x20000;
+/** Code of a window, a larger function is one of its own: with memory of its own to plan it in, and without. */
+const WINDOW_MAX: u64 = 0x400000;
+const SMALL_WINDOW_MAX: u64 = 0x20000;
+let windowMax: u64 = 0;
 /** Beyond this a window is not planned: system calls far from any function are patched without their neighbours. */
-export const PLANNED_MAX: u64 = 0x200000;
+export const PLANNED_MAX: u64 = 0x600000;
 
-/** So much of the engine's memory is for system calls and threads; what is left over is for instructions. */
+/** Temporary memory of a window: three bytes for each of its code, what its sites need, and the unwind table. */
+const TEMPORARY: usize = 0x3000000;
+
+/** So much of linear memory is for system calls and threads; what is left over is for instructions. */
 const RESERVE: usize = 0x600000;
+/** Records and memory maps of trampolines for each site, at most but for rare code. */
+const SITE_MEMORY: usize = 160;
 
 const instruction = changetype<Instruction>(memory.data(offsetof<Instruction>(), 8));
 
@@ -60,7 +77,7 @@ function takeFunctions(start: Address, high: Address): Address {
     if (!readFunction(firstFunction - 1)) continue;
     const functionLow = functionStart + bias;
     if (functionLow < start || functionLow >= high) continue;
-    if (high - functionLow > WINDOW_MAX && low != high) return low;
+    if (high - functionLow > windowMax && low != high) return low;
     low = min(low, functionLow);
   }
   return start;
@@ -74,6 +91,9 @@ export function forEachWindow(start: Address, end: Address, offset: u64, protect
   keepSites();
   bias = start - offset;
   endFunction = functionCount();
+  const opened = openTemporary(TEMPORARY);
+  windowMax = opened ? WINDOW_MAX : SMALL_WINDOW_MAX;
+  if (opened) copyTable();
   for (let high = end; high > start;) {
     const low = takeFunctions(start, high);
     chooseSites(low, high);
@@ -81,6 +101,14 @@ export function forEachWindow(start: Address, end: Address, offset: u64, protect
     high = low;
     endFunction = firstFunction;
   }
+  dropCopy();
+  if (opened) closeTemporary();
+}
+
+function copyTable(): void {
+  const size = unwindTableSize();
+  const pointer = size < TEMPORARY / 4 ? allocateTemporary(size) : 0;
+  if (pointer != 0) copyUnwindTable(pointer);
 }
 
 function markFunctions(cluster: Cluster, high: Address): void {
@@ -91,9 +119,10 @@ function markFunctions(cluster: Cluster, high: Address): void {
     const at = (low - cluster.address) as u32;
     const size = (functionEnd - functionStart) as u32;
     // Functions that overlap (two entries of one piece of assembly) are marked once.
-    if (load<u8>(cluster.boundary + at)) continue;
+    if (load<u8>(cluster.boundary + at) & STARTS) continue;
+    const end = cluster.boundary + at + size;
     if (!markFunction(cluster.code + at, size, cluster.boundary + at, matchClass)) countFunctionWithData();
-    else if (at + size < cluster.size) store<u8>(cluster.boundary + at + size, STARTS);
+    else if (at + size < cluster.size) store<u8>(end, load<u8>(end) | ENDS);
   }
 }
 
@@ -120,20 +149,33 @@ let sizes: usize = 0;
 let fates: usize = 0;
 let count: u32 = 0;
 
+/** MATCHES | SYSTEM_CALL in each byte. */
+const SITE_MARKS: u64 = 0x0606060606060606;
+
+/** Offset of the first site from `at` on, or `end`. */
+function nextSite(cluster: Cluster, at: u32, end: u32): u32 {
+  for (; at + 8 <= cluster.size; at += 8) {
+    const marks = load<u64>(cluster.boundary + at) & SITE_MARKS;
+    if (marks != 0) return min(at + ((ctz(marks) as u32) >> 3), end);
+    if (at >= end) return end;
+  }
+  while (at < end && (load<u8>(cluster.boundary + at) & (MATCHES | SYSTEM_CALL)) == 0) at++;
+  return at;
+}
+
 /** Lists the window's sites; false when the engine's memory is out. */
 function listSites(cluster: Cluster, high: Address): bool {
   const end = (high - cluster.address) as u32;
   count = 0;
-  for (let at: u32 = 0; at < end; at++) if (load<u8>(cluster.boundary + at) & (MATCHES | SYSTEM_CALL)) count += 1;
+  for (let at = nextSite(cluster, 0, end); at < end; at = nextSite(cluster, at + 1, end)) count += 1;
   offsets = allocateTemporary((count as usize) * 6 + 16);
   if (offsets == 0) return false;
   sizes = offsets + ((count as usize) << 2);
   fates = sizes + count;
   count = 0;
   let refused: u32 = 0;
-  for (let at: u32 = 0; at < end; at++) {
+  for (let at = nextSite(cluster, 0, end); at < end; at = nextSite(cluster, at + 1, end)) {
     const marks = load<u8>(cluster.boundary + at);
-    if ((marks & (MATCHES | SYSTEM_CALL)) == 0) continue;
     const size = marks & SYSTEM_CALL ? 0 : sizeAt(cluster, at);
     if (size == 0 && (marks & SYSTEM_CALL) == 0) {
       refused += 1;
@@ -152,7 +194,6 @@ function listSites(cluster: Cluster, high: Address): bool {
  * @returns the cluster, or 0 when the engine's memory is out
  */
 export function planWindow(end: Address, low: Address, high: Address): usize {
-  if (remaining() < RESERVE) return 0;
   const clusterEnd = min(end, high + SITE_LENGTH + SLACK);
   const pointer = addCluster(low, (clusterEnd - low) as u32);
   if (pointer == 0) return 0;
@@ -163,7 +204,10 @@ export function planWindow(end: Address, low: Address, high: Address): usize {
   markFunctions(cluster, high);
   markSystemCalls(cluster);
   if (!listSites(cluster, high)) return 0;
-  return planCluster(cluster, offsets, count, fates, sizes) < 0 ? 0 : pointer;
+  keepLinear(RESERVE);
+  const isPlanned = makeRoom(count * SITE_MEMORY) && planCluster(cluster, offsets, count, fates, sizes) >= 0;
+  keepLinear(0);
+  return isPlanned ? pointer : 0;
 }
 
 /** Calls `visit` with the tactic, and the address of a system call or 0, of each site that was planned. */

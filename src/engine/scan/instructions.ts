@@ -13,17 +13,6 @@ const instruction = changetype<Instruction>(memory.data(offsetof<Instruction>(),
 export const STARTS: u8 = 1;
 export const MATCHES: u8 = 2;
 
-/** Whether decoding from a function's start comes out exactly at its end. */
-function decodes(code: usize, size: u32): bool {
-  let at: u32 = 0;
-  while (at < size) {
-    const length = decode(code + at, size - at, changetype<usize>(instruction));
-    if (length == 0) return false;
-    at += length;
-  }
-  return true;
-}
-
 /**
  * `jmp` back to the function's start right behind a call: Go's `rewindmorestack` reads it there (runtime/sys_x86.go).
  */
@@ -34,6 +23,14 @@ function isReadByGo(code: usize, at: u32, isAfterCall: bool): bool {
   return (at as i32) + (instruction.length as i32) + distance == 0;
 }
 
+/** Takes the marks of the instructions in [0, size) off again. */
+function unmark(code: usize, size: u32, marks: usize): void {
+  for (let at: u32 = 0; at < size; at += instruction.length) {
+    store<u8>(marks + at, 0);
+    decode(code + at, size - at, changetype<usize>(instruction));
+  }
+}
+
 /**
  * Marks the instructions of the function at `code`.
  * @param marks a byte for each of `size`
@@ -41,10 +38,13 @@ function isReadByGo(code: usize, at: u32, isAfterCall: bool): bool {
  * @returns false, and no marks, when there is data in it
  */
 export function markFunction(code: usize, size: u32, marks: usize, matchClass: u32): bool {
-  if (!decodes(code, size)) return false;
   let isAfterCall = false;
   for (let at: u32 = 0; at < size;) {
     const length = decode(code + at, size - at, changetype<usize>(instruction));
+    if (length == 0) {
+      unmark(code, at, marks);
+      return false;
+    }
     const matches = isOfClass(matchClass, instruction, code + at) && !isReadByGo(code, at, isAfterCall);
     store<u8>(marks + at, matches ? STARTS | MATCHES : STARTS);
     isAfterCall = instruction.flow == FLOW_CALL_RELATIVE || instruction.flow == FLOW_CALL_INDIRECT;

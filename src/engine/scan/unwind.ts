@@ -9,7 +9,9 @@
 // Linux Standard Base Core 5.0, 10.6 "Exception Frames"; DWARF 5, 6.4.1. The files of musl, Go and of hand-written
 // assembly have no FDEs, or few: what is in none of them is not decided here.
 //
-// The entry point is a certain start, too. Few candidates ask (patch/verdict.ts), all with --strict. Everything is read from the file with pread: an entry of the table at a time, about 20 reads a question.
+// The entry point is a certain start, too. Few candidates ask (patch/verdict.ts), all with --strict. Everything is read
+// from the file with pread, an entry of the table at a time, about 20 reads a question; who reads all functions copies the
+// table first.
 
 import { addressOf, syscall4 } from "../kernel/calls";
 import { SYS_PREAD64 } from "../kernel/numbers";
@@ -55,18 +57,49 @@ function segmentOf(place: u64, byOffset: bool): ProgramHeader | null {
   return null;
 }
 
+// A copy of the file from `copyStart` on, by its own addresses, in memory of the caller's: see `copyUnwindTable`.
+let copy: usize = 0;
+let copyStart: u64 = 0;
+let copySize: usize = 0;
+
 /** Reads bytes at an address of the file's own. */
 function readAt(address: u64, size: usize): bool {
+  if (address - copyStart + (size as u64) <= (copySize as u64) && address >= copyStart) {
+    memory.copy(buffer, copy + ((address - copyStart) as usize), size);
+    return true;
+  }
   const segment = segmentOf(address, false);
   if (segment == null) return false;
   const offset = address - segment.vaddr + segment.offset;
   return syscall4(SYS_PREAD64, descriptor, addressOf(buffer), size, offset) == (size as i64);
 }
 
+/** Bytes that a copy of the open file's table has, with all that lies behind it in its segment: .eh_frame is there. */
+export function unwindTableSize(): usize {
+  const segment = segmentOf(table, false);
+  return fdeCount == 0 || segment == null ? 0 : ((segment.vaddr + segment.filesz - table) as usize);
+}
+
+/** Copies that into memory of the caller's, which answers for the file until the next one is opened, or until `dropCopy`. */
+export function copyUnwindTable(pointer: usize): void {
+  const size = unwindTableSize();
+  const segment = segmentOf(table, false)!;
+  const got = syscall4(SYS_PREAD64, descriptor, addressOf(pointer), size, table - segment.vaddr + segment.offset);
+  if (got != (size as i64)) return;
+  copy = pointer;
+  copyStart = table;
+  copySize = size;
+}
+
+export function dropCopy(): void {
+  copySize = 0;
+}
+
 /** Gets a file's table ready for `findFunction`. */
 export function openUnwindTable(fileDescriptor: i32): void {
   descriptor = fileDescriptor;
   fdeCount = 0;
+  copySize = 0;
   entryOffset = u64.MAX_VALUE;
   if (syscall4(SYS_PREAD64, descriptor, addressOf(fileHeader), 64, 0) != 64) return;
   const file = changetype<FileHeader>(fileHeader);

@@ -19,6 +19,7 @@ import { onSignal as handleSignal } from "./thread/signal";
 import { SYSCALL_SIZE } from "./thread/trampoline";
 
 export * from "./hook/api";
+export * from "./hook/records";
 export * from "./inspection";
 export { gdbJitDescriptor } from "./debug/gdb-jit";
 export { engineSite } from "./seccomp/site";

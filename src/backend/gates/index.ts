@@ -195,12 +195,13 @@ export function emitGates(a: Assembler): void {
   a.mov(rdi, rsp);
   a.and(rsp, -16);
   a.call("engine.prepare");
-  a.mov(rsp, rax); // the block, where the engine stack ends
-  a.mov(edi, mem32({ base: rsp, disp: BLOCK_SELF }));
+  // The block, where the engine stack ends, and in front of it the frame: hooks are told of the execve as of a call.
+  a.lea(rsp, mem({ base: rax, disp: -FRAME_SIZE }));
+  a.mov(edi, behindFrame32(BLOCK_SELF));
   a.call("engine.start");
   a.push(FLAGS_AT_START);
   a.popfq();
-  a.mov(rsp, inFrame(BLOCK_SAVED_RCX));
+  a.mov(rsp, behindFrame(BLOCK_SAVED_RCX));
   // The registers of a program that starts are all zero: ELF_PLAT_INIT in arch/x86/include/asm/elf.h.
   for (const [register] of RESTORED) a.mov(register, 0);
   a.mov(rcx, 0);

@@ -6,15 +6,14 @@
 
 import { finish } from "../kernel/call";
 import { Address, copyIn, copyOut, tryCopyIn, tryCopyOut } from "../process";
-import { hasOwnMemory } from "../own-memory";
 import { runningThread } from "../thread/areas";
 import { GateFrame, ThreadBlock, gateFrameOf } from "../thread/block";
 import { frameBufferOf } from "../thread/deferred";
-import { lockEngine, unlockEngine } from "../thread/lock";
 import { appendDecimal, appendHex, appendText } from "../text";
 import { IN_AFTER, IN_BEFORE, IN_INSTRUCTION, RETRY, SKIP } from "./call";
 import { beginFailure, endFailure, failHook } from "./failure";
 import { appendRangeToLine, appendToLine, endLine } from "./line";
+import { CHUNK, isForeign, ownRange } from "./memory";
 import { CallRecord, currentCall } from "./record";
 import { PLACES, RSP, STATUS_FLAGS, operandAddress, registerOf } from "./instruction";
 import { hookMemory } from "./table";
@@ -162,24 +161,6 @@ export function hookSite(): u64 {
 }
 
 // ---- memory of the program's ----
-
-const CHUNK: u32 = 4096;
-
-/** Whether all of a range is not the engine's. */
-function isForeign(thread: ThreadBlock, address: Address, size: u64): bool {
-  if (address + size < address) return false;
-  if (!thread.hookHasLock) lockEngine(thread);
-  const isOwn = hasOwnMemory(address, address + size);
-  if (!thread.hookHasLock) unlockEngine();
-  return !isOwn;
-}
-
-/** The process address of a range of the hook's own memory. */
-function ownRange(thread: ThreadBlock, pointer: u32, size: u32): Address {
-  const place = hookMemory(thread.hook - 1, pointer, size);
-  if (place == 0) failHook(thread, "memory outside of the hook's own is passed to flicker");
-  return place;
-}
 
 /** Copies program memory to the hook's; gives how many bytes could not be read. */
 export function hookRead(pointer: u32, address: Address, size: u32): u32 {

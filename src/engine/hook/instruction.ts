@@ -40,7 +40,7 @@ import { lockEngine, unlockEngine } from "../thread/lock";
 import { Context } from "../thread/signal-frame";
 import { siteOfDescriptor } from "../thread/trampoline";
 import { decode } from "../x86/decode";
-import { FACTS_SIZE, Facts, REGISTER_RIP, describe } from "../x86/facts";
+import { Facts, REGISTER_RIP, describe } from "../x86/facts";
 import { Instruction, PREFIX_ADDRESS_SIZE } from "../x86/instruction";
 import { IN_INSTRUCTION, NOTHING, SKIP, enterHook } from "./call";
 import { isInstructionResumed, resumeAtInstruction } from "./record";
@@ -106,7 +106,7 @@ export function loadInstructionState(thread: ThreadBlock, context: Context, desc
 }
 
 const instruction = changetype<Instruction>(memory.data(offsetof<Instruction>(), 8));
-const facts = changetype<Facts>(memory.data(FACTS_SIZE, 8));
+const facts = changetype<Facts>(memory.data(64, 8));
 
 /** A register of the program's, by its number in ModRM and REX. */
 export function registerOf(thread: ThreadBlock, number: u32): u64 {

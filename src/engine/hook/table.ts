@@ -38,6 +38,21 @@ export let counterCount: u32 = 0;
 /** Whether any of them is called at all: then what it has seen is remembered across handlers (record.ts). */
 export let hasCalledHooks: bool = false;
 
+/** Which calls hooks see of those that they want to see: a set in the process, or 0 for all. */
+let calls: Address = 0;
+
+/** Hooks see the calls of this set alone. */
+export function hookOnly(set: Address): void {
+  calls = set;
+}
+/** No hook is called in this process. */
+export function silenceHooks(): void {
+  hookCount = 0;
+  counterCount = 0;
+  hasCallHooks = false;
+  hasCalledHooks = false;
+}
+
 /** At the start of a process image. */
 export function adoptHooks(): void {
   hookCount = peek32(hookTable() + HOOK_COUNT);
@@ -59,7 +74,10 @@ function follow(place: Address): Address {
 }
 
 function isInSet(set: Address, number: u64): bool {
-  return number <= (HOOK_CALL_MAX as u64) && ((peek8(set + (number >> 3)) >> ((number & 7) as u32)) & 1) != 0;
+  if (number > (HOOK_CALL_MAX as u64)) return false;
+  let bits = peek8(set + (number >> 3));
+  if (calls != 0) bits &= peek8(calls + (number >> 3));
+  return ((bits >> ((number & 7) as u32)) & 1) != 0;
 }
 
 /** Whether some hook wants to see the call with this number: a whole rax. */

@@ -14,6 +14,7 @@ import {
   setOnlyTraps,
   setStrict,
   setPerfMap,
+  setRingHost,
   setStatsMode,
   setYieldsGs,
   statsFile,
@@ -112,6 +113,22 @@ function keepForHooks(stack: InitialStack, option: u32, index: u64, skip: u64, i
   if (reason.length != 0) fail(0, reason, STATUS_FAILED);
 }
 
+/** PROCESS:DESCRIPTOR of the ring's file. */
+function setRing(value: usize): void {
+  let host: u32 = 0;
+  let number: u32 = 0;
+  for (let at = value; load<u8>(at) != 0; at++) {
+    const byte = load<u8>(at);
+    if (byte == 58 && host == 0) {
+      host = number;
+      number = 0;
+    } else if (byte >= 48 && byte <= 57 && number < 100000000) number = number * 10 + (byte - 48);
+    else fail(value, "--ring takes PROCESS:DESCRIPTOR, two numbers", STATUS_FAILED);
+  }
+  if (host == 0) fail(value, "--ring takes PROCESS:DESCRIPTOR, two numbers", STATUS_FAILED);
+  setRingHost(host, number);
+}
+
 /** The end of a command line whose option in `word` there is not, in the words of the commands in Node. */
 function failOption(): void {
   if (startsWithText(word, "--stats=")) fail(word, "the format is text or json", STATUS_FAILED);
@@ -157,6 +174,13 @@ function readOptions(stack: InitialStack, index: u64): u64 {
       index++;
       if (index >= stack.argumentCount) fail(word, "an expression must follow", STATUS_FAILED);
       keepForHooks(stack, OPTION_MATCH, index, 0, 1);
+    } else if (startsWithText(word, "--ring=")) {
+      setRing(word + 7);
+    } else if (equalsText(word, "--ring")) {
+      index++;
+      if (index >= stack.argumentCount) fail(word, "--ring takes PROCESS:DESCRIPTOR, two numbers", STATUS_FAILED);
+      readWord(stack, index);
+      setRing(word);
     } else if (equalsText(word, "--no-follow-exec")) {
       setFollowExec(false);
     } else if (equalsText(word, "--count-calls")) {

@@ -28,6 +28,7 @@ import { resetAlternateStack, alternateStackFlags } from "./alternate-stack";
 import { ThreadBlock } from "./block";
 import { frameBufferOf, infoBufferOf, pendingInfoOf } from "./deferred";
 import { lockEngine, unlockEngine } from "./lock";
+import { recordSignal } from "../ring/events";
 import { reportFatalSignal } from "../stats/report";
 import {
   CONTEXT_SIZE,
@@ -203,11 +204,14 @@ export function deliver(thread: ThreadBlock, signal: u32, info: usize, context: 
   unlockEngine();
 
   if (blocked && (ENGINE_SIGNALS & bit) != 0) {
-    if (synchronous) takeDefaultAction(thread, signal, info, context);
-    else holdPending(thread, signal, info);
+    if (synchronous) {
+      recordSignal(thread, signal, info);
+      takeDefaultAction(thread, signal, info, context);
+    } else holdPending(thread, signal, info);
     return;
   }
   if (action.handler == SIG_IGN && !synchronous) return;
+  recordSignal(thread, signal, info);
   if (action.handler <= SIG_IGN) {
     takeDefaultAction(thread, signal, info, context);
     return;

@@ -119,6 +119,16 @@ function loadFrame(thread: ThreadBlock, context: Context, frame: usize): void {
   keepFpstateOf(thread, context);
 }
 
+/** The frame whose rt_sigreturn a gate is about to make, or 0. */
+function frameOfSignalReturn(context: Context): usize {
+  if (context.rip >= gateSignalReturn() && context.rip < gateSignalRestorer())
+    return (context.rbx - memoryBase()) as usize;
+  // Gates make it at the engine's site once the program has a seccomp filter (seccomp/site.ts).
+  if (siteAddress() != 0 && context.rip == siteAddress() && context.rax == (SYS_RT_SIGRETURN as u64))
+    return (context.rsp - 8 - memoryBase()) as usize;
+  return 0;
+}
+
 /** Whether the kernel has answered a call, and the hooks that have seen it do not know yet. */
 export function isBeforeAfterCall(rip: u64): bool {
   return rip > gateHooked() && rip < gateHookedOnEngineStack() && rip != gateHookedFault();
@@ -135,21 +145,18 @@ export function toProgramState(thread: ThreadBlock, context: Context): bool {
       thread.temporaryMaskSet = 0;
       return true;
     }
-    if (context.rip >= gateSignalReturn() && context.rip < gateSignalRestorer()) {
-      loadFrame(thread, context, (context.rbx - memoryBase()) as usize);
+    const frame = frameOfSignalReturn(context);
+    if (frame != 0) {
+      loadFrame(thread, context, frame);
       // What the earlier signal interrupted may be the engine itself: a copy that faulted, a signal that was deferred.
       return toProgramState(thread, context);
-    } else if (siteAddress() != 0 && context.rip == siteAddress() && context.rax == (SYS_RT_SIGRETURN as u64)) {
-      // Both make their rt_sigreturn at the engine's site once the program has a seccomp filter (seccomp/site.ts).
-      loadFrame(thread, context, (context.rsp - 8 - memoryBase()) as usize);
-      return toProgramState(thread, context);
-    } else if (context.rip >= gateInstructionExit() && context.rip < gateInstructionEnd()) {
+    }
+    if (context.rip >= gateInstructionExit() && context.rip < gateInstructionEnd()) {
       loadInstructionFrame(thread, context);
       return true;
-    } else {
-      if (context.rip < gateExit() || context.rip >= gateExitEnd()) return false;
-      loadGateFrame(thread, context);
     }
+    if (context.rip < gateExit() || context.rip >= gateExitEnd()) return false;
+    loadGateFrame(thread, context);
   }
   toStateOutside(thread, context);
   return true;

@@ -195,3 +195,31 @@ export declare class Log {
 }
 /** `log.text("opens ").string(call.argument(1)).end()`; of a line, 1,024 bytes are written. */
 export declare const log: Log;
+
+/**
+ * Records for a reader outside of the program, which goes on meanwhile: see docs/hooks.md. A record is begun, gets its pieces in
+ * order, and is written when it is ended; until then what is in memory must stay.
+ */
+export declare class Ring {
+  private constructor();
+  /** False when nobody reads records: what is added is then ignored. `kind` is the hook's to choose, up to 2^31. */
+  begin(kind: u32): boolean;
+  /** As `begin`, with the call that the hook is called for in front: its number, arguments and, in `afterCall`, result. */
+  beginCall(kind: u32): boolean;
+  /** Eight bytes. */
+  u64(value: u64): Ring;
+  /** Bytes of the hook's own memory, with zeros up to a multiple of eight. */
+  bytes(pointer: usize, size: u32): Ring;
+  /** Bytes of the program's memory, as many as can be read, behind their address, their number and the mark. */
+  memory(address: u64, size: u32, mark?: u32): Ring;
+  /** The zero-terminated string at an address of the program's, `most` bytes of it, as `memory`. */
+  string(address: u64, most?: u32, mark?: u32): Ring;
+  /** What a descriptor of the program's is called in /proc/self/fd, as `memory` with the descriptor as address and 2 as mark. */
+  path(descriptor: u32): Ring;
+  /** False when the record was lost: there was no room for it. */
+  end(): boolean;
+  /** Eight bytes of what the reader tells the hook, from a multiple of eight on; 0 without a reader. */
+  parameter(offset: u32): u64;
+}
+/** `if (ring.begin(1)) ring.u64(call.argument(0)).string(call.argument(1)).end()` */
+export declare const ring: Ring;

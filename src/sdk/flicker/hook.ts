@@ -89,6 +89,33 @@ namespace imports {
   // @ts-ignore: decorator
   @external("flicker", "counter")
   export declare function counter(name: usize, size: u32, place: usize): void;
+  // @ts-ignore: decorator
+  @external("flicker", "record")
+  export declare function record(kind: u32): u32;
+  // @ts-ignore: decorator
+  @external("flicker", "recordCall")
+  export declare function recordCall(kind: u32): u32;
+  // @ts-ignore: decorator
+  @external("flicker", "recordValue")
+  export declare function recordValue(value: u64): void;
+  // @ts-ignore: decorator
+  @external("flicker", "recordBytes")
+  export declare function recordBytes(pointer: usize, size: u32): void;
+  // @ts-ignore: decorator
+  @external("flicker", "recordMemory")
+  export declare function recordMemory(address: u64, size: u32, mark: u32): void;
+  // @ts-ignore: decorator
+  @external("flicker", "recordString")
+  export declare function recordString(address: u64, most: u32, mark: u32): void;
+  // @ts-ignore: decorator
+  @external("flicker", "recordPath")
+  export declare function recordPath(descriptor: u32): void;
+  // @ts-ignore: decorator
+  @external("flicker", "recordEnd")
+  export declare function recordEnd(): u32;
+  // @ts-ignore: decorator
+  @external("flicker", "parameter")
+  export declare function parameter(offset: u32): u64;
 }
 
 /** The call that a hook is called for: all of it is behind imports, so there is nothing in the object. */
@@ -422,3 +449,40 @@ export class Log {
   }
 }
 export const log = changetype<Log>(0);
+
+@unmanaged
+export class Ring {
+  begin(kind: u32): bool {
+    return imports.record(kind) != 0;
+  }
+  beginCall(kind: u32): bool {
+    return imports.recordCall(kind) != 0;
+  }
+  u64(value: u64): Ring {
+    imports.recordValue(value);
+    return this;
+  }
+  bytes(pointer: usize, size: u32): Ring {
+    imports.recordBytes(pointer, size);
+    return this;
+  }
+  memory(address: u64, size: u32, mark: u32 = 0): Ring {
+    imports.recordMemory(address, size, mark);
+    return this;
+  }
+  string(address: u64, most: u32 = 4096, mark: u32 = 0): Ring {
+    imports.recordString(address, most, mark);
+    return this;
+  }
+  path(descriptor: u32): Ring {
+    imports.recordPath(descriptor);
+    return this;
+  }
+  end(): bool {
+    return imports.recordEnd() != 0;
+  }
+  parameter(offset: u32): u64 {
+    return imports.parameter(offset);
+  }
+}
+export const ring = changetype<Ring>(0);

@@ -4,7 +4,6 @@ import { closeSync, openSync, writeSync } from "node:fs";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { packageRoot } from "../host/package-root.js";
 import { type Outcome, TraceSession, findTraceLauncher } from "../host/trace/session.js";
-import { FilterError } from "../trace/filter.js";
 import { RESULT_COLUMN, type TimeFormat } from "../trace/lines.js";
 import { TraceOutput } from "../trace/output.js";
 import { EXIT_STATUS_HELP } from "./exit-status.js";
@@ -84,6 +83,17 @@ class Sink {
   }
 }
 
+/** The file of -o cannot be had, as one line for the user. */
+export class OutputError extends Error {}
+
+function openOutput(file: string): number {
+  try {
+    return openSync(file, "w", 0o666);
+  } catch (error) {
+    throw new OutputError(`${file}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
 const DEADLY = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
 
 /** As strace: with a file of its own for the output it leaves signals to the program, else it passes them on. */
@@ -123,7 +133,7 @@ async function trace(command: readonly string[], options: Options): Promise<void
     resultColumn: options.columns,
   });
   const launcher = await findTraceLauncher(packageRoot, warn);
-  const descriptor = options.output === undefined ? process.stderr.fd : openSync(options.output, "w", 0o666);
+  const descriptor = options.output === undefined ? process.stderr.fd : openOutput(options.output);
   const sink = new Sink(descriptor, format === "json" ? "utf8" : "latin1");
   const session = new TraceSession(
     launcher,
@@ -191,12 +201,5 @@ export function addTrace(program: Command): void {
     .argument("[ARGS...]", "given to the program as they are")
     .passThroughOptions()
     .addHelpText("after", EXAMPLES + EXIT_STATUS_HELP)
-    .action(async (prog: string, args: readonly string[], options: Options) => {
-      try {
-        await trace([prog, ...args], options);
-      } catch (error) {
-        if (!(error instanceof FilterError)) throw error;
-        throw new InvalidArgumentError(error.message);
-      }
-    });
+    .action((prog: string, args: readonly string[], options: Options) => trace([prog, ...args], options));
 }

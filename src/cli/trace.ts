@@ -96,17 +96,26 @@ function openOutput(file: string): number {
 
 const DEADLY = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
 
-/** As strace: with a file of its own for the output it leaves signals to the program, else it passes them on. */
-function passSignals(session: TraceSession, hasFile: boolean): () => void {
+/**
+ * The end of the run. As strace: with a file of its own for the output it leaves signals to the program, else it passes them on.
+ * Whoever sends a second one wants this to end as well.
+ */
+async function waitFor(session: TraceSession, hasFile: boolean): Promise<Outcome> {
+  let leave = (_: Outcome): void => undefined;
+  const left = new Promise<Outcome>((resolve) => (leave = resolve));
   let received = 0;
   const onSignal = (signal: NodeJS.Signals): void => {
     if (hasFile) return;
     session.kill(signal);
-    // Whoever sends a second one wants this to end as well.
-    if (++received > 1) session.stop();
+    if (++received === 1) return;
+    session.stop();
+    leave({ status: null, signal });
   };
   for (const signal of DEADLY) process.on(signal, onSignal);
-  return () => DEADLY.forEach((signal) => process.off(signal, onSignal));
+  await session.follow();
+  const outcome = await Promise.race([session.ended, left]);
+  for (const signal of DEADLY) process.off(signal, onSignal);
+  return outcome;
 }
 
 function endAs({ status, signal }: Outcome): void {
@@ -159,9 +168,7 @@ async function trace(command: readonly string[], options: Options): Promise<void
       },
     },
   );
-  const restoreSignals = passSignals(session, options.output !== undefined);
-  const outcome = await session.follow();
-  restoreSignals();
+  const outcome = await waitFor(session, options.output !== undefined);
   sink.add(output.finish());
   sink.flush();
   if (options.output !== undefined) closeSync(descriptor);

@@ -10,11 +10,12 @@ import { runningThread } from "../thread/areas";
 import { GateFrame, ThreadBlock, gateFrameOf } from "../thread/block";
 import { frameBufferOf } from "../thread/deferred";
 import { appendDecimal, appendHex, appendText } from "../text";
-import { IN_AFTER, IN_BEFORE, RETRY, SKIP } from "./call";
+import { IN_AFTER, IN_BEFORE, IN_INSTRUCTION, RETRY, SKIP } from "./call";
 import { beginFailure, endFailure, failHook } from "./failure";
 import { appendRangeToLine, appendToLine, endLine } from "./line";
 import { CHUNK, isForeign, ownRange } from "./memory";
 import { CallRecord, currentCall } from "./record";
+import { PLACES, RSP, STATUS_FLAGS, operandAddress, registerOf } from "./instruction";
 import { hookMemory } from "./table";
 
 // ---- the call ----
@@ -23,10 +24,17 @@ function requirePhase(thread: ThreadBlock, phase: u32, what: string): void {
   if (thread.hookPhase != phase) failHook(thread, what);
 }
 
+/** Gives whether the call is yet to be made; a hook that is called for no call has none. */
+function isBeforeCall(thread: ThreadBlock): bool {
+  if (thread.hookPhase != IN_BEFORE && thread.hookPhase != IN_AFTER)
+    failHook(thread, "a system call is asked for outside of beforeCall and afterCall");
+  return thread.hookPhase == IN_BEFORE;
+}
+
 /** The number: in `beforeCall` as it would be made, in `afterCall` as it was. */
 export function hookNumber(): u64 {
   const thread = runningThread();
-  return thread.hookPhase == IN_BEFORE ? gateFrameOf(thread).rax : currentCall(thread).madeNumber;
+  return isBeforeCall(thread) ? gateFrameOf(thread).rax : currentCall(thread).madeNumber;
 }
 
 export function hookSetNumber(number: u64): void {
@@ -60,7 +68,7 @@ function argumentPlace(thread: ThreadBlock, index: u32): usize {
 export function hookArgument(index: u32): u64 {
   const thread = runningThread();
   const place = argumentPlace(thread, index);
-  if (thread.hookPhase == IN_BEFORE) return load<u64>(place);
+  if (isBeforeCall(thread)) return load<u64>(place);
   return load<u64>(changetype<usize>(currentCall(thread)) + ((index as usize) << 3), offsetof<CallRecord>("made0"));
 }
 
@@ -97,6 +105,50 @@ export function hookRetry(): void {
   thread.hookWish = RETRY;
 }
 
+// ---- the instruction ----
+
+/** Where a register is in the gate's frame, by its number in ModRM and REX; rsp is not there. */
+function registerPlace(thread: ThreadBlock, number: u32): usize {
+  if (thread.hookPhase != IN_INSTRUCTION) failHook(thread, "registers are asked for outside of before");
+  if (number > 15) failHook(thread, "general registers have numbers 0 to 15");
+  return changetype<usize>(gateFrameOf(thread)) + (load<u32>(PLACES + (number << 2)) as usize);
+}
+export function hookRegister(number: u32): u64 {
+  const thread = runningThread();
+  registerPlace(thread, number);
+  return registerOf(thread, number);
+}
+export function hookSetRegister(number: u32, value: u64): void {
+  const thread = runningThread();
+  const place = registerPlace(thread, number);
+  if (number == RSP) failHook(thread, "rsp cannot be set");
+  store<u64>(place, value);
+}
+export function hookFlags(): u64 {
+  const thread = runningThread();
+  registerPlace(thread, 0);
+  return gateFrameOf(thread).flags;
+}
+export function hookSetFlags(flags: u64): void {
+  const thread = runningThread();
+  registerPlace(thread, 0);
+  const frame = gateFrameOf(thread);
+  frame.flags = (frame.flags & ~STATUS_FLAGS) | (flags & STATUS_FLAGS);
+}
+/** The address of the instruction's operand in memory, or 0. */
+export function hookOperand(): u64 {
+  const thread = runningThread();
+  registerPlace(thread, 0);
+  return operandAddress(thread);
+}
+/** The instruction is not executed: the program goes on at `address`, or behind it for 0. */
+export function hookSkipInstruction(address: u64): void {
+  const thread = runningThread();
+  registerPlace(thread, 0);
+  thread.hookWish = SKIP;
+  thread.hookResult = address;
+}
+
 export function hookThread(): u32 {
   return runningThread().tid;
 }
@@ -104,7 +156,8 @@ export function hookProcess(): u32 {
   return runningThread().pid;
 }
 export function hookSite(): u64 {
-  return currentCall(runningThread()).site;
+  const thread = runningThread();
+  return thread.hookPhase == IN_INSTRUCTION ? thread.site : currentCall(thread).site;
 }
 
 // ---- memory of the program's ----

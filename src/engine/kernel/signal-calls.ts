@@ -4,7 +4,7 @@
 // (thread/signal-frame.ts). Errors and their order follow kernel/signal.c.
 
 import { resumeCall } from "../hook/record";
-import { hookCount } from "../hook/table";
+import { hasCalledHooks } from "../hook/table";
 import { recordReturn } from "../ring/events";
 import { returnContextOf, setEngineStackIn } from "../thread/return-frame";
 import { setAlternateStack, alternateStackFlags } from "../thread/alternate-stack";
@@ -160,7 +160,7 @@ export function rtSigreturn(thread: ThreadBlock, frame: GateFrame): u32 {
     sendToSelf(thread, SIGSEGV, info);
     return finish(thread, frame, 0);
   }
-  if (hookCount != 0) {
+  if (hasCalledHooks) {
     resumeCall(thread, programFrame, context.rip);
     recordReturn(thread, context.rax);
   }

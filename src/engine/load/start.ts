@@ -53,6 +53,7 @@ import { patchVdso } from "../patch/executable";
 import { launcherEnd, launcherStart } from "../gates";
 import { showExecve } from "../hook/call";
 import { adoptHooks } from "../hook/table";
+import { adoptMatchers } from "../match";
 import { claimMemory } from "../own-memory";
 import { attachRing } from "../ring/ring";
 import { Address, peek64, peek8, poke64 } from "../process";
@@ -403,6 +404,7 @@ export function prepare(rsp: Address): u64 {
   assertLayouts();
   const stack = changetype<InitialStack>(stackMemory);
   adoptHooks();
+  adoptMatchers();
   readInitialStack(stack, rsp);
   answerProbe(stack);
   claimMemory(launcherStart(), launcherEnd());

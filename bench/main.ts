@@ -9,8 +9,9 @@ import { exec } from "./exec.js";
 import { gate } from "./gate.js";
 import { memory } from "./memory.js";
 import { start } from "./start.js";
+import { trace } from "./trace.js";
 
-const benchmarks: readonly Benchmark[] = [gate, start, exec, memory, backend, decoder];
+const benchmarks: readonly Benchmark[] = [gate, start, exec, trace, memory, backend, decoder];
 
 function usage(): never {
   console.error("usage: npm run bench -- NAME... [--rounds N] [--json]\n");

@@ -4,6 +4,9 @@
 #
 #   natively and under `flicker run`: random-programs > records
 #
+# STEPPED: for test/gates/instruction-stepper.c. There is a marker in front of each function and one behind it, and SIGUSR1
+# has a handler, which is a marker: rdx is the ucontext.
+#
 # CHECKED_VECTORS: 16 (SSE), 32 (AVX), 64 (AVX-512): bytes of a vector register.
 
 #if CHECKED_VECTORS == 64
@@ -34,6 +37,18 @@
         .type   _start, @function
 _start: .cfi_startproc
         .cfi_undefined rip
+#ifdef STEPPED
+        lea     alternate_stack(%rip), %rdi
+        xor     %esi, %esi
+        mov     $131, %eax                      # sigaltstack
+        syscall
+        mov     $10, %edi                       # rt_sigaction(SIGUSR1, action)
+        lea     action(%rip), %rsi
+        xor     %edx, %edx
+        mov     $8, %r10d
+        mov     $13, %eax
+        syscall
+#endif
 next:   mov     index(%rip), %rax
         cmp     $function_count, %rax
         jae     done
@@ -74,7 +89,13 @@ next:   mov     index(%rip), %rax
         mov     12*8(%rsi), %rsi
         popfq
         lea     stack + 1024(%rip), %rsp
+#ifdef STEPPED
+        int3
+#endif
         call    *function(%rip)
+#ifdef STEPPED
+        int3
+#endif
         mov     %rsp, record_rsp(%rip)
         lea     own_stack(%rip), %rsp
         pushfq
@@ -97,6 +118,10 @@ next:   mov     index(%rip), %rax
         mov     %r15, record + 14*8(%rip)
         stmxcsr record_control(%rip)
         vectors store_vector
+#ifdef STEPPED
+        incq    index(%rip)
+        jmp     next
+#endif
         lea     record(%rip), %rsi
         mov     $record_end - record, %edx
 write:  mov     $1, %edi
@@ -117,6 +142,19 @@ failed: mov     $1, %edi
         syscall
         .cfi_endproc
 
+#ifdef STEPPED
+handler:
+        int3
+        ud2                                     # the tracer leads away from here
+        .data
+action: .quad   handler, 0x4c000004, handler, 0 # SA_SIGINFO, SA_RESTORER, SA_ONSTACK, SA_NODEFER
+alternate_stack:
+        .quad   alternate_memory, 0, 32768
+        .bss
+        .balign 64
+alternate_memory:
+        .skip   32768
+#endif
         .data
         .balign 64
 index:          .quad 0

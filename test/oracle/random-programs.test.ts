@@ -6,12 +6,12 @@
 
 import assert from "node:assert/strict";
 import { execFileSync, spawnSync } from "node:child_process";
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { isNativeStandIn, launcherPath } from "../support/launcher.js";
-import { randomPrograms, vectorBytes } from "./random-programs.js";
+import { buildRandomPrograms } from "./random-programs.js";
 
 const isLong = process.env["FLICKER_TEST_LONG"] !== undefined;
 const COUNT = isLong ? 4000 : 1500;
@@ -35,23 +35,6 @@ const VECTORS = 192;
 const MEMORY = VECTORS + 16 * 64;
 const STACK = MEMORY + 2048;
 const RECORD = STACK + 2048;
-
-function processorFlags(): ReadonlySet<string> {
-  const line = /^flags\s*:(.*)$/m.exec(readFileSync("/proc/cpuinfo", "utf8"))?.[1] ?? "";
-  return new Set(line.trim().split(" "));
-}
-
-function build(directory: string, seed: number): string {
-  const flags = processorFlags();
-  const source = join(directory, "functions.s");
-  const program = join(directory, "random-programs");
-  writeFileSync(source, randomPrograms(seed, COUNT, flags));
-  const runner = new URL("random-programs.S", import.meta.url).pathname;
-  // FDEs say where functions are (src/engine/scan/unwind.ts); fixed addresses are the same in both runs.
-  const linked = ["-nostdlib", "-static", "-no-pie", "-Wl,--eh-frame-hdr", "-Wl,--build-id=none", "-Wa,--no-warn"];
-  execFileSync("gcc", [...linked, `-DCHECKED_VECTORS=${vectorBytes(flags)}`, "-o", program, runner, source]);
-  return program;
-}
 
 function records(command: readonly [string, ...string[]], what: string): { bytes: Buffer; stderr: string } {
   const [file, ...words] = command;
@@ -88,7 +71,7 @@ describe("random programs", { skip: isNativeStandIn() && "the native stand-in kn
       const directory = mkdtempSync(join(tmpdir(), "flicker-random-programs-"));
       try {
         const launcher = await launcherPath();
-        const program = build(directory, seed);
+        const program = buildRandomPrograms(directory, seed, COUNT);
         const native = records([program], `FLICKER_SEED=${seed}`).bytes;
         for (const mode of modes) {
           if (mode === ONLY_TRAPS && seed % 4 !== 0) continue;

@@ -6,9 +6,10 @@
 // to rsp; short instructions; branches in every size; calls in every form. What a program can compute natively is left to the
 // processor: flags that the SDM calls undefined are what this processor makes of the same operands, both times.
 
+import { execFileSync } from "node:child_process";
+import { readFileSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { Random } from "../patch/random-code.js";
-
-export type VectorBytes = 16 | 32 | 64;
 
 /** Bytes of `arena` on either side of r15, less the widest operand and what an index of r14 adds. */
 const ARENA_REACH = 1024 - 64 - 40 - 8;
@@ -113,7 +114,7 @@ const INTEGER: readonly string[] = [
   "push <r64>; add <r64>, (%rsp); pop <r64>",
   "pushfq; pop <r64>",
   "push $0x<flags>; popfq",
-  "pushfw; popfw",
+  "pushfw; popw <r16>",
   "lahf",
   "sahf",
   "cmc",
@@ -212,13 +213,19 @@ const X87: readonly string[] = [
   "fld1; fnstsw %ax; fstp %st(0)",
 ];
 
-/** What the processor has of EXTENSIONS, by the names of /proc/cpuinfo. */
+/** What the processor has, by the names of /proc/cpuinfo. */
+function processorFlags(): ReadonlySet<string> {
+  const line = /^flags\s*:(.*)$/m.exec(readFileSync("/proc/cpuinfo", "utf8"))?.[1] ?? "";
+  return new Set(line.trim().split(" "));
+}
+
+/** What it has of EXTENSIONS. */
 function templatesFor(flags: ReadonlySet<string>): readonly string[] {
   const extensions = Object.entries(EXTENSIONS).filter(([name]) => flags.has(name));
   return extensions.flatMap(([, templates]) => templates).concat(X87);
 }
 
-export function vectorBytes(flags: ReadonlySet<string>): VectorBytes {
+function vectorBytes(flags: ReadonlySet<string>): number {
   return flags.has("avx512f") ? 64 : flags.has("avx") ? 32 : 16;
 }
 
@@ -468,7 +475,7 @@ class FunctionMaker {
 }
 
 /** Assembly text with `count` functions, for random-programs.S. */
-export function randomPrograms(seed: number, count: number, flags: ReadonlySet<string>): string {
+function randomPrograms(seed: number, count: number, flags: ReadonlySet<string>): string {
   const random = new Random(seed);
   const extensions = templatesFor(flags);
   const leaves = Array.from({ length: 8 }, (_, i) => `leaf_${i}`);
@@ -502,4 +509,26 @@ export function randomPrograms(seed: number, count: number, flags: ReadonlySet<s
     ...quads.map((quad) => `.quad ${quad}`),
     "",
   ].join("\n");
+}
+
+/**
+ * Builds an executable of random programs in a directory.
+ * @param options of the compiler: see random-programs.S
+ */
+export function buildRandomPrograms(
+  directory: string,
+  seed: number,
+  count: number,
+  options: readonly string[] = [],
+): string {
+  const flags = processorFlags();
+  const source = join(directory, "functions.s");
+  const program = join(directory, "random-programs");
+  writeFileSync(source, randomPrograms(seed, count, flags));
+  const runner = new URL("random-programs.S", import.meta.url).pathname;
+  // FDEs say where functions are (src/engine/scan/unwind.ts); fixed addresses are the same in both runs.
+  const linked = ["-nostdlib", "-static", "-no-pie", "-Wl,--eh-frame-hdr", "-Wl,--build-id=none", "-Wa,--no-warn"];
+  const defined = [`-DCHECKED_VECTORS=${vectorBytes(flags)}`, ...options];
+  execFileSync("gcc", [...linked, ...defined, "-o", program, runner, source]);
+  return program;
 }

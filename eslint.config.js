@@ -5,7 +5,7 @@
 import eslint from "@eslint/js";
 import tseslint from "typescript-eslint";
 
-const assemblyScript = ["src/engine/**/*.ts", "src/sdk/**/*.ts", "test/**/*.as.ts"];
+const assemblyScript = ["src/engine/**/*.ts", "src/hooks/**/*.ts", "src/sdk/**/*.ts", "test/**/*.as.ts"];
 
 export default tseslint.config(
   { ignores: ["dist/", "node_modules/", "test/hook/hooks/"] },

@@ -26,7 +26,12 @@ export const HOOK_TRAP_COUNT = 0x1c; // u32
 export const HOOK_COUNTERS = 0x20; // rel32: rows of an u32, where in its memory the counter is, and a rel32 to its name
 export const HOOK_COUNTER_COUNT = 0x24; // u32
 export const HOOK_OWN_CALLS = 0x28; // 64 bytes: as HOOK_CALLS, for this hook
-export const HOOK_ROW_SIZE = 0x68;
+export const HOOK_MATCH = 0x68; // rel32: the entry of `match`: the instruction in the record is a site
+export const HOOK_MAY_MATCH = 0x6c; // rel32: the entry of `mayMatch`: 0 when no text in the record could make it one
+export const HOOK_NEEDS = 0x70; // u32: NEEDS_ of src/abi/instruction-record.ts
+export const HOOK_RECORD = 0x74; // u32: where in its memory the record is
+export const HOOK_BEFORE_INSTRUCTION = 0x78; // rel32: the entry of `before`
+export const HOOK_ROW_SIZE = 0x80;
 
 /** HOOK_FLAGS: it has globals that change, so one thread at a time may be in it. */
 export const HOOK_EXCLUSIVE = 1;

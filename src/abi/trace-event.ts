@@ -1,4 +1,4 @@
-// An event of a traced program as bytes: what a recorder (a hook in the program, later) puts into the ring and the host reads.
+// An event of a traced program as bytes: what a recorder (a hook in the program) puts into the ring and the host reads.
 // Little endian; every record and everything in it is aligned to 8 bytes.
 //
 //   offset  size
@@ -8,7 +8,7 @@
 //   0x06    2     number of ranges
 //   0x08    4     process
 //   0x0c    4     thread
-//   0x10    4     number: of the call; of the signal; of the events that were lost; the exit status
+//   0x10    4     number: of the call; of the signal; of the events that were lost; the exit status; the process that has begun
 //   0x14    4     0
 //   0x18    8     time at entry, nanoseconds of CLOCK_REALTIME
 //   0x20    8     time at exit; of other events as at entry
@@ -46,9 +46,10 @@ export const EVENT_CALL = 1; // a call that has returned
 export const EVENT_ENTER = 2; // a call that has not: result and time at exit mean nothing
 export const EVENT_LEAVE = 3; // the return of a call that an EVENT_ENTER told of; its arguments again
 export const EVENT_SIGNAL = 4; // a signal is delivered; its siginfo is the range
-export const EVENT_EXITED = 5; // a thread has ended by itself
+export const EVENT_EXITED = 5; // a thread has ended by itself; the result is 1 if its whole process has
 export const EVENT_KILLED = 6; // a process was ended by a signal; the result is 1 if it left a core
 export const EVENT_LOST = 7; // the ring was full
+export const EVENT_STARTED = 8; // the thread has made a process
 
 export const RANGE_ENTRY = 0;
 export const RANGE_EXIT = 1;

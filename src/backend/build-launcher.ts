@@ -25,6 +25,8 @@ function answerOf(from: string, name: string): string | null {
 /** A hook that is ready to be compiled: nothing runs before its exports are called. */
 export interface Hook extends HookDescription {
   readonly module: Module;
+  /** It is called in front of instructions, and leaves it to `--match` which ones. */
+  readonly waitsForMatch: boolean;
   /** Whether code that can run calls this import. */
   usesImport(module: string, name: string): boolean;
   /**

@@ -11,6 +11,14 @@ export interface HookCounter {
   readonly offset: number;
 }
 
+/** How a hook is asked about instructions, through its export `match`. */
+export interface InstructionMatcher {
+  /** NEEDS_ of ../abi/instruction-record.ts. */
+  readonly needs: number;
+  /** Where in its memory it looks for the record. */
+  readonly record: number;
+}
+
 /** What the table says of a hook beside its code. */
 export interface HookDescription {
   /** What messages call it. */
@@ -18,6 +26,8 @@ export interface HookDescription {
   /** The numbers of the system calls that it sees. */
   readonly calls: readonly number[];
   readonly counters: readonly HookCounter[];
+  /** null: it is not asked. */
+  readonly matcher: InstructionMatcher | null;
   /** Where in the hook's source the instruction at this offset of its module comes from. */
   readonly placeOf: (offset: number) => string | null;
 }
@@ -72,10 +82,12 @@ function emitRow(a: Assembler, hook: CompiledHook, title: Label): { traps: Label
   const [traps, counters] = [a.label(), a.label()];
   const { compiled, symbol } = hook;
   const names = namesOf(symbol);
-  for (const entry of ["beforeCall", "afterCall"]) {
-    if (compiled.functions.has(entry)) a.u32Offset(`${names.entry}${entry}`, TABLE);
+  const entry = (name: string): void => {
+    if (compiled.functions.has(name)) a.u32Offset(`${names.entry}${name}`, TABLE);
     else a.u32(0);
-  }
+  };
+  entry("beforeCall");
+  entry("afterCall");
   a.u32Offset(names.memory, TABLE);
   a.u32(compiled.size);
   a.u32Offset(title, TABLE);
@@ -85,6 +97,12 @@ function emitRow(a: Assembler, hook: CompiledHook, title: Label): { traps: Label
   a.u32Offset(counters, TABLE);
   a.u32(hook.counters.length);
   a.bytes(callSet(hook.calls));
+  entry("match");
+  entry("mayMatch");
+  a.u32(hook.matcher?.needs ?? 0);
+  a.u32(hook.matcher?.record ?? 0);
+  entry("before");
+  a.u32(0);
   return { traps, counters };
 }
 

@@ -21,11 +21,12 @@ export function addPath(program: Command): void {
     .usage("[OPTIONS]")
     .option("--gdb", "print the path of the script for gdb instead: gdb -ix $(flicker path --gdb) -p PID")
     .option("--hook <FILE...>", "print the path of a launcher with these hooks; see docs/hooks.md")
+    .option("--match <EXPR>", "likewise one that patches these instructions; see docs/matching.md")
     .helpOption("-h, --help", "print this help")
     .addHelpText("after", EXAMPLES)
-    .action(async ({ gdb, hook }: { gdb?: true; hook?: string[] }) => {
+    .action(async ({ gdb, hook, match }: { gdb?: true; hook?: string[]; match?: string }) => {
       if (gdb) console.log(productsOf(packageRoot).debuggerScript);
-      else if (hook) console.log(await findHookedLauncher(packageRoot, hook, warn));
+      else if (hook ?? match) console.log(await findHookedLauncher(packageRoot, hook ?? [], warn, match));
       else console.log(await findLauncher(packageRoot, warn));
     });
 }

@@ -9,6 +9,7 @@ import { CacheError } from "../host/cache.js";
 import { HookError } from "../host/hook/error.js";
 import { LauncherError } from "../host/launcher.js";
 import { packageVersion } from "../host/package-root.js";
+import { RingError } from "../host/ring/ring.js";
 import { MatchError } from "../match/compile.js";
 import { messageColours, outputColours } from "./colour.js";
 import { addCompletion } from "./completion.js";
@@ -18,6 +19,7 @@ import { addInspect } from "./inspect.js";
 import { formatMessage, warn } from "./message.js";
 import { addPath } from "./path.js";
 import { addRun } from "./run.js";
+import { addTrace } from "./trace.js";
 
 const EXAMPLES = `
 Examples:
@@ -63,6 +65,7 @@ export function createProgram(): Command {
     .version(packageVersion(), "-V, --version", "print the version")
     .helpOption("-h, --help", "print this help")
     .helpCommand(false)
+    .enablePositionalOptions()
     .configureOutput({
       getOutHasColors: () => outputColours.isColorSupported,
       getErrHasColors: () => messageColours.isColorSupported,
@@ -76,7 +79,7 @@ export function createProgram(): Command {
     .addHelpText("after", EXAMPLES + EXIT_STATUS_HELP)
     // Copied to each command that is added after it.
     .exitOverride();
-  for (const add of [addRun, addInspect, addDoctor, addCompletion, addPath, addHelp]) add(program);
+  for (const add of [addRun, addTrace, addInspect, addDoctor, addCompletion, addPath, addHelp]) add(program);
   for (const command of [program, ...program.commands]) {
     const name = command === program ? "flicker" : `flicker ${command.name()}`;
     command.configureOutput({ outputError: (text, write) => write(formatMessage(errorLine(text, name))) });
@@ -92,7 +95,7 @@ export async function runCommand(args: readonly string[]): Promise<number> {
     return Number(process.exitCode ?? 0);
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : STATUS_FAILED;
-    const expected = [LauncherError, CacheError, HookError, MatchError];
+    const expected = [LauncherError, CacheError, HookError, MatchError, RingError];
     if (!(error instanceof Error && expected.some((kind) => error instanceof kind))) throw error;
     warn(error.message);
     return STATUS_FAILED;

@@ -33,14 +33,11 @@ export function addRun(program: Command): void {
       ).choices(["text", "json"]),
     )
     .option("--stats-file <FILE>", "append statistics to FILE, as JSON unless --stats asks for text")
-    .option("--hook <FILE>", "compile a hook and call it at the program's system calls; may be given again")
+    .option("--hook <FILE>", "compile a hook and call it at system calls or instructions; may be given again")
     .option("--no-follow-exec", "run programs that the program executes natively, not under Flicker")
     .option("--count-calls", "send every system call through the engine, and count them in the statistics")
-    .addOption(
-      new Option("--match <CLASS>", "also patch every instruction of a class; nothing is done in front of it").choices([
-        ...["all", "jump", "cond", "call", "ret", "load", "store"],
-      ]),
-    )
+    .option("--match <EXPR>", "also patch these instructions: jump, 'call and size == 5'; see docs/matching.md")
+    .option("--ring <PROCESS:DESCRIPTOR>", "where records of hooks go: a ring that a process has made (flicker trace)")
     .option("--perf-map", "write names of trampolines to /tmp/perf-PID.map, where perf report finds them")
     .option("--gdb-jit", "tell gdb names and frames of trampolines; see docs/debugging.md for its script")
     .option("--only-traps", "give every site a trap instead of a jump, to test traps and see what they cost")

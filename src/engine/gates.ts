@@ -7,6 +7,14 @@ export declare function gateFault(): u64;
 export declare function gateSyscall(): u64;
 /** First instruction of `gateSyscall` that runs on the engine stack. */
 export declare function gateSyscallOnEngineStack(): u64;
+/** Entry of the trampoline of an instruction that hooks are called at: as `gateSyscall`. */
+export declare function gateInstruction(): u64;
+/** First instruction of it that runs on the engine stack. */
+export declare function gateInstructionOnEngineStack(): u64;
+/** The conditional jump behind its check for deferred signals, its last jump, and one past the last byte of that. */
+export declare function gateInstructionExit(): u64;
+export declare function gateInstructionJump(): u64;
+export declare function gateInstructionEnd(): u64;
 /** `int $0x80` of a call that Syscall User Dispatch caught and the kernel is to answer: the block has `after`. */
 export declare function gateInterrupt(): u64;
 /** The same when gs base is the program's: a fault follows it. */

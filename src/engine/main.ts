@@ -8,7 +8,7 @@ import { dispatch, isVirtualised } from "./kernel/dispatch";
 import { GO_ON, judge } from "./kernel/seccomp";
 import { isTakenByProgram } from "./kernel/user-dispatch";
 import { beforeCall, endCallInChild, endHookedCall, settleCall } from "./hook/call";
-import { hookCount } from "./hook/table";
+import { hasCallHooks } from "./hook/table";
 import { countCalls } from "./options";
 import { patchProven } from "./patch/proven";
 import { countCall } from "./stats/counters";
@@ -19,11 +19,18 @@ import { onSignal as handleSignal } from "./thread/signal";
 import { SYSCALL_SIZE } from "./thread/trampoline";
 
 export * from "./hook/api";
+export * from "./hook/records";
 export * from "./inspection";
 export { gdbJitDescriptor } from "./debug/gdb-jit";
 export { engineSite } from "./seccomp/site";
 export { prepare, start } from "./load/start";
-export { onDeferredAtExit, onDeferredAtReturn, onDeferredAtSignal } from "./thread/return-frame";
+export { onInstruction } from "./hook/instruction";
+export {
+  onDeferredAtExit,
+  onDeferredAtInstruction,
+  onDeferredAtReturn,
+  onDeferredAtSignal,
+} from "./thread/return-frame";
 
 function answerUnhooked(thread: ThreadBlock, frame: GateFrame): u32 {
   if (thread.filters != 0) {
@@ -42,7 +49,7 @@ function settle(thread: ThreadBlock, frame: GateFrame, next: u32): u32 {
 /** The program's own dispatch, hooks and the program's filters see a call before the engine does. */
 function answer(thread: ThreadBlock, frame: GateFrame): u32 {
   if (thread.programDispatch && isTakenByProgram(thread, frame)) return LEAVE;
-  if (hookCount == 0) return answerUnhooked(thread, frame);
+  if (!hasCallHooks) return answerUnhooked(thread, frame);
   let next = LEAVE;
   if (!beforeCall(thread, frame)) next = answerUnhooked(thread, frame);
   return settle(thread, frame, next);
@@ -51,7 +58,7 @@ function answer(thread: ThreadBlock, frame: GateFrame): u32 {
 /** Whether the engine has more to do with a call than to let the kernel have it. One branch: most often it has not. */
 function isWatched(thread: ThreadBlock): bool {
   const inThread = thread.filters | ((thread.caught | thread.programDispatch) as u64);
-  return (inThread | ((hookCount | (programOwnsGs as u32)) as u64)) != 0;
+  return (inThread | (((hasCallHooks as u32) | (programOwnsGs as u32)) as u64)) != 0;
 }
 
 /** Exported only to keep the optimiser from making it part of `onSyscall`, which would then save registers for all calls. */

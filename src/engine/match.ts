@@ -1,64 +1,170 @@
-// Which instructions are sites besides system calls: what `--match CLASS` names.
+// Which instructions are sites besides system calls: those that a matcher of this launcher wants. A matcher is what `--match`
+// was compiled to (src/match), or the `match` of a hook; each looks at a record of the instruction in memory of its own.
+//
+// Under the engine lock: the records are in static memory, and matchers remember answers in theirs.
 
-import { equalsText } from "./text";
-import { ACCESS_READ, ACCESS_WRITE, FACTS_SIZE, Facts, describe } from "./x86/facts";
 import {
-  FLOW_CALL_INDIRECT,
-  FLOW_CALL_RELATIVE,
-  FLOW_JUMP_CONDITIONAL,
-  FLOW_JUMP_INDIRECT,
-  FLOW_JUMP_RELATIVE,
-  FLOW_LOOP,
-  FLOW_RETURN,
-  Instruction,
-} from "./x86/instruction";
+  FILE_TEXT_MAX,
+  FUNCTION_TEXT_MAX,
+  NEEDS_FILE,
+  NEEDS_FUNCTION,
+  RECORD_FIELDS_SIZE,
+  RECORD_FILE,
+  RECORD_FUNCTION,
+  TEXT_BYTES,
+  TEXT_LENGTH,
+  TEXT_NUMBER,
+  TEXT_UNKNOWN,
+} from "../abi/instruction-record";
+import { IN_MATCH } from "./hook/call";
+import {
+  beforeInstructionEntry,
+  hookCount,
+  hookMemory,
+  matchEntry,
+  matchNeeds,
+  matchRecord,
+  mayMatchEntry,
+} from "./hook/table";
+import { mappingFile, mappingNumber } from "./patch/mapping";
+import { Address, callHook, copyOut, poke32, poke64 } from "./process";
+import { functionName } from "./scan/symbols";
+import { lengthOf } from "./text";
+import { runningThread } from "./thread/areas";
+import { Instruction } from "./x86/instruction";
+import { fillInstructionRecord } from "./x86/instruction-record";
 
-export const MATCH_NONE: u32 = 0;
-const MATCH_ALL: u32 = 1;
-const MATCH_JUMP: u32 = 2;
-const MATCH_COND: u32 = 3;
-const MATCH_CALL: u32 = 4;
-const MATCH_RET: u32 = 5;
-const MATCH_LOAD: u32 = 6;
-const MATCH_STORE: u32 = 7;
+/** As many as a launcher can have hooks, and `--match`. */
+const MATCHERS_MAX: u32 = 9;
+let matcherCount: u32 = 0;
+let needs: u32 = 0;
+/** Hooks that are called in front of instructions, and those of them that leave it to `--match` which ones: one bit each. */
+let acting: u32 = 0;
+let followers: u32 = 0;
+/** The bit of `--match`, which is the last of the hooks. */
+let expression: u32 = 0;
 
-/** The class of a name (zero-terminated engine pointer), or MATCH_NONE. */
-export function matchClassOf(name: usize): u32 {
-  if (equalsText(name, "all")) return MATCH_ALL;
-  if (equalsText(name, "jump")) return MATCH_JUMP;
-  if (equalsText(name, "cond")) return MATCH_COND;
-  if (equalsText(name, "call")) return MATCH_CALL;
-  if (equalsText(name, "ret")) return MATCH_RET;
-  if (equalsText(name, "load")) return MATCH_LOAD;
-  if (equalsText(name, "store")) return MATCH_STORE;
-  return MATCH_NONE;
+/** Of each hook: where its record is, and which texts that holds. */
+@unmanaged
+class Matcher {
+  record: Address;
+  /** The record's place in the hook's memory: what its `match` gets. */
+  pointer: u32;
+  needs: u32;
+  entry: Address;
+  mayMatch: Address;
+  /** Where the function starts whose name is in the record. */
+  function: u64;
+  /** The mapping whose file's path is in it. */
+  file: u32;
+  padding: u32;
+}
+const matchers = memory.data(432, 8);
+const record = memory.data(112, 8); // RECORD_FIELDS_SIZE
+
+function matcherOf(hook: u32): Matcher {
+  return changetype<Matcher>(matchers + (hook as usize) * offsetof<Matcher>());
 }
 
-const facts = changetype<Facts>(memory.data(FACTS_SIZE, 8));
-
-function isConditional(flow: u8): bool {
-  return flow == FLOW_JUMP_CONDITIONAL || flow == FLOW_LOOP;
-}
-
-/** Whether an instruction is of a class. `code` is the engine pointer of its bytes. */
-export function isOfClass(matchClass: u32, instruction: Instruction, code: usize): bool {
-  const flow = instruction.flow;
-  switch (matchClass) {
-    case MATCH_ALL:
-      return true;
-    case MATCH_JUMP:
-      return isConditional(flow) || flow == FLOW_JUMP_RELATIVE || flow == FLOW_JUMP_INDIRECT;
-    case MATCH_COND:
-      return isConditional(flow);
-    case MATCH_CALL:
-      return flow == FLOW_CALL_RELATIVE || flow == FLOW_CALL_INDIRECT;
-    case MATCH_RET:
-      return flow == FLOW_RETURN;
-    default: {
-      // Operands that are spelled out: a push or a call stores, too, and is not meant.
-      describe(code, changetype<usize>(instruction), changetype<usize>(facts));
-      const access = facts.memoryAccess | facts.rsiAccess | facts.rdiAccess | facts.otherAccess;
-      return (access & (matchClass == MATCH_STORE ? ACCESS_WRITE : ACCESS_READ)) != 0;
+/** At the start of a process image, behind the hooks. */
+export function adoptMatchers(): void {
+  assert(hookCount <= MATCHERS_MAX, "more matchers than a launcher can have");
+  for (let hook: u32 = 0; hook < hookCount; hook++) {
+    const matcher = matcherOf(hook);
+    matcher.entry = matchEntry(hook);
+    if (beforeInstructionEntry(hook) != 0) {
+      acting |= 1 << hook;
+      if (matcher.entry == 0) followers |= 1 << hook;
     }
+    if (matcher.entry == 0) continue;
+    if (mayMatchEntry(hook) != 0) expression = 1 << hook;
+    matcher.mayMatch = mayMatchEntry(hook);
+    matcher.pointer = matchRecord(hook);
+    matcher.record = hookMemory(hook, matcher.pointer, RECORD_FIELDS_SIZE);
+    matcher.needs = matchNeeds(hook);
+    matcher.function = u64.MAX_VALUE;
+    needs |= matcher.needs;
+    matcherCount += 1;
   }
+}
+
+/** Whether instructions are looked for at all. */
+export function hasMatchers(): bool {
+  return matcherCount != 0;
+}
+
+/** Whether any hook is called in front of instructions. */
+export function hasActingHooks(): bool {
+  return acting != 0;
+}
+
+/** Of the hooks that want an instruction, those that are called there. */
+export function hooksActing(wanting: u32): u32 {
+  return wanting & acting;
+}
+
+/** Whether the names of functions matter. */
+export function needsFunctions(): bool {
+  return (needs & NEEDS_FUNCTION) != 0;
+}
+
+function writeText(place: Address, number: u32, text: usize, most: u32): void {
+  const size = text == 0 ? 0 : min(lengthOf(text) as u32, most);
+  poke32(place + TEXT_NUMBER, number);
+  poke32(place + TEXT_LENGTH, text == 0 ? (TEXT_UNKNOWN as u32) : size);
+  if (size != 0) copyOut(place + TEXT_BYTES, text, size);
+}
+
+/** Texts have numbers by which matchers remember answers: that of a function is its own for the whole run. */
+let functionNumber: u32 = 0;
+
+function writeTexts(matcher: Matcher, functionStart: u64): void {
+  if (matcher.needs & NEEDS_FILE && matcher.file != mappingNumber()) {
+    matcher.file = mappingNumber();
+    writeText(matcher.record + RECORD_FILE, matcher.file, mappingFile(), FILE_TEXT_MAX);
+  }
+  if (matcher.needs & NEEDS_FUNCTION && matcher.function != functionStart) {
+    matcher.function = functionStart;
+    writeText(matcher.record + RECORD_FUNCTION, ++functionNumber, functionName(functionStart), FUNCTION_TEXT_MAX);
+  }
+}
+
+function isWanted(matcher: Matcher, functionStart: u64): bool {
+  for (let at: usize = 0; at < (RECORD_FIELDS_SIZE as usize); at += 8)
+    poke64(matcher.record + (at as u64), load<u64>(record + at));
+  if (matcher.mayMatch != 0 && callHook(matcher.mayMatch, 0) == 0) return false;
+  if (matcher.needs & (NEEDS_FILE | NEEDS_FUNCTION)) writeTexts(matcher, functionStart);
+  return (callHook(matcher.entry, matcher.pointer) & 1) != 0;
+}
+
+/**
+ * Who wants an instruction.
+ * @param code engine pointer of its bytes
+ * @param address where it is in the file's own terms, as objdump prints it
+ * @param offset in the file
+ * @param functionStart the file's address of the function that it is in
+ * @returns bit n for hook n
+ */
+export function hooksWanting(
+  instruction: Instruction,
+  code: usize,
+  address: u64,
+  offset: u64,
+  functionStart: u64,
+): u32 {
+  fillInstructionRecord(needs, code, changetype<usize>(instruction), address, offset, record);
+  const thread = runningThread();
+  let wanting: u32 = 0;
+  thread.hookPhase = IN_MATCH;
+  thread.hookPlace = address;
+  thread.hookHasLock = 1;
+  for (let hook: u32 = 0; hook < hookCount; hook++) {
+    const matcher = matcherOf(hook);
+    if (matcher.entry == 0) continue;
+    thread.hook = hook + 1;
+    if (isWanted(matcher, functionStart)) wanting |= 1 << hook;
+  }
+  thread.hook = 0;
+  thread.hookHasLock = 0;
+  return (wanting & expression) != 0 ? wanting | followers : wanting;
 }

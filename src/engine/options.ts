@@ -2,9 +2,10 @@
 //
 // A followed execve runs the launcher again: its argv is { HANDOVER_NAME, handover, path to open,
 // path as the program knows it, seccomp filters (seccomp/handover.ts), argv of the program... }. The
-// handover string is: follow, traps, count, thoroughness (strict and exhaustive), statistics, debugging and gs digits, 1 when the program's name is its file's, the class of instructions, 16 hexadecimal digits of the program's signal mask, the number of
+// handover string is: follow, traps, count, thoroughness (strict and exhaustive), statistics, debugging and gs digits, 1 when the program's name is its file's, 16 hexadecimal digits of the program's signal mask, the number of
 // a descriptor to close in 8 hexadecimal digits (or ffffffff), those of the statistics' descriptor and of the launcher's likewise, 16 digits
-// of the address of the engine's call site (seccomp/site.ts), then the path of the statistics file.
+// of the address of the engine's call site (seccomp/site.ts), a digit of the ring's state, 8 digits each of its host, its descriptor there and
+// its descriptor here (ring/ring.ts), then the path of the statistics file.
 
 import { siteAddress } from "./seccomp/site";
 import { appendBytes, appendHex } from "./text";
@@ -14,7 +15,7 @@ export const STATS_TEXT: u32 = 1;
 export const STATS_JSON: u32 = 2;
 
 export const HANDOVER_NAME = "flicker-exec";
-const HANDOVER_FIXED: usize = 65;
+const HANDOVER_FIXED: usize = 89;
 const PATH_MAX: usize = 4096;
 
 export let followExec: bool = true;
@@ -34,8 +35,6 @@ export let gdbJit: bool = false;
 export let noFsgsbase: bool = false;
 /** gs base is the program's from the start (thread/gs-base.ts): to test that. */
 export let yieldsGs: bool = false;
-/** Which instructions are sites besides system calls (match.ts). */
-export let matchClass: u32 = 0; // MATCH_NONE
 export let statsMode: u32 = 0; // STATS_NONE
 /** Zero-terminated absolute path, or empty for standard error. */
 export const statsFile = memory.data(4096, 8);
@@ -67,11 +66,31 @@ export function setNoFsgsbase(value: bool): void {
 export function setYieldsGs(value: bool): void {
   yieldsGs = value;
 }
-export function setMatchClass(value: u32): void {
-  matchClass = value;
-}
 export function setStatsMode(value: u32): void {
   statsMode = value;
+}
+
+/** There is no ring: nobody reads records. */
+export const RING_NONE: u32 = 0;
+/** There is one, which this process maps. */
+export const RING_USED: u32 = 1;
+/** There is one, but not for this process, and what it executes: its hooks are not called. */
+export const RING_SILENT: u32 = 2;
+/** Added to the state: this process is not in the host's pid namespace. */
+export const RING_ELSEWHERE: u32 = 4;
+export let ringState: u32 = 0; // RING_NONE
+/** The process that has made the ring, and its descriptor there. */
+export let ringHost: u32 = 0;
+export let ringFile: u32 = 0;
+/** The descriptor of the ring that an execve has brought. */
+export let ringDescriptor: u32 = 0xffffffff;
+export function setRingState(state: u32): void {
+  ringState = state;
+}
+export function setRingHost(host: u32, file: u32): void {
+  ringState = RING_USED;
+  ringHost = host;
+  ringFile = file;
 }
 
 /** What a handover carries beside the options. */
@@ -93,8 +112,11 @@ export function setLauncherDescriptor(value: u32): void {
   launcherDescriptor = value;
 }
 
-/** Writes the handover string for an execve; gives the pointer behind its zero. */
-export function writeHandover(at: usize, mask: u64, descriptor: u32, namedByFile: bool): usize {
+/**
+ * Writes the handover string for an execve; gives the pointer behind its zero.
+ * @param ring the ring's descriptor in the new process; NO_DESCRIPTOR if it has none
+ */
+export function writeHandover(at: usize, mask: u64, descriptor: u32, namedByFile: bool, ring: u32): usize {
   store<u8>(at++, followExec ? 49 : 48);
   store<u8>(at++, onlyTraps ? 49 : 48);
   store<u8>(at++, countCalls ? 49 : 48);
@@ -103,12 +125,16 @@ export function writeHandover(at: usize, mask: u64, descriptor: u32, namedByFile
   store<u8>(at++, (48 + (perfMap ? 1 : 0) + (gdbJit ? 2 : 0)) as u8);
   store<u8>(at++, (48 + (noFsgsbase ? 1 : 0) + (yieldsGs ? 2 : 0)) as u8);
   store<u8>(at++, namedByFile ? 49 : 48);
-  store<u8>(at++, (48 + matchClass) as u8);
   at = appendHex(at, mask, 16);
   at = appendHex(at, descriptor, 8);
   at = appendHex(at, reportDescriptor, 8);
   at = appendHex(at, launcherDescriptor, 8);
   at = appendHex(at, siteAddress(), 16);
+  const isSilent = ringState != RING_NONE && ring == NO_DESCRIPTOR;
+  store<u8>(at++, (48 + (isSilent ? RING_SILENT | (ringState & RING_ELSEWHERE) : ringState)) as u8);
+  at = appendHex(at, ringHost, 8);
+  at = appendHex(at, ringFile, 8);
+  at = appendHex(at, ring, 8);
   at = appendBytes(at, statsFile);
   store<u8>(at++, 0);
   return at;
@@ -136,12 +162,15 @@ export function readHandover(from: usize): void {
   noFsgsbase = (load<u8>(from + 6) & 1) != 0;
   yieldsGs = (load<u8>(from + 6) & 2) != 0;
   isNamedByFile = load<u8>(from + 7) == 49;
-  matchClass = (load<u8>(from + 8) as u32) - 48;
-  handoverMask = parseHex(from + 9, 16);
-  handoverDescriptor = parseHex(from + 25, 8) as u32;
-  reportDescriptor = parseHex(from + 33, 8) as u32;
-  launcherDescriptor = parseHex(from + 41, 8) as u32;
-  handoverSite = parseHex(from + 49, 16);
+  handoverMask = parseHex(from + 8, 16);
+  handoverDescriptor = parseHex(from + 24, 8) as u32;
+  reportDescriptor = parseHex(from + 32, 8) as u32;
+  launcherDescriptor = parseHex(from + 40, 8) as u32;
+  handoverSite = parseHex(from + 48, 16);
+  ringState = (load<u8>(from + 64) as u32) - 48;
+  ringHost = parseHex(from + 65, 8) as u32;
+  ringFile = parseHex(from + 73, 8) as u32;
+  ringDescriptor = parseHex(from + 81, 8) as u32;
   for (let i: usize = 0; i < PATH_MAX; i++) {
     const byte = load<u8>(from + HANDOVER_FIXED + i);
     store<u8>(statsFile + i, byte);

@@ -57,7 +57,7 @@ export declare function pause(): void;
 /** `mfence`. */
 export declare function fence(): void;
 
-/** Calls the entry of a hook's export (src/abi/hook-table.ts), with 0 as its argument if it takes one. */
-export declare function callHook(entry: Address): void;
+/** Calls the entry of a hook's export (src/abi/hook-table.ts), with an argument if it takes one; gives its result if it has one. */
+export declare function callHook(entry: Address, argument: u32): u32;
 /** Calls a `ret` that a debugger has a breakpoint at when it wants to know of new trampolines (debug/gdb-jit.ts). */
 export declare function debuggerEvent(at: Address): void;

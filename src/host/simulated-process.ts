@@ -589,7 +589,7 @@ export class SimulatedProcess {
       cpuid: () => {
         throw new Error("the simulated process has no cpuid");
       },
-      callHook: () => {},
+      callHook: () => 0,
       debuggerEvent: () => {},
       pause: () => {},
       fence: () => {},

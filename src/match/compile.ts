@@ -40,8 +40,8 @@ export interface CompiledMatch {
   readonly needs: Needs;
 }
 
-/** Texts that a running program's engine can be asked for: no disassembly. */
-const TEXTS_OF_A_RUN: readonly TextField[] = ["file", "function", "target.file", "target.function"];
+/** Texts that a running program's engine can be asked for (src/engine/match.ts). */
+const TEXTS_OF_A_RUN: readonly TextField[] = ["file", "function"];
 
 /**
  * Compiles an expression.

@@ -14,7 +14,7 @@ import { valueText } from "./value.js";
 export type TimeFormat = "none" | "seconds" | "microseconds" | "epoch" | "relative";
 
 export interface LineOptions extends DecodeOptions {
-  /** How a line says whose it is: not at all; as in a file (`1234  `); as on a terminal (`[pid  1234] `). */
+  /** How a line says whose it is: not at all; as in a file (`1234  `); as on a terminal (`[pid  1234] `), when there are several. */
   readonly pidStyle: "none" | "file" | "terminal";
   readonly timeFormat: TimeFormat;
   /** -T: the time that the call took. */
@@ -49,6 +49,10 @@ export class LineWriter {
   /** Calls that were said to be unfinished, by thread. */
   private readonly unfinished = new Map<number, Held>();
   private last: bigint | null = null;
+  /** Threads that have been seen and have not ended. */
+  private readonly threads = new Set<number>();
+  /** How much of the line that is held has been given out: it has been waited for. */
+  private given = 0;
 
   constructor(private readonly options: LineOptions) {}
 
@@ -74,13 +78,10 @@ export class LineWriter {
 
   private head(event: TraceEvent, nanoseconds: bigint): string {
     const { pidStyle } = this.options;
-    const pid =
-      pidStyle === "none"
-        ? ""
-        : pidStyle === "file"
-          ? `${String(event.tid).padEnd(5)} `
-          : `[pid ${String(event.tid).padStart(5)}] `;
-    return pid + this.time(nanoseconds);
+    const time = this.time(nanoseconds);
+    if (pidStyle === "file") return `${String(event.tid).padEnd(5)} ${time}`;
+    if (pidStyle === "none" || this.threads.size < 2) return time;
+    return `[pid ${String(event.tid).padStart(5)}] ${time}`;
   }
 
   private result(line: string, result: string, duration: bigint | null): string {
@@ -95,7 +96,22 @@ export class LineWriter {
     const { line, event } = this.held;
     this.unfinished.set(event.tid, this.held);
     this.held = null;
-    return `${line} <unfinished ...>\n`;
+    return this.rest(`${line} <unfinished ...>\n`);
+  }
+
+  /** What of a line that was held has not been given out. */
+  private rest(line: string): string {
+    const { given } = this;
+    this.given = 0;
+    return line.slice(given);
+  }
+
+  /** What is held, when nothing has come for a while: a program that waits is seen to wait. */
+  idle(): string {
+    if (this.held === null) return "";
+    const { given } = this;
+    this.given = this.held.line.length;
+    return this.held.line.slice(given);
   }
 
   private enter(event: TraceEvent): string {
@@ -127,7 +143,8 @@ export class LineWriter {
     const before = this.held?.event.tid === event.tid ? "" : this.interrupt();
     const { line, count } = this.begun(event);
     const { call, said } = decodeCall(event, this.options);
-    return before + this.result(line + join(said.slice(count)), resultOf(call).text, event.end - event.start);
+    const whole = this.result(line + join(said.slice(count)), resultOf(call).text, event.end - event.start);
+    return before + this.rest(whole);
   }
 
   private call(event: TraceEvent): string {
@@ -145,7 +162,7 @@ export class LineWriter {
     const entered = this.held?.event ?? this.unfinished.get(event.tid)!.event;
     const { line, count } = this.begun({ ...entered, end: event.start });
     const { said } = decodeCall(entered, this.options);
-    return before + this.result(line + join(said.slice(count)), "?", null);
+    return before + this.rest(this.result(line + join(said.slice(count)), "?", null));
   }
 
   private signalLine(event: TraceEvent): string {
@@ -157,6 +174,13 @@ export class LineWriter {
 
   /** @returns whole lines, or nothing yet */
   write(event: TraceEvent): string {
+    this.threads.add(event.tid);
+    const text = this.textOf(event);
+    if (event.kind === "exited" || event.kind === "killed") this.threads.delete(event.tid);
+    return text;
+  }
+
+  private textOf(event: TraceEvent): string {
     const line = (text: string): string => `${this.head(event, event.start)}${text}\n`;
     switch (event.kind) {
       case "call":

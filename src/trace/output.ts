@@ -63,6 +63,11 @@ export class TraceOutput {
     }
   }
 
+  /** @returns as much as can be said of a call that is under way, when nothing else happens */
+  idle(): string {
+    return this.options.format === "lines" ? this.lines.idle() : "";
+  }
+
   /** @returns what is left to say when the trace ends */
   finish(): string {
     return this.options.format === "summary" ? this.summary.text() : this.lines.finish();

@@ -3,8 +3,8 @@
 //   state-stepper SIGNAL STRIDE -- PROG ARGS...
 //
 // The target (state-target.S) makes one system call a round, between two markers. For every site and every call of the table
-// below, rounds are run with a signal behind the n-th instruction: every n at both ends of the way, every STRIDE-th in the
-// engine's body between them.
+// below, rounds are run with a signal behind the n-th instruction: every n at both ends of the way and behind the first fault
+// at an instruction, every STRIDE-th in the engine's body between them.
 //
 // Each line of the output is one state that some handler was given, whole: all registers, flags, mask, stack, siginfo, and a
 // hash of the xstate. Natively the lines say which states the program can have; under Flicker there may be no others.
@@ -28,7 +28,7 @@
 #include <ucontext.h>
 #include <unistd.h>
 
-enum { TF = 0x100, DF = 0x400, RF = 0x10000, XSTATE_MAX = 4096, STEPS_MAX = 60000, END = 60 };
+enum { TF = 0x100, DF = 0x400, RF = 0x10000, XSTATE_MAX = 4096, STEPS_MAX = 60000, END = 60, BEHIND_FAULT = 120, PLACES_MAX = 64 };
 
 // What the target says of itself: the table in state-target.S.
 static struct {
@@ -221,10 +221,27 @@ static void fail(const char *call, int n, const char *what, uint64_t wanted, uin
   printf("FAILED: %s, signal behind instruction %d (at %#lx): %s: wanted %#lx, found %#lx\n", call, n, at, what, wanted, found);
 }
 
+// Behind how many instructions of the last round a fault of the engine's own was last on its way, and where.
+static int fault_at;
+static uint64_t fault_place;
+
+// Whether that place is met for the first time.
+static int is_first_fault(void) {
+  static uint64_t places[PLACES_MAX];
+  static int count;
+  if (!fault_at) return 0;
+  for (int i = 0; i < count; i++)
+    if (places[i] == fault_place) return 0;
+  if (count == PLACES_MAX) return 0;
+  places[count++] = fault_place;
+  return 1;
+}
+
 // One round, with a signal behind n instructions, or none (0). Gives how many were executed: fewer when the second marker
 // came first.
 static int round_of(const struct call *call, uint64_t site, int n, int signal) {
   int steps = 0;
+  fault_at = 0;
   set_xstate();
   struct user_regs_struct start = registers();
   start.rax = call->number;
@@ -241,7 +258,10 @@ static int round_of(const struct call *call, uint64_t site, int n, int signal) {
   if (call->is_clone) start.r14 = 0xc1c1c1c1c1c1c1c1;  // a child that sees it ends
   set_registers(&start);
   uint64_t runs = peek(target.seen);
-  for (; steps < n && (steps == 0 || !is_marker()); steps++) step(0);
+  for (; steps < n && (steps == 0 || !is_marker()); steps++) {
+    step(0);
+    if (fault) fault_at = steps + 1, fault_place = registers().rip;
+  }
   settle();
   uint64_t at = registers().rip;
   run_to_marker(signal);
@@ -329,7 +349,13 @@ int main(int argc, char **argv) {
     for (unsigned c = 0; c < sizeof calls / sizeof *calls; c++) {
       if (s > 0 && c > 5) continue;
       int length = round_of(&calls[c], site, STEPS_MAX, 0);
-      for (int n = 0; n <= length; n += n < END || n > length - END ? 1 : stride, rounds++) round_of(&calls[c], site, n, signal);
+      int dense = is_first_fault() ? fault_at : length;
+      for (int n = 0; n <= length; rounds++) {
+        round_of(&calls[c], site, n, signal);
+        int is_dense = n < END || n > length - END || (n >= dense && n < dense + BEHIND_FAULT);
+        int next = n + (is_dense ? 1 : stride);
+        n = n < dense && next > dense ? dense : next;
+      }
     }
   }
   kill(child, SIGKILL);

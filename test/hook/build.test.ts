@@ -38,8 +38,8 @@ test("errors of a hook in TypeScript name file, line and column", async () => {
     ["type", `export function beforeCall(call: SystemCall): void { call.skip("no"); }`, /type\.ts\(2,/],
     [
       "no-export",
-      "export function before(call: SystemCall): void {}",
-      /^no-export\.ts: it exports neither beforeCall nor afterCall$/,
+      "export function prepare(call: SystemCall): void {}",
+      /^no-export\.ts: it exports neither beforeCall nor afterCall nor before$/,
     ],
     [
       "parameters",

@@ -12,10 +12,16 @@ process.env["XDG_CACHE_HOME"] = join(tmpdir(), `flicker-test-hooks-${userInfo().
 
 /** The launcher with these hooks of test/hook/hooks, or with files by their paths. */
 export async function hookedLauncher(...names: string[]): Promise<string> {
+  return instrumentingLauncher(null, names);
+}
+
+/** The same with an expression that says which instructions are sites. */
+export async function instrumentingLauncher(expression: string | null, names: readonly string[]): Promise<string> {
   const files = names.map((name) => (name.includes("/") ? name : join(hooksFolder, name)));
-  return findHookedLauncher(packageRoot, files, (line) => {
+  const warn = (line: string): never => {
     throw new Error(line);
-  });
+  };
+  return findHookedLauncher(packageRoot, files, warn, expression);
 }
 
 /** Runs a program under hooks; gives its outcome, standard output and error as text. */
@@ -24,8 +30,9 @@ export async function runHooked(
   command: readonly string[],
   environment: Record<string, string> = {},
   options: readonly string[] = [],
+  expression: string | null = null,
 ): Promise<SpawnSyncReturns<string>> {
-  const launcher = await hookedLauncher(...(typeof hooks === "string" ? [hooks] : hooks));
+  const launcher = await instrumentingLauncher(expression, typeof hooks === "string" ? [hooks] : hooks);
   return spawnSync(launcher, ["run", ...options, "--", ...command], {
     encoding: "utf8",
     timeout: 120_000,

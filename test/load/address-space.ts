@@ -380,7 +380,7 @@ export class AddressSpace {
       cpuid: () => {
         throw new Error("the loader asks for cpuid");
       },
-      callHook: () => {},
+      callHook: () => 0,
       debuggerEvent: () => {},
       pause: () => {},
       fence: () => {},

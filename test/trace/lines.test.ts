@@ -58,8 +58,9 @@ test("a call that another thread interrupts is said in two parts", () => {
     '1     <... read resumed>"hi", 10)       = 2',
     "2     <... read resumed>0x1000, 10)     = -1 EINTR (Interrupted system call)",
   ]);
-  assert.deepEqual(lines([read("enter", 1), read("leave", 1, filled)], { pidStyle: "terminal" }), [
-    '[pid     1] read(3, "hi", 10)           = 2',
+  assert.deepEqual(lines([read("call", 1, filled), read("call", 2, filled)], { pidStyle: "terminal" }), [
+    'read(3, "hi", 10)                       = 2',
+    '[pid     2] read(3, "hi", 10)           = 2',
   ]);
 });
 

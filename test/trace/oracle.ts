@@ -7,6 +7,7 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, utimesSync, 
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { packageRoot } from "../../src/host/package-root.js";
 import { capturePlan } from "../../src/kernel-interface/capture-plan.js";
 import { signatures } from "../../src/kernel-interface/signature.js";
 import { type TraceEvent, decodeEvent } from "../../src/trace/event.js";
@@ -35,16 +36,22 @@ export interface Recorder {
   record(command: readonly string[], textLimit?: number, input?: string): TraceEvent[];
   /** @returns what strace writes of it */
   strace(options: readonly string[], command: readonly string[], input?: string): string;
+  /** @returns what `flicker trace` writes of it */
+  flicker(options: readonly string[], command: readonly string[], input?: string): string;
   remove(): void;
 }
 
-export function buildRecorder(): Recorder {
+/** @param extra variables for commands and tracers */
+export function buildRecorder(extra: Readonly<Record<string, string>> = {}): Recorder {
   const directory = mkdtempSync(join(tmpdir(), "flicker-recorder-"));
   writeFileSync(join(directory, "plans.h"), plansHeader());
   const source = fileURLToPath(new URL("recorder.c", import.meta.url));
   const program = join(directory, "recorder");
   execFileSync("gcc", ["-O1", "-Wall", "-I", directory, "-o", program, source], { stdio: "inherit" });
-  const environment = { PATH: "/usr/bin:/bin", LC_ALL: "C", TZ: "UTC", HOME: "/", FLAG: "a=b", PERL_HASH_SEED: "0" };
+  const environment = {
+    ...{ PATH: "/usr/bin:/bin", LC_ALL: "C", TZ: "UTC", HOME: "/", FLAG: "a=b", PERL_HASH_SEED: "0" },
+    ...extra,
+  };
   const output = join(directory, "output");
   const work = join(directory, "work");
   // A command finds the same files in both runs.
@@ -55,11 +62,11 @@ export function buildRecorder(): Recorder {
     symlinkSync("a.txt", join(work, "link"));
     for (const name of ["a.txt", "d", "."]) utimesSync(join(work, name), 1_000_000_000, 1_000_000_000);
   };
-  const run = (file: string, options: readonly string[], input: string, extra: NodeJS.ProcessEnv): void => {
+  const run = (file: string, options: readonly string[], input: string, more: NodeJS.ProcessEnv): void => {
     prepare();
     const { error } = spawnSync(file, options, {
       cwd: work,
-      env: { ...environment, ...extra },
+      env: { ...environment, PWD: work, ...more },
       input,
       stdio: ["pipe", "pipe", "pipe"],
     });
@@ -82,6 +89,15 @@ export function buildRecorder(): Recorder {
       run("setarch", ["-R", "strace", "-o", output, ...options, ...command], input, {});
       return readFileSync(output, "latin1");
     },
+    flicker(options, command, input = "") {
+      run(
+        "setarch",
+        ["-R", join(packageRoot, "dist/launcher"), "trace", "-o", output, ...options, ...command],
+        input,
+        {},
+      );
+      return readFileSync(output, "latin1");
+    },
     remove: () => rmSync(directory, { recursive: true, force: true }),
   };
 }
@@ -98,7 +114,7 @@ const DIFFERENCES: readonly [RegExp, string][] = [
   [/st_atime=\d+( \/\*[^*]*\*\/)?, st_atime_nsec=\d+/g, "st_atime=TIME"],
   [/<(socket|pipe):\[\d+\]>/g, "<$1:[NUMBER]>"],
   // perl's seed, from /dev/urandom.
-  [/(read\(\d+, )"[^"]*"(, 4\)) +(= 4)$/g, "$1RANDOM$2 $3"],
+  [/(read\(\d+, )"(?:[^"\\]|\\.)*"(, 4\)) +(= 4)$/g, "$1RANDOM$2 $3"],
   [/left \{[^}]*\}/g, "left TIME"],
   [/^(set_tid_address|getpid|gettid|getppid|fork|vfork|clone3?|getpgrp|setsid)(\(.*\) += )\d+$/, "$1$2PID"],
   [/^(wait4|waitid)\((-1|P_ALL, 0|\d+)(.*) = \d+$/, "$1($2$3 = PID"],
@@ -106,7 +122,7 @@ const DIFFERENCES: readonly [RegExp, string][] = [
   [/^(tgkill\(PID), \d+/, "$1, PID"],
   [/si_pid=\d+/g, "si_pid=PID"],
   [/parent_tid=\[\d+\]/g, "parent_tid=[PID]"],
-  [/(getrandom\()"[^"]*"/g, "$1RANDOM"],
+  [/(getrandom\()"(?:[^"\\]|\\.)*"/g, "$1RANDOM"],
   [/(rt_sigreturn)\(.*/, "$1"],
   [/si_[us]time=\d+/g, "si_time=TIME"],
   [/\/proc\/\d+/g, "/proc/PID"],

@@ -119,7 +119,6 @@ const RESTORED: readonly (readonly [Register, number])[] = [
   [rbx, FRAME_RBX],
   [rax, FRAME_RAX],
   [r11, FRAME_R11],
-  [rcx, FRAME_TARGET],
 ];
 
 /** What a debugger goes by from here on, up to the next such line or symbol. */
@@ -166,8 +165,10 @@ function restoreArithmeticFlags(a: Assembler, others: Label): void {
   a.sahf();
 }
 
-function restoreRegisters(a: Assembler): void {
+/** @param inRcx where in the frame the value of rcx is: the way on, where a `syscall` has lost the program's */
+function restoreRegisters(a: Assembler, inRcx = FRAME_TARGET): void {
   for (const [register, offset] of RESTORED) a.mov(register, inFrame(offset));
+  a.mov(rcx, inFrame(inRcx));
 }
 
 /** Calls an entry point of the engine from the gate's frame: its argument is the engine pointer of the thread's block. */
@@ -194,14 +195,16 @@ export function emitGates(a: Assembler): void {
   a.mov(rdi, rsp);
   a.and(rsp, -16);
   a.call("engine.prepare");
-  a.mov(rsp, rax); // the block, where the engine stack ends
-  a.mov(edi, mem32({ base: rsp, disp: BLOCK_SELF }));
+  // The block, where the engine stack ends, and in front of it the frame: hooks are told of the execve as of a call.
+  a.lea(rsp, mem({ base: rax, disp: -FRAME_SIZE }));
+  a.mov(edi, behindFrame32(BLOCK_SELF));
   a.call("engine.start");
   a.push(FLAGS_AT_START);
   a.popfq();
-  a.mov(rsp, inFrame(BLOCK_SAVED_RCX));
+  a.mov(rsp, behindFrame(BLOCK_SAVED_RCX));
   // The registers of a program that starts are all zero: ELF_PLAT_INIT in arch/x86/include/asm/elf.h.
   for (const [register] of RESTORED) a.mov(register, 0);
+  a.mov(rcx, 0);
   a.global("enterProgram");
   unwindBy(a, unwinding.outermost);
   // The engine has put the entry point below the stack pointer, where nothing of the program's is yet.
@@ -268,6 +271,46 @@ export function emitGates(a: Assembler): void {
 
   a.bind(deferredAtExit);
   callWithBlock(a, "engine.onDeferredAtExit");
+  a.jmp(enterReturnFrame);
+
+  // ---- an instruction that hooks are called at: rcx is its descriptor (src/engine/patch/instruction-trampoline.ts). On the way
+  // out no register is free: the way on is in the block.
+  const deferredAtInstruction = a.label();
+  const restoreStackAtInstruction = a.label();
+  const otherFlagsAtInstruction = a.label();
+  a.global("gateInstruction");
+  unwindBy(a, unwinding.atDescriptor);
+  a.mov(r11, mem({ segment: "gs", disp: BLOCK_ADDRESS }));
+  switchStack(a, unwinding.savingFrame);
+  a.global("gateInstructionOnEngineStack");
+  unwindBy(a, unwinding.savingFrame);
+  saveFrame(a);
+  unwindBy(a, unwinding.inFrame);
+  callWithBlock(a, "engine.onInstruction");
+  a.cmp(behindFrame32(BLOCK_DEFERRED), 0);
+  a.global("gateInstructionExit");
+  unwindBy(a, unwinding.inFrame);
+  a.jcc("ne", deferredAtInstruction);
+  restoreArithmeticFlags(a, otherFlagsAtInstruction);
+  restoreRegisters(a, FRAME_RCX);
+  a.bind(restoreStackAtInstruction);
+  a.mov(rsp, inFrame(FRAME_RSP));
+  a.global("gateInstructionJump");
+  unwindBy(a, unwinding.outermost);
+  a.jmp(mem64({ segment: "gs", disp: BLOCK_AFTER }));
+  unwindBy(a, unwinding.inFrame);
+  a.bind(otherFlagsAtInstruction);
+  restoreRegisters(a, FRAME_RCX);
+  a.push(inFrame(FRAME_FLAGS));
+  unwindBy(a, unwinding.inFrameUnderFlags);
+  a.popfq();
+  unwindBy(a, unwinding.inFrame);
+  a.jmp(restoreStackAtInstruction);
+  a.global("gateInstructionEnd");
+  unwindBy(a, unwinding.inFrame);
+  a.bind(deferredAtInstruction);
+  callWithBlock(a, "engine.onDeferredAtInstruction");
+  a.jmp(enterReturnFrame);
 
   // ---- any program state, through the kernel
   a.bind(enterReturnFrame);

@@ -116,9 +116,9 @@ const process = new Map<string, Intrinsic>(
       compile: (c) => callRoutine(c, "engineCpuid", [rdi, rsi, rdx], null),
     },
     callHook: {
-      type: type("i64 ->"),
+      type: type("i64 i32 -> i32"),
       calls: true,
-      compile: (c) => callRoutine(c, "engineCallHook", [rdx], null),
+      compile: (c) => callRoutine(c, "engineCallHook", [rdx, rdi], "i32"),
     },
     debuggerEvent: {
       type: type("i64 ->"),

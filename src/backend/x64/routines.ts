@@ -7,7 +7,6 @@ import {
   eax,
   ebx,
   ecx,
-  edi,
   edx,
   esi,
   mem,
@@ -60,10 +59,9 @@ export function emitRoutines(a: Assembler, hasSite: boolean): void {
   a.global("engineDebuggerEvent");
   a.jmp(rdi);
 
-  // rdx: the entry of a hook's export.
+  // rdx: the entry of a hook's export, rdi: its argument. Gives its result in eax.
   a.align(16);
   a.global("engineCallHook");
-  a.mov(edi, 0);
   a.jmp(rdx);
 
   // rdi leaf, rsi subleaf, rdx pointer to four u32.

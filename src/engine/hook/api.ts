@@ -6,16 +6,16 @@
 
 import { finish } from "../kernel/call";
 import { Address, copyIn, copyOut, tryCopyIn, tryCopyOut } from "../process";
-import { hasOwnMemory } from "../own-memory";
 import { runningThread } from "../thread/areas";
 import { GateFrame, ThreadBlock, gateFrameOf } from "../thread/block";
 import { frameBufferOf } from "../thread/deferred";
-import { lockEngine, unlockEngine } from "../thread/lock";
 import { appendDecimal, appendHex, appendText } from "../text";
-import { IN_AFTER, IN_BEFORE, RETRY, SKIP } from "./call";
+import { IN_AFTER, IN_BEFORE, IN_INSTRUCTION, RETRY, SKIP } from "./call";
 import { beginFailure, endFailure, failHook } from "./failure";
 import { appendRangeToLine, appendToLine, endLine } from "./line";
+import { CHUNK, isForeign, ownRange } from "./memory";
 import { CallRecord, currentCall } from "./record";
+import { PLACES, RSP, STATUS_FLAGS, operandAddress, registerOf } from "./instruction";
 import { hookMemory } from "./table";
 
 // ---- the call ----
@@ -24,10 +24,17 @@ function requirePhase(thread: ThreadBlock, phase: u32, what: string): void {
   if (thread.hookPhase != phase) failHook(thread, what);
 }
 
+/** Gives whether the call is yet to be made; a hook that is called for no call has none. */
+function isBeforeCall(thread: ThreadBlock): bool {
+  if (thread.hookPhase != IN_BEFORE && thread.hookPhase != IN_AFTER)
+    failHook(thread, "a system call is asked for outside of beforeCall and afterCall");
+  return thread.hookPhase == IN_BEFORE;
+}
+
 /** The number: in `beforeCall` as it would be made, in `afterCall` as it was. */
 export function hookNumber(): u64 {
   const thread = runningThread();
-  return thread.hookPhase == IN_BEFORE ? gateFrameOf(thread).rax : currentCall(thread).madeNumber;
+  return isBeforeCall(thread) ? gateFrameOf(thread).rax : currentCall(thread).madeNumber;
 }
 
 export function hookSetNumber(number: u64): void {
@@ -61,7 +68,7 @@ function argumentPlace(thread: ThreadBlock, index: u32): usize {
 export function hookArgument(index: u32): u64 {
   const thread = runningThread();
   const place = argumentPlace(thread, index);
-  if (thread.hookPhase == IN_BEFORE) return load<u64>(place);
+  if (isBeforeCall(thread)) return load<u64>(place);
   return load<u64>(changetype<usize>(currentCall(thread)) + ((index as usize) << 3), offsetof<CallRecord>("made0"));
 }
 
@@ -98,6 +105,50 @@ export function hookRetry(): void {
   thread.hookWish = RETRY;
 }
 
+// ---- the instruction ----
+
+/** Where a register is in the gate's frame, by its number in ModRM and REX; rsp is not there. */
+function registerPlace(thread: ThreadBlock, number: u32): usize {
+  if (thread.hookPhase != IN_INSTRUCTION) failHook(thread, "registers are asked for outside of before");
+  if (number > 15) failHook(thread, "general registers have numbers 0 to 15");
+  return changetype<usize>(gateFrameOf(thread)) + (load<u32>(PLACES + (number << 2)) as usize);
+}
+export function hookRegister(number: u32): u64 {
+  const thread = runningThread();
+  registerPlace(thread, number);
+  return registerOf(thread, number);
+}
+export function hookSetRegister(number: u32, value: u64): void {
+  const thread = runningThread();
+  const place = registerPlace(thread, number);
+  if (number == RSP) failHook(thread, "rsp cannot be set");
+  store<u64>(place, value);
+}
+export function hookFlags(): u64 {
+  const thread = runningThread();
+  registerPlace(thread, 0);
+  return gateFrameOf(thread).flags;
+}
+export function hookSetFlags(flags: u64): void {
+  const thread = runningThread();
+  registerPlace(thread, 0);
+  const frame = gateFrameOf(thread);
+  frame.flags = (frame.flags & ~STATUS_FLAGS) | (flags & STATUS_FLAGS);
+}
+/** The address of the instruction's operand in memory, or 0. */
+export function hookOperand(): u64 {
+  const thread = runningThread();
+  registerPlace(thread, 0);
+  return operandAddress(thread);
+}
+/** The instruction is not executed: the program goes on at `address`, or behind it for 0. */
+export function hookSkipInstruction(address: u64): void {
+  const thread = runningThread();
+  registerPlace(thread, 0);
+  thread.hookWish = SKIP;
+  thread.hookResult = address;
+}
+
 export function hookThread(): u32 {
   return runningThread().tid;
 }
@@ -105,28 +156,11 @@ export function hookProcess(): u32 {
   return runningThread().pid;
 }
 export function hookSite(): u64 {
-  return currentCall(runningThread()).site;
+  const thread = runningThread();
+  return thread.hookPhase == IN_INSTRUCTION ? thread.site : currentCall(thread).site;
 }
 
 // ---- memory of the program's ----
-
-const CHUNK: u32 = 4096;
-
-/** Whether all of a range is not the engine's. */
-function isForeign(thread: ThreadBlock, address: Address, size: u64): bool {
-  if (address + size < address) return false;
-  if (!thread.hookHasLock) lockEngine(thread);
-  const isOwn = hasOwnMemory(address, address + size);
-  if (!thread.hookHasLock) unlockEngine();
-  return !isOwn;
-}
-
-/** The process address of a range of the hook's own memory. */
-function ownRange(thread: ThreadBlock, pointer: u32, size: u32): Address {
-  const place = hookMemory(thread.hook - 1, pointer, size);
-  if (place == 0) failHook(thread, "memory outside of the hook's own is passed to flicker");
-  return place;
-}
 
 /** Copies program memory to the hook's; gives how many bytes could not be read. */
 export function hookRead(pointer: u32, address: Address, size: u32): u32 {

@@ -13,9 +13,10 @@
 import { gateClone, gateHooked, gateNative } from "../gates";
 import { finish } from "../kernel/call";
 import { EINTR } from "../kernel/errno";
-import { SYS_RT_SIGRETURN } from "../kernel/numbers";
+import { SYS_EXECVE, SYS_RT_SIGRETURN } from "../kernel/numbers";
 import { Address, callHook } from "../process";
-import { GateFrame, ThreadBlock } from "../thread/block";
+import { GateFrame, ThreadBlock, gateFrameOf } from "../thread/block";
+import { recordsEvents } from "../ring/ring";
 import { lockEngine, unlockEngine } from "../thread/lock";
 import { endLine } from "./line";
 import {
@@ -35,18 +36,23 @@ import { afterEntry, beforeEntry, hookCount, isExclusive, isHooked, isHookedBy }
 /** ThreadBlock.hookPhase. */
 export const IN_BEFORE: u32 = 1;
 export const IN_AFTER: u32 = 2;
+export const IN_MATCH: u32 = 3;
+export const IN_INSTRUCTION: u32 = 4;
+/** ThreadBlock.recordForm: the hook has begun no record. */
+export const NO_RECORD: u32 = 0;
 /** ThreadBlock.hookWish. */
-const NOTHING: u32 = 0;
+export const NOTHING: u32 = 0;
 export const SKIP: u32 = 1;
 export const RETRY: u32 = 2;
 
-function enter(thread: ThreadBlock, hook: u32, entry: Address, phase: u32): void {
+export function enterHook(thread: ThreadBlock, hook: u32, entry: Address, phase: u32): void {
   thread.hook = hook + 1;
   thread.hookPhase = phase;
   thread.lineSize = 0;
+  thread.recordForm = NO_RECORD;
   thread.hookHasLock = isExclusive(hook) ? 1 : 0;
   if (thread.hookHasLock) lockEngine(thread);
-  callHook(entry);
+  callHook(entry, 0);
   if (thread.hookHasLock) unlockEngine();
   thread.hookHasLock = 0;
   endLine(thread);
@@ -63,7 +69,7 @@ export function beforeCall(thread: ThreadBlock, frame: GateFrame): bool {
   const isReturn = frame.rax == (SYS_RT_SIGRETURN as u64);
   for (let hook: u32 = 0; hook < hookCount && thread.hookWish == NOTHING; hook++) {
     const entry = beforeEntry(hook);
-    if (entry != 0 && isHookedBy(hook, record.number)) enter(thread, hook, entry, IN_BEFORE);
+    if (entry != 0 && isHookedBy(hook, record.number)) enterHook(thread, hook, entry, IN_BEFORE);
   }
   // What follows rt_sigreturn is in the frame on the program's stack, not in its registers.
   if (isReturn) {
@@ -89,7 +95,7 @@ function runAfter(thread: ThreadBlock, frame: GateFrame): bool {
   thread.hookWish = NOTHING;
   for (let hook = hookCount; hook != 0; hook--) {
     const entry = afterEntry(hook - 1);
-    if (entry != 0 && isHookedBy(hook - 1, record.number)) enter(thread, hook - 1, entry, IN_AFTER);
+    if (entry != 0 && isHookedBy(hook - 1, record.number)) enterHook(thread, hook - 1, entry, IN_AFTER);
   }
   if (thread.hookWish != RETRY) {
     thread.hooked = UNSEEN;
@@ -121,6 +127,31 @@ export function endHookedCall(thread: ThreadBlock, frame: GateFrame): bool {
   if ((frame.rax as i64) != -EINTR || thread.deferred == 0) thread.temporaryMaskSet = 0;
   finish(thread, frame, frame.rax as i64);
   return runAfter(thread, frame);
+}
+
+/**
+ * A program starts, and somebody traces: hooks see the execve that it comes from as a call that succeeds.
+ * @param isBegun whether they have seen its beginning, in the process image before
+ */
+export function showExecve(thread: ThreadBlock, path: Address, argv: Address, envp: Address, isBegun: bool): void {
+  if (!recordsEvents(thread) || !isHooked(SYS_EXECVE)) return;
+  const frame = gateFrameOf(thread);
+  memory.fill(changetype<usize>(frame), 0, offsetof<GateFrame>());
+  frame.rax = SYS_EXECVE;
+  frame.rdi = path;
+  frame.rsi = argv;
+  frame.rdx = envp;
+  beginRecord(thread, frame);
+  noteMade(currentCall(thread), frame);
+  for (let hook: u32 = 0; hook < hookCount && !isBegun; hook++) {
+    const entry = beforeEntry(hook);
+    if (entry != 0 && isHookedBy(hook, SYS_EXECVE)) enterHook(thread, hook, entry, IN_BEFORE);
+  }
+  frame.rax = 0;
+  for (let hook = hookCount; hook != 0; hook--) {
+    const entry = afterEntry(hook - 1);
+    if (entry != 0 && isHookedBy(hook - 1, SYS_EXECVE)) enterHook(thread, hook - 1, entry, IN_AFTER);
+  }
 }
 
 /** In the child of a clone. */

@@ -6,8 +6,9 @@ import { syscall1 } from "../kernel/calls";
 import { SYS_EXIT_GROUP } from "../kernel/numbers";
 import { ThreadBlock, execScratchOf } from "../thread/block";
 import { Context } from "../thread/signal-frame";
-import { STDERR, appendDecimal, appendHex, appendText, writeOut } from "../text";
-import { IN_BEFORE } from "./call";
+import { STDERR, appendBytes, appendDecimal, appendHex, appendText, writeOut } from "../text";
+import { mappingFile } from "../patch/mapping";
+import { IN_BEFORE, IN_INSTRUCTION, IN_MATCH } from "./call";
 import { appendProcessString } from "./line";
 import { currentCall } from "./record";
 import { hookName, trapText } from "./table";
@@ -22,14 +23,30 @@ export function beginFailure(thread: ThreadBlock): usize {
   return appendText(at, ": ");
 }
 
-/** Ends the message with the call at which it happened, and the process. */
-export function endFailure(thread: ThreadBlock, end: usize): void {
+function appendCall(at: usize, thread: ThreadBlock): usize {
   const record = currentCall(thread);
-  let at = appendText(end, thread.hookPhase == IN_BEFORE ? ", in beforeCall" : ", in afterCall");
+  at = appendText(at, thread.hookPhase == IN_BEFORE ? ", in beforeCall" : ", in afterCall");
   at = appendText(at, " of system call ");
   at = appendDecimal(at, record.number);
   at = appendText(at, " at 0x");
-  at = appendHex(at, record.site);
+  return appendHex(at, record.site);
+}
+
+function appendMatched(at: usize, thread: ThreadBlock): usize {
+  at = appendText(at, ", in match of the instruction at 0x");
+  at = appendHex(at, thread.hookPlace);
+  at = appendText(at, " of ");
+  return appendBytes(at, mappingFile());
+}
+
+/** Ends the message with the call or instruction at which it happened, and the process. */
+export function endFailure(thread: ThreadBlock, end: usize): void {
+  let at = end;
+  if (thread.hookPhase == IN_MATCH) {
+    at = appendMatched(at, thread);
+  } else if (thread.hookPhase == IN_INSTRUCTION) {
+    at = appendHex(appendText(at, ", in before of the instruction at 0x"), thread.site);
+  } else at = appendCall(at, thread);
   at = appendText(at, ", thread ");
   at = appendDecimal(at, thread.tid);
   at = appendText(at, "\n");

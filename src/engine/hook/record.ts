@@ -152,6 +152,26 @@ export function takeResumed(thread: ThreadBlock, frame: GateFrame): bool {
   return true;
 }
 
+/** In the place of a call's number: an instruction that hooks have seen, and that the program executes next. */
+const INSTRUCTION: u64 = u64.MAX_VALUE;
+
+/** Hooks are done in front of the instruction at `site`, and a handler comes first. */
+export function resumeAtInstruction(thread: ThreadBlock, site: u64): void {
+  const record = currentCall(thread);
+  record.site = site;
+  record.number = INSTRUCTION;
+  thread.hooked = RESUMED;
+}
+
+/** If the instruction at the thread's site is one that hooks have seen before the handler. */
+export function isInstructionResumed(thread: ThreadBlock): bool {
+  if (thread.hooked != RESUMED) return false;
+  const record = currentCall(thread);
+  if (record.number != INSTRUCTION || record.site != thread.site) return false;
+  thread.hooked = UNSEEN;
+  return true;
+}
+
 /** The call in the kernel, or on its way there, has been taken back: `context` is the state before the site. */
 export function comeBack(thread: ThreadBlock, context: Context): void {
   if (thread.hooked != SEEN) return;

@@ -4,6 +4,7 @@
 import {
   HOOK_AFTER,
   HOOK_BEFORE,
+  HOOK_BEFORE_INSTRUCTION,
   HOOK_CALLS,
   HOOK_CALL_MAX,
   HOOK_COUNT,
@@ -11,10 +12,14 @@ import {
   HOOK_COUNTER_COUNT,
   HOOK_EXCLUSIVE,
   HOOK_FLAGS,
+  HOOK_MATCH,
+  HOOK_MAY_MATCH,
   HOOK_MEMORY,
   HOOK_MEMORY_SIZE,
   HOOK_NAME,
+  HOOK_NEEDS,
   HOOK_OWN_CALLS,
+  HOOK_RECORD,
   HOOK_ROWS,
   HOOK_ROW_SIZE,
   HOOK_TRAPS,
@@ -25,13 +30,37 @@ import { Address, peek32, peek8 } from "../process";
 
 /** How many hooks there are. */
 export let hookCount: u32 = 0;
+/** Whether any of them is called for system calls. */
+export let hasCallHooks: bool = false;
 /** How many counters they have in all. */
 export let counterCount: u32 = 0;
+
+/** Whether any of them is called at all: then what it has seen is remembered across handlers (record.ts). */
+export let hasCalledHooks: bool = false;
+
+/** Which calls hooks see of those that they want to see: a set in the process, or 0 for all. */
+let calls: Address = 0;
+
+/** Hooks see the calls of this set alone. */
+export function hookOnly(set: Address): void {
+  calls = set;
+}
+/** No hook is called in this process. */
+export function silenceHooks(): void {
+  hookCount = 0;
+  counterCount = 0;
+  hasCallHooks = false;
+  hasCalledHooks = false;
+}
 
 /** At the start of a process image. */
 export function adoptHooks(): void {
   hookCount = peek32(hookTable() + HOOK_COUNT);
-  for (let hook: u32 = 0; hook < hookCount; hook++) counterCount += peek32(rowOf(hook) + HOOK_COUNTER_COUNT);
+  for (let hook: u32 = 0; hook < hookCount; hook++) {
+    counterCount += peek32(rowOf(hook) + HOOK_COUNTER_COUNT);
+    if (beforeEntry(hook) != 0 || afterEntry(hook) != 0) hasCallHooks = true;
+    if (hasCallHooks || beforeInstructionEntry(hook) != 0) hasCalledHooks = true;
+  }
 }
 
 function rowOf(hook: u32): Address {
@@ -45,7 +74,10 @@ function follow(place: Address): Address {
 }
 
 function isInSet(set: Address, number: u64): bool {
-  return number <= (HOOK_CALL_MAX as u64) && ((peek8(set + (number >> 3)) >> ((number & 7) as u32)) & 1) != 0;
+  if (number > (HOOK_CALL_MAX as u64)) return false;
+  let bits = peek8(set + (number >> 3));
+  if (calls != 0) bits &= peek8(calls + (number >> 3));
+  return ((bits >> ((number & 7) as u32)) & 1) != 0;
 }
 
 /** Whether some hook wants to see the call with this number: a whole rax. */
@@ -63,6 +95,26 @@ export function beforeEntry(hook: u32): Address {
 }
 export function afterEntry(hook: u32): Address {
   return follow(rowOf(hook) + HOOK_AFTER);
+}
+
+/** The entries that are asked about an instruction (src/engine/match.ts), or 0. */
+export function matchEntry(hook: u32): Address {
+  return follow(rowOf(hook) + HOOK_MATCH);
+}
+export function mayMatchEntry(hook: u32): Address {
+  return follow(rowOf(hook) + HOOK_MAY_MATCH);
+}
+/** The entry that is called in front of an instruction, or 0. */
+export function beforeInstructionEntry(hook: u32): Address {
+  return follow(rowOf(hook) + HOOK_BEFORE_INSTRUCTION);
+}
+/** What they want to know of it: NEEDS_ bits. */
+export function matchNeeds(hook: u32): u32 {
+  return peek32(rowOf(hook) + HOOK_NEEDS);
+}
+/** Where in the hook's memory they look for it. */
+export function matchRecord(hook: u32): u32 {
+  return peek32(rowOf(hook) + HOOK_RECORD);
 }
 
 /** Its memory, for `size` bytes at `pointer`: a process address, or 0 when they are not all inside. */

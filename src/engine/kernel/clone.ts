@@ -28,6 +28,8 @@ import { nameAsCreated, nameFirst, nameSharing } from "../thread/presence";
 import { FLAG_TRAP, kernelMask } from "../thread/signal-frame";
 import { resetCounters } from "../hook/counters";
 import { describeFork } from "../debug/describe";
+import { recordStart } from "../ring/events";
+import { ringAfterFork } from "../ring/ring";
 import { endDeparture, forgetDeparture } from "../stats/departure";
 import { reportFork } from "../stats/report";
 import { tryCopyIn } from "../process";
@@ -157,6 +159,7 @@ function inChild(thread: ThreadBlock): void {
     releaseOtherActions(thread.actions);
     describeFork();
     resetCounters();
+    ringAfterFork();
   }
   renewDispatch(thread);
   if (flags & CLONE_CLEAR_SIGHAND) clearActions(thread, frameBufferOf(thread));
@@ -184,7 +187,10 @@ export function afterClone(thread: ThreadBlock, frame: GateFrame): u32 {
   const result = frame.rax as i64;
   frame.flags |= thread.heldFlags;
   if (result == 0) inChild(thread);
-  else inParent(thread, result);
+  else {
+    inParent(thread, result);
+    if (result > 0 && !(thread.cloneFlags & CLONE_THREAD)) recordStart(thread, result as u32);
+  }
   setKernelMask(thread, kernelMask(thread.programMask));
   return finish(thread, frame, result);
 }

@@ -6,7 +6,7 @@
 // for every process: all calls take the gate from then on (Syscall User Dispatch, kernel/user-dispatch.ts).
 
 import { HOOK_CALL_MAX } from "../../abi/hook-table";
-import { hookCount, isHooked } from "../hook/table";
+import { hasCallHooks, isHooked } from "../hook/table";
 import { countCalls, exhaustive } from "../options";
 import { claimMemory } from "../own-memory";
 import { poke8, syscall } from "../process";
@@ -36,7 +36,7 @@ export function createDispatchTable(): void {
   for (let number: u32 = 0; number < VIRTUALISED_END; number++)
     if (isVirtualised(number)) poke8(dispatchTable + (number as u64), 1);
   for (let number = X32_FIRST; number < X32_END; number++) poke8(dispatchTable + (number as u64), 1);
-  if (hookCount != 0) hookCalls();
+  if (hasCallHooks) hookCalls();
   syscall3(SYS_MPROTECT, dispatchTable, DISPATCH_SIZE, PROT_READ);
   if (countCalls || exhaustive) sendAllToGate();
 }

@@ -16,6 +16,7 @@ import { Address, poke64, programSyscall, syscall, tryCopyIn } from "../process"
 import { ARGUMENT_MAX, sizeOfFilters, writeFilters } from "../seccomp/handover";
 import { lets, verdictOf } from "../seccomp/filters";
 import { letsLauncherStart } from "../seccomp/needs";
+import { closeRingForExec, openRingForExec } from "../ring/ring";
 import { endDeparture } from "../stats/departure";
 import { keepReport, reportExec, reportsEnds } from "../stats/report";
 import { appendBytes, appendDecimal, appendText, copyString, lengthOf } from "../text";
@@ -126,7 +127,8 @@ class Target {
   isNamedByFile: u32;
   /** NEEDS_*: what a descriptor must be opened for. */
   needs: u32;
-  padding: u32;
+  /** A descriptor of the ring for the launcher, or NO_DESCRIPTOR. */
+  ring: u32;
 }
 
 /** The path leads to the file in the new process, too. */
@@ -255,7 +257,13 @@ function buildArguments(thread: ThreadBlock, request: Request, target: Target): 
   syscall3(SYS_MPROTECT, place, PAGE_SIZE, 0);
 
   store<u8>(appendText(scratch + NAME_OFFSET, HANDOVER_NAME), 0);
-  writeHandover(scratch + HANDOVER_OFFSET, thread.programMask, target.descriptor, target.isNamedByFile != 0);
+  writeHandover(
+    scratch + HANDOVER_OFFSET,
+    thread.programMask,
+    target.descriptor,
+    target.isNamedByFile != 0,
+    target.ring,
+  );
   store<u8>(scratch + EMPTY_OFFSET, 0);
   const array = (place as u64) + PAGE_SIZE;
   let at = array;
@@ -351,6 +359,7 @@ function follow(thread: ThreadBlock, frame: GateFrame, request: Request): u32 {
   // must not stay open in a process that shares the descriptors.
   if (areDescriptorsShared) syscall1(SYS_UNSHARE, CLONE_FILES);
   let isReported = false;
+  target.ring = openRingForExec(thread);
   const argv = openTarget(thread, request, target) ? buildArguments(thread, request, target) : -EMFILE;
   if (!isError(argv)) {
     // What arrives from here on must stay pending for the new program, which gets the mask with the handover.
@@ -358,6 +367,7 @@ function follow(thread: ThreadBlock, frame: GateFrame, request: Request): u32 {
     if (thread.deferred != 0) {
       releaseArguments(thread);
       closeTarget(target);
+      closeRingForExec(target.ring);
       return undo(thread, frame);
     }
     reportExec(thread, scratch + PATH_OFFSET, true);
@@ -372,6 +382,7 @@ function follow(thread: ThreadBlock, frame: GateFrame, request: Request): u32 {
   }
   releaseArguments(thread);
   closeTarget(target);
+  closeRingForExec(target.ring);
   // Whatever keeps the launcher from running (no /proc, no room for its arguments) is not the program's affair.
   return runNatively(thread, frame, request, isReported);
 }

@@ -7,6 +7,7 @@ import { releaseActions } from "../thread/actions";
 import { announceEnd, liveThreadCount } from "../thread/areas";
 import { GateFrame, ThreadBlock } from "../thread/block";
 import { lockEngine, unlockEngine } from "../thread/lock";
+import { recordExit } from "../ring/events";
 import { reportExit, reportsEnds } from "../stats/report";
 import { EXIT_THREAD, undo } from "./call";
 import { isVfork } from "./clone-flags";
@@ -37,6 +38,7 @@ export function exit(thread: ThreadBlock, frame: GateFrame): u32 {
   setKernelMask(thread, ~(0 as u64));
   // A signal that is already here is not lost with the thread: it may have been meant for the process.
   if (thread.deferred != 0) return undo(thread, frame);
+  recordExit(thread, frame.rdi as u32, false);
   if (isVfork(thread.birthFlags)) {
     reportExit(thread, frame.rdi as u32);
     syscall1(SYS_EXIT, frame.rdi);
@@ -47,6 +49,7 @@ export function exit(thread: ThreadBlock, frame: GateFrame): u32 {
 
 /** exit_group(status) */
 export function exitGroup(thread: ThreadBlock, frame: GateFrame): u32 {
+  recordExit(thread, frame.rdi as u32, true);
   reportExit(thread, frame.rdi as u32);
   if (thread.borrowed && !isVfork(thread.birthFlags)) {
     // The group's other threads are found when memory for threads is wanted.

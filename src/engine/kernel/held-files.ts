@@ -11,6 +11,7 @@
 
 import { NO_DESCRIPTOR, followExec, launcherDescriptor, setLauncherDescriptor } from "../options";
 import { isProgram, isProgramReachable, programPath } from "../load/identity";
+import { holdRing } from "../ring/ring";
 import { GateFrame, ThreadBlock } from "../thread/block";
 import { lockEngine, unlockEngine } from "../thread/lock";
 import { appendDecimal, appendText } from "../text";
@@ -135,6 +136,7 @@ export function leaveRoot(thread: ThreadBlock, frame: GateFrame): u32 {
   lockEngine(thread);
   holdLauncher();
   holdProgram();
+  holdRing();
   unlockEngine();
   return passToKernel(frame);
 }
@@ -143,6 +145,7 @@ export function leaveRoot(thread: ThreadBlock, frame: GateFrame): u32 {
 export function changeCredentials(thread: ThreadBlock, frame: GateFrame): u32 {
   lockEngine(thread);
   const isNew = holdProgram();
+  holdRing();
   const result = programSyscall(frame.rax, frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9);
   if (isNew && isProgramReachable()) releaseProgram();
   unlockEngine();

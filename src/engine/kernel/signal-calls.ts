@@ -4,7 +4,8 @@
 // (thread/signal-frame.ts). Errors and their order follow kernel/signal.c.
 
 import { resumeCall } from "../hook/record";
-import { hookCount } from "../hook/table";
+import { hasCalledHooks } from "../hook/table";
+import { recordReturn } from "../ring/events";
 import { returnContextOf, setEngineStackIn } from "../thread/return-frame";
 import { setAlternateStack, alternateStackFlags } from "../thread/alternate-stack";
 import { ACTION_SIZE, Action, SA_KNOWN, SIG_IGN, actionOf, installAction } from "../thread/actions";
@@ -159,7 +160,10 @@ export function rtSigreturn(thread: ThreadBlock, frame: GateFrame): u32 {
     sendToSelf(thread, SIGSEGV, info);
     return finish(thread, frame, 0);
   }
-  if (hookCount != 0) resumeCall(thread, programFrame, context.rip);
+  if (hasCalledHooks) {
+    resumeCall(thread, programFrame, context.rip);
+    recordReturn(thread, context.rax);
+  }
   thread.programMask = context.sigmask & ~UNBLOCKABLE;
   setAlternateStack(thread, context.ss_sp, context.ss_flags, context.ss_size, frame.rsp);
   context.sigmask = kernelMask(thread.programMask);

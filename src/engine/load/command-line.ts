@@ -10,25 +10,23 @@ import {
   setExhaustive,
   setFollowExec,
   setGdbJit,
-  setMatchClass,
   setNoFsgsbase,
   setOnlyTraps,
   setStrict,
   setPerfMap,
+  setRingHost,
   setStatsMode,
   setYieldsGs,
-  matchClass,
   statsFile,
   statsMode,
   HANDOVER_NAME,
   readHandover,
 } from "../options";
-import { MATCH_NONE, matchClassOf } from "../match";
 import { Address } from "../process";
 import { appendBytes, appendText, copyString, equalsText, startsWithText, STDERR, writeOut } from "../text";
 import { addressOf, isError, syscall1, syscall2 } from "../kernel/calls";
 import { SYS_EXIT_GROUP, SYS_GETCWD } from "../kernel/numbers";
-import { addHook, becomeHookedLauncher, hasHookOptions } from "./hooks-option";
+import { OPTION_HOOK, OPTION_MATCH, addHookOption, becomeHookedLauncher, hasHookOptions } from "./hooks-option";
 import { becomeNodeCommand } from "./node-command";
 import { InitialStack, argument } from "./stack";
 import { similarCommand, similarOption } from "./suggestion";
@@ -109,10 +107,26 @@ function setStatsFile(path: usize): void {
   store<u8>(appendBytes(at, path), 0);
 }
 
-function setMatch(name: usize): void {
-  setMatchClass(matchClassOf(name));
-  if (matchClass == MATCH_NONE)
-    fail(name, "no such class of instructions; there are all, jump, cond, call, ret, load and store", STATUS_FAILED);
+/** Remembers an argument for the launcher that is to take this one's place. */
+function keepForHooks(stack: InitialStack, option: u32, index: u64, skip: u64, inFront: u64): void {
+  const reason = addHookOption(stack, option, index, skip, inFront);
+  if (reason.length != 0) fail(0, reason, STATUS_FAILED);
+}
+
+/** PROCESS:DESCRIPTOR of the ring's file. */
+function setRing(value: usize): void {
+  let host: u32 = 0;
+  let number: u32 = 0;
+  for (let at = value; load<u8>(at) != 0; at++) {
+    const byte = load<u8>(at);
+    if (byte == 58 && host == 0) {
+      host = number;
+      number = 0;
+    } else if (byte >= 48 && byte <= 57 && number < 100000000) number = number * 10 + (byte - 48);
+    else fail(value, "--ring takes PROCESS:DESCRIPTOR, two numbers", STATUS_FAILED);
+  }
+  if (host == 0) fail(value, "--ring takes PROCESS:DESCRIPTOR, two numbers", STATUS_FAILED);
+  setRingHost(host, number);
 }
 
 /** The end of a command line whose option in `word` there is not, in the words of the commands in Node. */
@@ -149,18 +163,24 @@ function readOptions(stack: InitialStack, index: u64): u64 {
       setStatsFile(word);
       if (statsMode == 0) setStatsMode(STATS_JSON);
     } else if (startsWithText(word, "--hook=")) {
-      if (!addHook(stack, index, 7, 0)) fail(0, "more than eight hooks", STATUS_FAILED);
+      keepForHooks(stack, OPTION_HOOK, index, 7, 0);
     } else if (equalsText(word, "--hook")) {
       index++;
       if (index >= stack.argumentCount) fail(word, "the name of a file must follow", STATUS_FAILED);
-      if (!addHook(stack, index, 0, 1)) fail(0, "more than eight hooks", STATUS_FAILED);
+      keepForHooks(stack, OPTION_HOOK, index, 0, 1);
     } else if (startsWithText(word, "--match=")) {
-      setMatch(word + 8);
+      keepForHooks(stack, OPTION_MATCH, index, 8, 0);
     } else if (equalsText(word, "--match")) {
       index++;
-      if (index >= stack.argumentCount) fail(word, "a class of instructions must follow", STATUS_FAILED);
+      if (index >= stack.argumentCount) fail(word, "an expression must follow", STATUS_FAILED);
+      keepForHooks(stack, OPTION_MATCH, index, 0, 1);
+    } else if (startsWithText(word, "--ring=")) {
+      setRing(word + 7);
+    } else if (equalsText(word, "--ring")) {
+      index++;
+      if (index >= stack.argumentCount) fail(word, "--ring takes PROCESS:DESCRIPTOR, two numbers", STATUS_FAILED);
       readWord(stack, index);
-      setMatch(word);
+      setRing(word);
     } else if (equalsText(word, "--no-follow-exec")) {
       setFollowExec(false);
     } else if (equalsText(word, "--count-calls")) {

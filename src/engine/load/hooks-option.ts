@@ -1,4 +1,4 @@
-// `flicker run --hook my.ts -- PROG`: the launcher with that hook linked in takes this one's place.
+// `flicker run --hook my.ts --match EXPR -- PROG`: the launcher with that linked in takes this one's place.
 //
 // Node compiles it, or finds it in the cache (src/host/hook/hooked-launcher.ts), as a child that prints the path: it must not
 // become the program's parent, and must leave no mark on the program. So the program's process is this one throughout; the
@@ -24,14 +24,15 @@ import { findScript } from "./node-command";
 import { InitialStack, argument } from "./stack";
 
 const HOOKS_MAX: u32 = 8;
-/** Process addresses of the files' names. */
+/** Process addresses of the files' names, and of the expression that says which instructions are sites. */
 const files = memory.data(64, 8);
 let fileCount: u32 = 0;
+let expression: Address = 0;
 /** Arguments that are not for the other launcher: one bit for each of the first 64. */
 let dropped: u64 = 0;
 
-/** argv of the child: the script, `path`, `--hook FILE` for each, and 0. */
-const childArguments = memory.data(160, 8);
+/** argv of the child: the script, `path`, `--match EXPR`, `--hook FILE` for each, and 0. */
+const childArguments = memory.data(176, 8);
 const words = memory.data(64, 8);
 const PATH_MAX: usize = 4096;
 const path = memory.data(4352, 8);
@@ -45,17 +46,30 @@ const SIGSET_SIZE: u64 = 8;
 const O_CLOEXEC: u64 = 0x80000;
 const STATUS_FAILED: u64 = 125;
 
-/** Remembers a hook, named by argument `index` from the byte at `skip` on, and that so many arguments in front are its option. */
-export function addHook(stack: InitialStack, index: u64, skip: u64, inFront: u64): bool {
-  if (fileCount == HOOKS_MAX || index >= 64) return false;
-  store<u64>(files + ((fileCount as usize) << 3), argument(stack, index) + skip);
-  fileCount += 1;
+export const OPTION_HOOK: u32 = 0;
+export const OPTION_MATCH: u32 = 1;
+
+/**
+ * Remembers what argument `index` says from the byte at `skip` on, and that so many arguments in front are its option.
+ * @returns why it cannot be, or nothing
+ */
+export function addHookOption(stack: InitialStack, option: u32, index: u64, skip: u64, inFront: u64): string {
+  if (index >= 64) return "more than 64 options";
+  const text = argument(stack, index) + skip;
+  if (option == OPTION_HOOK) {
+    if (fileCount == HOOKS_MAX) return "more than eight hooks";
+    store<u64>(files + ((fileCount as usize) << 3), text);
+    fileCount += 1;
+  } else {
+    if (expression != 0) return "--match is given twice; join the conditions with or";
+    expression = text;
+  }
   for (let i = index - inFront; i <= index; i++) dropped |= (1 as u64) << i;
-  return true;
+  return "";
 }
 
 export function hasHookOptions(): bool {
-  return fileCount != 0;
+  return fileCount != 0 || expression != 0;
 }
 
 /** Takes the hooks' options out of the arguments. */
@@ -78,11 +92,17 @@ function literal(at: usize, text: string): usize {
 /** In the child: Node's command, with the pipe as its standard output. */
 function becomeNode(stack: InitialStack, script: usize): void {
   const option = literal(words, "path");
-  const nothing = literal(option, "--hook");
+  const match = literal(option, "--hook");
+  const nothing = literal(match, "--match");
   literal(nothing, "/dev/null");
   store<u64>(childArguments, addressOf(script));
   store<u64>(childArguments, addressOf(words), 8);
   let at = childArguments + 16;
+  if (expression != 0) {
+    store<u64>(at, addressOf(match));
+    store<u64>(at, expression, 8);
+    at += 16;
+  }
   for (let i: u32 = 0; i < fileCount; i++, at += 16) {
     store<u64>(at, addressOf(option));
     store<u64>(at, load<u64>(files + ((i as usize) << 3)), 8);
@@ -118,9 +138,10 @@ function readPath(): bool {
  */
 export function becomeHookedLauncher(stack: InitialStack): string {
   const script = findScript();
-  if (script == 0) return "hooks need the installation's launcher: run it by the path that flicker path prints";
+  if (script == 0)
+    return "--hook and --match need the installation's launcher: run it by the path that flicker path prints";
   if (isError(syscall2(SYS_PIPE2, addressOf(pipe), O_CLOEXEC)))
-    return "no descriptor is free to build hooks (ulimit -n)";
+    return "no descriptor is free to build a launcher with hooks (ulimit -n)";
   syscall4(SYS_RT_SIGACTION, SIGCHLD, addressOf(ignored), addressOf(before), SIGSET_SIZE);
   const child = syscall0(SYS_FORK);
   if (child == 0) becomeNode(stack, script);
@@ -129,7 +150,7 @@ export function becomeHookedLauncher(stack: InitialStack): string {
   syscall1(SYS_CLOSE, load<u32>(pipe));
   if (!isError(child)) syscall4(SYS_WAIT4, child, 0, 0, 0);
   syscall4(SYS_RT_SIGACTION, SIGCHLD, addressOf(before), 0, SIGSET_SIZE);
-  if (isError(child)) return "no process can be made to build hooks";
+  if (isError(child)) return "no process can be made to build a launcher with hooks";
   if (!found) syscall1(SYS_EXIT_GROUP, STATUS_FAILED);
   dropArguments(stack);
   syscall3(SYS_EXECVE, addressOf(path), stack.arguments as Address, stack.environment as Address);

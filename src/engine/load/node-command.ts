@@ -32,7 +32,8 @@ function isNodeCommand(stack: InitialStack): bool {
     equalsText(word, "doctor") ||
     equalsText(word, "help") ||
     equalsText(word, "inspect") ||
-    equalsText(word, "path")
+    equalsText(word, "path") ||
+    equalsText(word, "trace")
   );
 }
 

@@ -51,14 +51,18 @@ import { avoid } from "../patch/territory";
 import { beginDescribing } from "../debug/describe";
 import { patchVdso } from "../patch/executable";
 import { launcherEnd, launcherStart } from "../gates";
+import { showExecve } from "../hook/call";
 import { adoptHooks } from "../hook/table";
+import { adoptMatchers } from "../match";
 import { claimMemory } from "../own-memory";
+import { attachRing } from "../ring/ring";
 import { Address, peek64, peek8, poke64 } from "../process";
 import { openReport, reportStart } from "../stats/report";
 import { appendBytes, appendText, copyString, equalsText, lengthOf } from "../text";
 import {
   AT_BASE,
   AT_ENTRY,
+  AT_EXECFN,
   AT_HWCAP2,
   AT_PHDR,
   AT_PHENT,
@@ -400,6 +404,7 @@ export function prepare(rsp: Address): u64 {
   assertLayouts();
   const stack = changetype<InitialStack>(stackMemory);
   adoptHooks();
+  adoptMatchers();
   readInitialStack(stack, rsp);
   answerProbe(stack);
   claimMemory(launcherStart(), launcherEnd());
@@ -446,6 +451,7 @@ export function start(thread: ThreadBlock): void {
   adoptSeccomp(thread, line);
   beginGs(thread, !noFsgsbase && (auxiliaryValue(stack.auxiliary, AT_HWCAP2) & HWCAP2_FSGSBASE) != 0);
   adoptThread(thread, line);
+  if (!attachRing(thread, line.handedOver != 0)) fail(0, "the ring of --ring cannot be used", STATUS_FAILED);
   createDispatchTable();
   if (yieldsGs) setProgramOwnsGs();
   // What execve brings may run under a filter that forbids the request: the program goes on without (I7).
@@ -490,6 +496,9 @@ export function start(thread: ThreadBlock): void {
   if (wantsExecutableStack()) makeStackExecutable(programStack);
 
   reportStart(thread);
+  const argv = programStack.rsp + 8;
+  const envp = argv + ((peek64(programStack.rsp) + 1) << 3);
+  showExecve(thread, auxiliaryValue(programStack.auxiliary, AT_EXECFN), argv, envp, line.handedOver != 0);
   thread.savedRcx = programStack.rsp;
   poke64(programStack.rsp - 8, startAddress);
   settleGs(thread);

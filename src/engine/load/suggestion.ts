@@ -5,9 +5,9 @@
 
 /** The options of `run`, each with a space behind it; test/cli/launcher-command.test.ts compares them with src/cli/run.ts. */
 const OPTIONS =
-  "--stats --stats-file --hook --no-follow-exec --count-calls --match --perf-map --gdb-jit --only-traps --strict --exhaustive --no-fsgsbase --yield-gs --help ";
+  "--stats --stats-file --hook --no-follow-exec --count-calls --match --ring --perf-map --gdb-jit --only-traps --strict --exhaustive --no-fsgsbase --yield-gs --help ";
 /** The commands, likewise; the same test compares them with src/cli/program.ts. */
-const COMMANDS = "run inspect doctor completion path help ";
+const COMMANDS = "run trace inspect doctor completion path help ";
 
 const DISTANCE_MAX: u32 = 3;
 const LENGTH_MAX: usize = 63;

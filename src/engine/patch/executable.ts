@@ -45,7 +45,7 @@ import { SYSCALL_TRAMPOLINE_SIZE, emitSyscallTrampoline } from "../thread/trampo
 import { Cluster } from "./cluster";
 import { PATCHED, addCode, cutCode, forgetClosed, hasCode, rememberClosed } from "./code-map";
 import { IN_MEMORY, NO_FILE, beginMapping } from "./mapping";
-import { islandOf, outpostFor, reachHigh, reachLow } from "./outpost";
+import { instructionIslandOf, islandOf, outpostFor, reachHigh, reachLow } from "./outpost";
 import {
   TACTIC_B0,
   TACTIC_B1,
@@ -76,7 +76,15 @@ import {
   windowStart,
 } from "./sites";
 import { SYSCALL_BYTES, TRAP_BYTES, addTraps, forgetTraps } from "./traps";
-import { PLANNED_MAX, fateOfInstruction, forEachPlanned, forEachWindow, hasInstructions, planWindow } from "./window";
+import {
+  PLANNED_MAX,
+  fateOfInstruction,
+  forEachPlanned,
+  forEachWindow,
+  hasInstructions,
+  hooksAt,
+  planWindow,
+} from "./window";
 import { yieldGs } from "./yield-gs";
 import { describeAgain, describeCode, describeCodeInMemory, forgetDescribed } from "../debug/describe";
 
@@ -111,7 +119,8 @@ function nanoseconds(): u64 {
 function emit(pointer: usize, recordPointer: usize, resume: Address): u32 {
   const record = changetype<Record>(recordPointer);
   const isSystemCall = record.length == (SITE_LENGTH as u8) && load<u16>(originalBytes(record)) == SYSCALL_BYTES;
-  if (!isSystemCall) return emitInstructionTrampoline(pointer, record, resume);
+  if (!isSystemCall)
+    return emitInstructionTrampoline(pointer, record, resume, hooksAt(record.original), instructionIslandOf(outpost));
   emitSyscallTrampoline(pointer, record.address, record.original, outpost, islandOf(outpost), resume);
   return SYSCALL_TRAMPOLINE_SIZE;
 }

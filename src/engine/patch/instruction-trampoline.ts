@@ -10,11 +10,26 @@
 //   20  e9 <rel32>                jmp    target                  of call rel32
 //       ff /4                     jmp    *r/m                    of call *r/m
 //
+// Hooks come in front of all that (hook/instruction.ts), by way of a gate:
+//
+//    0  65 48 89 0c 25 <disp32>   mov    %rcx,%gs:SAVED_RCX      f4 (hlt) in front when gs base is the program's: the
+//    9  65 4c 89 1c 25 <disp32>   mov    %r11,%gs:SAVED_R11      signal gate then calls the hooks
+//   18  48 8d 0d 05 00 00 00      lea    30(%rip),%rcx           the descriptor
+//   25  e9 <rel32>                jmp    island                  -> gateInstruction
+//   30  <rel32>                   site - 30
+//   34  <u8> <u8> <u8> 00         hooks, one bit each; bytes of the site; 1 when it is entered by a call
+//   38                            the instruction
+//
 // Until the last jump is done the call has not begun: a signal or a fault sees the site and its rsp (invariant I3). What lies
 // under that rsp is the call's to overwrite.
 
-import { Address } from "../process";
+import { BLOCK_SAVED_R11, BLOCK_SAVED_RCX } from "../../abi/thread-block";
+import { Address, peek8 } from "../process";
+import { resumeAtInstruction } from "../hook/record";
+import { ThreadBlock } from "../thread/block";
+import { programOwnsGs } from "../thread/gs-base";
 import { Context } from "../thread/signal-frame";
+import { siteOfDescriptor } from "../thread/trampoline";
 import { decode } from "../x86/decode";
 import {
   FLOW_CALL_INDIRECT,
@@ -24,12 +39,12 @@ import {
   PREFIX_ADDRESS_SIZE,
   PREFIX_OPERAND_SIZE,
 } from "../x86/instruction";
-import { ENTERED_BY_CALL, INSTRUCTION, Record, originalBytes } from "./record";
+import { ENTERED_BY_CALL, INSTRUCTION, Record, originalBytes, translate } from "./record";
 import { JUMP_SIZE, doneOffset, emitJump, endsFlow, placeOf, relocate, relocatedSize } from "./relocate";
 
 const PUSH_SIZE: u32 = 20;
 /** Where in the pushing sequence rsp is already the callee's. */
-const PUSHED: u64 = 5;
+const PUSHED: u32 = 5;
 /** disp0 or disp8 may become disp32. */
 const GROWTH: u32 = 4;
 
@@ -104,13 +119,13 @@ function emitIndirectJump(pointer: usize, at: Address, original: usize, address:
   return (head as u32) + 4;
 }
 
-function emitCall(pointer: usize, record: Record, original: usize): u32 {
+function emitCall(pointer: usize, record: Record, original: usize, body: Address): u32 {
   let size: u32 = 0;
   if (record.entry != ENTERED_BY_CALL) {
     emitPush(pointer, record.original + (record.length as u64));
     size = PUSH_SIZE;
   }
-  const at = record.address + (size as u64);
+  const at = body + (size as u64);
   if (instruction.flow == FLOW_CALL_INDIRECT)
     return size + emitIndirectJump(pointer + size, at, original, record.original);
   const reached = emitJump(pointer + size, at, placeOf(instruction, original, record.original));
@@ -118,18 +133,79 @@ function emitCall(pointer: usize, record: Record, original: usize): u32 {
   return size + JUMP_SIZE;
 }
 
+/** Bytes that hooks take in front of the instruction. */
+export const HOOKS_SIZE: u32 = 38;
+const AFTER_SAVES: u64 = 18;
+const DESCRIPTOR: u64 = 30;
+/** `f4`: faults in user mode. */
+export const HALT: u8 = 0xf4;
+
+function emitHooks(pointer: usize, record: Record, hooks: u32, island: Address): void {
+  store<u32>(pointer, 0x0c894865); // mov %rcx,%gs:disp32
+  store<u8>(pointer, 0x25, 4);
+  store<u32>(pointer, BLOCK_SAVED_RCX, 5);
+  store<u32>(pointer, 0x1c894c65, 9); // mov %r11,%gs:disp32
+  store<u8>(pointer, 0x25, 13);
+  store<u32>(pointer, BLOCK_SAVED_R11, 14);
+  if (programOwnsGs) store<u8>(pointer, HALT);
+  store<u32>(pointer, 0x050d8d48, 18); // lea 30(%rip),%rcx
+  store<u32>(pointer, 0, 22);
+  const reached = emitJump(pointer + 25, record.address + 25, island);
+  assert(reached, "a trampoline is out of reach of its island");
+  store<u32>(pointer, (record.original - (record.address + DESCRIPTOR)) as u32, 30);
+  store<u8>(pointer, hooks as u8, 34);
+  store<u8>(pointer, record.length, 35);
+  store<u8>(pointer, record.entry == ENTERED_BY_CALL ? 1 : 0, 36);
+  store<u8>(pointer, 0, 37);
+}
+
+/** What a descriptor says: which hooks, how long the site is, whether it is a call. */
+export function hooksOfDescriptor(descriptor: Address): u32 {
+  return peek8(descriptor + 4);
+}
+export function sizeOfDescriptor(descriptor: Address): u64 {
+  return peek8(descriptor + 5) as u64;
+}
+/** How far rsp is under the program's at the site. */
+export function pushedAtDescriptor(descriptor: Address): u64 {
+  return peek8(descriptor + 6) != 0 ? 8 : 0;
+}
+/** Where the instruction itself is. */
+export function bodyOfDescriptor(descriptor: Address): Address {
+  return descriptor + 8;
+}
+/** The descriptor of a trampoline with hooks; 0 when it has none. */
+export function descriptorOf(record: Record): Address {
+  return record.kind == INSTRUCTION && record.cookie != 0 ? record.address + DESCRIPTOR : 0;
+}
+
 /**
  * Writes the trampoline of an instruction that is a site, and makes its record an INSTRUCTION.
+ * @param hooks those that are called there: bit n for hook n
+ * @param island process address of the jump to their gate
  * @returns its size
  */
-export function emitInstructionTrampoline(pointer: usize, record: Record, resume: Address): u32 {
+export function emitInstructionTrampoline(
+  pointer: usize,
+  record: Record,
+  resume: Address,
+  hooks: u32,
+  island: Address,
+): u32 {
   const original = originalBytes(record);
   decode(original, record.length, changetype<usize>(instruction));
   record.kind = INSTRUCTION;
-  if (isCall(instruction)) return emitCall(pointer, record, original);
-  const size = relocate(instruction, original, record.original, pointer, record.address);
-  assert(size != 0, "an instruction does not fit where it was planned");
-  record.done = doneOffset(instruction) as u8;
+  record.cookie = 0;
+  if (hooks != 0) {
+    emitHooks(pointer, record, hooks, island);
+    record.cookie = HOOKS_SIZE;
+  }
+  const front = record.cookie as u32;
+  const body = record.address + (front as u64);
+  if (isCall(instruction)) return front + emitCall(pointer + front, record, original, body);
+  const size = front + relocate(instruction, original, record.original, pointer + front, body);
+  assert(size != front, "an instruction does not fit where it was planned");
+  record.done = (front + doneOffset(instruction)) as u8;
   if (endsFlow(instruction) || instruction.flow == FLOW_LOOP) return size;
   const reached = emitJump(pointer + size, record.address + (size as u64), resume);
   assert(reached, "a trampoline's jump back is out of reach");
@@ -137,10 +213,35 @@ export function emitInstructionTrampoline(pointer: usize, record: Record, resume
 }
 
 /** Whether a record is of a call; then a thread in its trampoline has not begun it, and `context` becomes the site's. */
-export function undoCall(record: Record, context: Context): bool {
+function undoCall(record: Record, context: Context): bool {
   decode(originalBytes(record), record.length, changetype<usize>(instruction));
   if (!isCall(instruction)) return false;
-  if (record.entry == ENTERED_BY_CALL || context.rip - record.address >= PUSHED) context.rsp += 8;
+  const offset = (context.rip - record.address) as u32;
+  if (record.entry == ENTERED_BY_CALL || offset >= (record.cookie as u32) + PUSHED) context.rsp += 8;
   context.rip = record.original;
   return true;
+}
+
+/** On the way to the hooks, which have not been called: `context` becomes the site's. */
+export function undoHooks(thread: ThreadBlock, context: Context, descriptor: Address): void {
+  context.rip = siteOfDescriptor(descriptor);
+  context.rcx = thread.savedRcx;
+  context.r11 = thread.savedR11;
+  context.rsp += pushedAtDescriptor(descriptor);
+}
+
+/** Turns a context inside an instruction's trampoline into the program's state. */
+export function instructionTrampolineState(thread: ThreadBlock, context: Context, record: Record): void {
+  const offset = context.rip - record.address;
+  if (offset >= (record.cookie as u64)) {
+    const isBefore = undoCall(record, context) || offset == (record.cookie as u64);
+    if (!isBefore) context.rip = translate(record, context.rip);
+    else context.rip = record.original;
+    if (isBefore && record.cookie != 0) resumeAtInstruction(thread, record.original);
+  } else if (offset >= AFTER_SAVES) {
+    undoHooks(thread, context, record.address + DESCRIPTOR);
+  } else {
+    context.rip = record.original;
+    if (record.entry == ENTERED_BY_CALL) context.rsp += 8;
+  }
 }

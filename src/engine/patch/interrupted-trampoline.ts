@@ -8,7 +8,7 @@ import { AFTER_SAVES, resumesAfter, syscallTrampolineState } from "../thread/tra
 import { isError } from "../kernel/calls";
 import { findTrapTrampoline } from "./traps";
 import { yieldGs } from "./yield-gs";
-import { undoCall } from "./instruction-trampoline";
+import { descriptorOf, instructionTrampolineState } from "./instruction-trampoline";
 import { INSTRUCTION, Record, SITE, findTrampoline, translate } from "./record";
 
 /**
@@ -20,11 +20,23 @@ export function retryWithoutGs(thread: ThreadBlock, context: Context): bool {
   let trampoline: Address = 0;
   const pointer = findTrampoline(context.rip);
   if (pointer == 0) trampoline = findTrapTrampoline(context.rip);
-  else if (changetype<Record>(pointer).kind == SITE) trampoline = changetype<Record>(pointer).address;
+  else if (changetype<Record>(pointer).kind == SITE || descriptorOf(changetype<Record>(pointer)) != 0)
+    trampoline = changetype<Record>(pointer).address;
   const faulted = trampoline != 0 && context.rip - trampoline < AFTER_SAVES && !isError(yieldGs());
   if (faulted) context.rip = trampoline;
   unlockEngine();
   return faulted;
+}
+
+/** The descriptor of the trampoline with hooks that begins at an address; else 0. */
+export function descriptorAtTrampoline(thread: ThreadBlock, rip: Address): Address {
+  lockEngine(thread);
+  const pointer = findTrampoline(rip);
+  let descriptor: Address = 0;
+  if (pointer != 0 && changetype<Record>(pointer).address == rip)
+    descriptor = descriptorOf(changetype<Record>(pointer));
+  unlockEngine();
+  return descriptor;
 }
 
 /** Turns a context inside any trampoline into the program's state; leaves every other context alone. */
@@ -34,7 +46,8 @@ export function stateInTrampoline(thread: ThreadBlock, context: Context): void {
   if (pointer != 0) {
     const record = changetype<Record>(pointer);
     if (record.kind == SITE) syscallTrampolineState(thread, context, record.address);
-    else if (record.kind != INSTRUCTION || !undoCall(record, context)) context.rip = translate(record, context.rip);
+    else if (record.kind == INSTRUCTION) instructionTrampolineState(thread, context, record);
+    else context.rip = translate(record, context.rip);
   } else {
     const trampoline = findTrapTrampoline(context.rip);
     if (trampoline != 0) syscallTrampolineState(thread, context, trampoline);

@@ -4,12 +4,13 @@
 //   +0x10000  one page (r-x) with the island: ff 25 02 00 00 00  jmp *2(%rip)
 //                                             00 00
 //                                             <gateSyscall: u64>, or gateFault (patch/yield-gs.ts)
+//   +0x10010  the island of instructions, likewise  <gateInstruction: u64>
 //
 // One outpost serves all code within 1 GiB; the planner keeps trampolines within another GiB of it. The view is made
 // from the one shared mapping with mremap(old_size = 0), which duplicates it (mm/mremap.c): two mappings an outpost, no
 // descriptor, no copy.
 
-import { gateSyscall, gateFault } from "../gates";
+import { gateFault, gateInstruction, gateSyscall } from "../gates";
 import { DISPATCH_SIZE, dispatchTable } from "../kernel/dispatch-table";
 import { isError, syscall2, syscall3 } from "../kernel/calls";
 import { SYS_MMAP, SYS_MPROTECT, SYS_MREMAP, SYS_MUNMAP } from "../kernel/numbers";
@@ -19,6 +20,7 @@ import { Address, poke16, poke32, poke64, syscall } from "../process";
 
 const OUTPOST_SIZE: u64 = DISPATCH_SIZE + 4096;
 export const ISLAND_SIZE: u64 = 6;
+const INSTRUCTION_ISLAND: u64 = 16;
 /** Where in an island's page the address is that it jumps to: aligned, since a program may have set AC in its RFLAGS. */
 export const ISLAND_TARGET: u64 = 8;
 const OUTPOST_COUNT: u32 = 64;
@@ -44,6 +46,11 @@ export function outpostAt(index: u32): Address {
 /** The island of an outpost: where the slow path of a trampoline jumps to. */
 export function islandOf(outpost: Address): Address {
   return outpost + DISPATCH_SIZE;
+}
+
+/** The one of trampolines with hooks. */
+export function instructionIslandOf(outpost: Address): Address {
+  return islandOf(outpost) + INSTRUCTION_ISLAND;
 }
 
 export function countOutposts(): u32 {
@@ -76,14 +83,24 @@ function isNear(outpost: Address, start: Address, end: Address): bool {
   return outpost + GIB > end && start + GIB > outpost;
 }
 
+/** Whether it was at one of instructions. */
+export function isInstructionIsland(rip: Address): bool {
+  return isIsland(rip - INSTRUCTION_ISLAND);
+}
+
+function buildIsland(island: Address, target: Address): void {
+  poke16(island, 0x25ff);
+  poke32(island + 2, (ISLAND_TARGET - ISLAND_SIZE) as u32);
+  poke64(island + ISLAND_TARGET, target);
+}
+
 /** Builds an outpost at an address; false when something is there, or memory is out. */
 function build(at: Address): bool {
   const got = syscall(SYS_MMAP, at, OUTPOST_SIZE, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS_NOREPLACE, -1, 0);
   if (isError(got)) return false;
   const island = islandOf(at);
-  poke16(island, 0x25ff);
-  poke32(island + 2, (ISLAND_TARGET - ISLAND_SIZE) as u32);
-  poke64(island + ISLAND_TARGET, programOwnsGs ? gateFault() : gateSyscall());
+  buildIsland(island, programOwnsGs ? gateFault() : gateSyscall());
+  buildIsland(instructionIslandOf(at), gateInstruction());
   const view = syscall(SYS_MREMAP, dispatchTable, 0, DISPATCH_SIZE, MREMAP_MAYMOVE_FIXED, at, 0);
   if (
     !isError(view) &&

@@ -402,9 +402,10 @@ function evictLongNeighbour(memory: u32): bool {
 
 function evictNeighbour(memory: u32): bool {
   if (explorer != 0 && memory == OPEN) call_indirect<void>(explorer, changetype<usize>(site.cluster), site.offset);
-  // Behind the site first: what is before it is other sites' successors.
+  // Behind the site first: what is before it is other sites' successors. The rel8 of a site of one byte is its successor's
+  // first byte, which stays.
   const end = min(site.offset + 2 + SHORT_FORTH, site.cluster.size);
-  for (let victim = site.offset + site.length; victim < end; victim++) {
+  for (let victim = site.offset + max(site.length, 2); victim < end; victim++) {
     if (evictNeighbourAt(victim, memory)) return true;
   }
   const most = min(site.offset, SHORT_BACK + 13);

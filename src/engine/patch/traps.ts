@@ -11,8 +11,8 @@ import { pageCeil } from "../load/elf";
 import { claimMemory, releaseMemory } from "../own-memory";
 import { Address, copyOut, syscall, tryCopyIn } from "../process";
 import { gateTrap } from "../gates";
-import { MATCH_NONE } from "../match";
-import { STATS_NONE, matchClass, statsMode } from "../options";
+import { hasMatchers } from "../match";
+import { STATS_NONE, statsMode } from "../options";
 import { countInstructionTrap } from "../stats/counters";
 import { ThreadBlock } from "../thread/block";
 import { lockEngine, unlockEngine } from "../thread/lock";
@@ -218,7 +218,7 @@ const trapBytes = memory.data(8, 8);
 
 /** The same for an instruction that is no system call: its record says where its trampoline is. */
 function enterInstructionTrap(thread: ThreadBlock, context: Context): bool {
-  if (matchClass == MATCH_NONE) return false;
+  if (!hasMatchers()) return false;
   lockEngine(thread);
   const pointer = findInstruction(context.rip);
   const isTrap = pointer != 0 && changetype<Record>(pointer).tactic == TACTIC_B0;

@@ -4,16 +4,18 @@
 // bytes are locked. The system calls of a window are sites of the same plan, or the two would overwrite each other.
 
 import { Address, copyIn } from "../process";
-import { MATCH_NONE } from "../match";
-import { STATS_NONE, matchClass, statsMode } from "../options";
+import { hasActingHooks, hasMatchers, needsFunctions } from "../match";
+import { STATS_NONE, statsMode } from "../options";
 import { markBehind, markFront } from "../scan/evidence";
 import { MATCHES, STARTS, markFunction } from "../scan/instructions";
+import { closeSymbols, openSymbols } from "../scan/symbols";
 import {
   copyUnwindTable,
   dropCopy,
   functionCount,
   functionEnd,
   functionStart,
+  linkAddressOf,
   openUnwindTable,
   readFunction,
   unwindTableSize,
@@ -30,7 +32,7 @@ import { decode } from "../x86/decode";
 import { Instruction } from "../x86/instruction";
 import { allocateTemporary, closeTemporary, keepLinear, makeRoom, openTemporary } from "./arena";
 import { Cluster } from "./cluster";
-import { instructionTrampolineSize } from "./instruction-trampoline";
+import { HOOKS_SIZE, instructionTrampolineSize } from "./instruction-trampoline";
 import { mappingDescriptor, rememberMapping } from "./mapping";
 import { TACTIC_B0, addCluster, planCluster } from "./plan";
 import { carryLocks } from "./record";
@@ -58,7 +60,7 @@ const instruction = changetype<Instruction>(memory.data(offsetof<Instruction>(),
 
 /** Whether the mapping that was begun has instructions that are looked for. */
 export function hasInstructions(): bool {
-  if (matchClass == MATCH_NONE || mappingDescriptor() < 0) return false;
+  if (!hasMatchers() || mappingDescriptor() < 0) return false;
   openUnwindTable(mappingDescriptor());
   if (functionCount() != 0) return true;
   countFileWithoutTable();
@@ -95,6 +97,7 @@ export function forEachWindow(start: Address, end: Address, offset: u64, protect
   keepSites();
   bias = start - offset;
   endFunction = functionCount();
+  if (needsFunctions()) openSymbols(mappingDescriptor());
   const opened = openTemporary(TEMPORARY);
   windowMax = opened ? WINDOW_MAX : SMALL_WINDOW_MAX;
   if (opened) copyTable();
@@ -106,6 +109,7 @@ export function forEachWindow(start: Address, end: Address, offset: u64, protect
     high = low;
     endFunction = firstFunction;
   }
+  closeSymbols();
   dropCopy();
   if (opened) closeTemporary();
 }
@@ -125,16 +129,18 @@ function markFunctions(cluster: Cluster, high: Address): void {
     const size = (functionEnd - functionStart) as u32;
     // Functions that overlap (two entries of one piece of assembly) are marked once.
     if (load<u8>(cluster.boundary + at) & STARTS) continue;
-    const end = cluster.boundary + at + size;
-    if (!markFunction(cluster.code + at, size, cluster.boundary + at, matchClass)) countFunctionWithData();
-    else if (at + size < cluster.size) store<u8>(end, load<u8>(end) | ENDS);
+    const marks = cluster.boundary + at;
+    const called = wanted == 0 ? 0 : wanted + at;
+    const address = linkAddressOf(functionStart);
+    if (!markFunction(cluster.code + at, size, marks, called, address, functionStart)) countFunctionWithData();
+    else if (at + size < cluster.size) store<u8>(marks + size, load<u8>(marks + size) | ENDS);
   }
 }
 
 function markSystemCalls(cluster: Cluster): void {
   for (let i: u32 = 0; i < siteCount; i++) {
     const at = (siteAt(i) - cluster.address) as u32;
-    if (load<u8>(cluster.boundary + at) == 0) {
+    if ((load<u8>(cluster.boundary + at) & STARTS) == 0) {
       markFront(cluster.code, cluster.size, at, cluster.boundary);
       markBehind(cluster.code, cluster.size, at, cluster.boundary, siteAt(i), cluster.size);
     }
@@ -143,15 +149,21 @@ function markSystemCalls(cluster: Cluster): void {
 }
 
 /** Trampoline's size of the instruction at an offset; 0 when it cannot be moved. */
-function sizeAt(cluster: Cluster, at: u32): u32 {
+function sizeAt(cluster: Cluster, at: u32, hooks: u32): u32 {
   const length = decode(cluster.code + at, cluster.size - at, changetype<usize>(instruction));
-  return length == 0 ? 0 : instructionTrampolineSize(instruction);
+  const size = length == 0 ? 0 : instructionTrampolineSize(instruction);
+  return size == 0 || hooks == 0 ? size : size + HOOKS_SIZE;
 }
 
-/** Sites of the window: offsets, sizes (0: a system call), fates. */
+/** Sites of the window: offsets, sizes (0: a system call), fates, and the hooks that are called there. */
 let offsets: usize = 0;
 let sizes: usize = 0;
 let fates: usize = 0;
+let hooks: usize = 0;
+/** For each byte of the window, the hooks that are called in front of the instruction that starts there; 0 without hooks. */
+let wanted: usize = 0;
+/** Where the window starts. */
+let base: Address = 0;
 let count: u32 = 0;
 
 /** MATCHES | SYSTEM_CALL in each byte. */
@@ -173,21 +185,25 @@ function listSites(cluster: Cluster, high: Address): bool {
   const end = (high - cluster.address) as u32;
   count = 0;
   for (let at = nextSite(cluster, 0, end); at < end; at = nextSite(cluster, at + 1, end)) count += 1;
-  offsets = allocateTemporary((count as usize) * 6 + 16);
+  offsets = allocateTemporary((count as usize) * 7 + 16);
   if (offsets == 0) return false;
   sizes = offsets + ((count as usize) << 2);
   fates = sizes + count;
+  hooks = fates + count;
+  base = cluster.address;
   count = 0;
   let refused: u32 = 0;
   for (let at = nextSite(cluster, 0, end); at < end; at = nextSite(cluster, at + 1, end)) {
     const marks = load<u8>(cluster.boundary + at);
-    const size = marks & SYSTEM_CALL ? 0 : sizeAt(cluster, at);
+    const acting: u32 = wanted == 0 ? 0 : load<u8>(wanted + at);
+    const size = marks & SYSTEM_CALL ? 0 : sizeAt(cluster, at, acting);
     if (size == 0 && (marks & SYSTEM_CALL) == 0) {
       refused += 1;
       continue;
     }
     store<u32>(offsets + (count << 2), at);
     store<u8>(sizes + count, size);
+    store<u8>(hooks + count, acting);
     count += 1;
   }
   countFates(INSTRUCTIONS + FATE_REFUSED, refused);
@@ -206,6 +222,11 @@ export function planWindow(end: Address, low: Address, high: Address): usize {
   copyIn(cluster.code, low, cluster.size);
   const inside = (high - low) as u32;
   carryLocks(cluster.locks + inside, high, cluster.size - inside);
+  wanted = 0;
+  if (hasActingHooks()) {
+    wanted = allocateTemporary(cluster.size);
+    if (wanted == 0) return 0;
+  }
   markFunctions(cluster, high);
   markSystemCalls(cluster);
   if (!listSites(cluster, high)) return 0;
@@ -213,6 +234,18 @@ export function planWindow(end: Address, low: Address, high: Address): usize {
   const isPlanned = makeRoom(count * SITE_MEMORY) && planCluster(cluster, offsets, count, fates, sizes) >= 0;
   keepLinear(0);
   return isPlanned ? pointer : 0;
+}
+
+/** The hooks that are called at a site of the window, which is an instruction. */
+export function hooksAt(site: Address): u32 {
+  const offset = (site - base) as u32;
+  let low: u32 = 0;
+  for (let high = count; low + 1 < high;) {
+    const middle = (low + high) >> 1;
+    if (load<u32>(offsets + (middle << 2)) <= offset) low = middle;
+    else high = middle;
+  }
+  return load<u8>(hooks + low);
 }
 
 /** Calls `visit` with the tactic, and the address of a system call or 0, of each site that was planned. */

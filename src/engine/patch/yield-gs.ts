@@ -6,6 +6,9 @@
 //    9  65 4c 89 1c 25 <disp32>
 //   18  0f b7 c8                    the rest is as it was (thread/trampoline.ts)
 //
+// The trampoline of an instruction with hooks (patch/instruction-trampoline.ts) gets `f4`, and its hooks are called in the signal
+// gate: no register is free there, and the program's registers outlive the instruction.
+//
 // Threads may be running there, so pages are never written: copies are made, changed, protected and swapped in with one
 // mremap each (I5, as in patch/territory.ts). A thread that is between the two stores, or anywhere behind them, goes on
 // in the copy as it would have: its own gs base is still the engine's, and changes only in the engine. Which of the two forms
@@ -17,9 +20,10 @@ import { isError, syscall2, syscall3 } from "../kernel/calls";
 import { ENOMEM } from "../kernel/errno";
 import { SYS_MMAP, SYS_MPROTECT, SYS_MREMAP, SYS_MUNMAP } from "../kernel/numbers";
 import { gateFault } from "../gates";
-import { Address, copyIn, copyOut, poke16, poke64, syscall } from "../process";
+import { Address, copyIn, copyOut, poke16, poke64, poke8, syscall } from "../process";
 import { programOwnsGs, setProgramOwnsGs } from "../thread/gs-base";
 import { SKIP_SAVES } from "../thread/trampoline";
+import { HALT, descriptorOf } from "./instruction-trampoline";
 import { ISLAND_TARGET, countOutposts, islandAt } from "./outpost";
 import { Record, SITE } from "./record";
 import { PAGE_SHIFT, PAGE_SIZE, SLOT_PAGES, Slot, firstRecord } from "./slot";
@@ -65,6 +69,7 @@ function skipSavesInPages(slot: Slot, first: u32, count: u32): bool {
     for (let pointer = firstRecord(slot, i); pointer != 0; pointer = changetype<Record>(pointer).inPage) {
       const record = changetype<Record>(pointer);
       if (record.kind == SITE) poke16(copy + (record.address - start), SKIP_SAVES);
+      else if (descriptorOf(record) != 0) poke8(copy + (record.address - start), HALT);
     }
   }
   return swapIn(copy, start, size);

@@ -11,7 +11,7 @@ import {
   Instruction,
   PREFIX_LOCK,
 } from "../x86/instruction";
-import { isOfClass } from "../match";
+import { hooksActing, hooksWanting } from "../match";
 import { isRelativeBranch } from "../patch/relocate";
 
 const instruction = changetype<Instruction>(memory.data(offsetof<Instruction>(), 8));
@@ -68,10 +68,12 @@ function markWhole(code: usize, size: u32, marks: usize): void {
 /**
  * Marks the instructions of the function at `code`.
  * @param marks a byte for each of `size`
- * @param matchClass which ones get MATCHES
+ * @param hooks likewise, for the hooks that are called in front of an instruction (bit n for hook n), or 0: there are none
+ * @param address where it is in the file's own terms
+ * @param offset where it is in the file
  * @returns false, and no marks, when there is data in it
  */
-export function markFunction(code: usize, size: u32, marks: usize, matchClass: u32): bool {
+export function markFunction(code: usize, size: u32, marks: usize, hooks: usize, address: u64, offset: u64): bool {
   let isAfterCall = false;
   let hasLocks = false;
   for (let at: u32 = 0; at < size;) {
@@ -80,8 +82,10 @@ export function markFunction(code: usize, size: u32, marks: usize, matchClass: u
       unmark(code, at, marks);
       return false;
     }
-    const matches = isOfClass(matchClass, instruction, code + at) && !isReadByGo(code, at, isAfterCall);
+    const wanting = hooksWanting(instruction, code + at, address + (at as u64), offset + (at as u64), address);
+    const matches = wanting != 0 && !isReadByGo(code, at, isAfterCall);
     store<u8>(marks + at, matches ? STARTS | MATCHES : STARTS);
+    if (hooks != 0) store<u8>(hooks + at, hooksActing(wanting) as u8);
     isAfterCall = instruction.flow == FLOW_CALL_RELATIVE || instruction.flow == FLOW_CALL_INDIRECT;
     if (instruction.prefixes & PREFIX_LOCK) hasLocks = true;
     at += length;

@@ -10,7 +10,7 @@ import { ELF_MAGIC, FileHeader } from "../load/elf";
 
 /** Elf64_Shdr */
 @unmanaged
-class SectionHeader {
+export class SectionHeader {
   name: u32;
   type: u32;
   flags: u64;
@@ -22,7 +22,7 @@ class SectionHeader {
   alignment: u64;
   entrySize: u64;
 }
-const SECTION_HEADER_SIZE: u16 = 64;
+export const SECTION_HEADER_SIZE: u16 = 64;
 const SHT_NOBITS: u32 = 8;
 const SHF_EXECINSTR: u64 = 4;
 

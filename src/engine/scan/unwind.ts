@@ -57,6 +57,12 @@ function segmentOf(place: u64, byOffset: bool): ProgramHeader | null {
   return null;
 }
 
+/** The address that a byte of the file has in the file's own terms, as objdump prints it; its offset where no segment has it. */
+export function linkAddressOf(offset: u64): u64 {
+  const segment = segmentOf(offset, true);
+  return segment == null ? offset : offset - segment.offset + segment.vaddr;
+}
+
 // A copy of the file from `copyStart` on, by its own addresses, in memory of the caller's: see `copyUnwindTable`.
 let copy: usize = 0;
 let copyStart: u64 = 0;

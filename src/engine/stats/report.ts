@@ -13,12 +13,11 @@ import { counterCount, countersOf, hookCount } from "../hook/table";
 import { addressOf, isError, syscall0, syscall1, syscall3, syscall4 } from "../kernel/calls";
 import { SYS_CLOSE, SYS_FCNTL, SYS_GETPID, SYS_GETPPID, SYS_OPENAT } from "../kernel/numbers";
 import { programPath } from "../load/identity";
-import { MATCH_NONE } from "../match";
+import { hasMatchers } from "../match";
 import {
   NO_DESCRIPTOR,
   countCalls,
   exhaustive,
-  matchClass,
   STATS_JSON,
   STATS_NONE,
   reportDescriptor,
@@ -164,7 +163,7 @@ function appendJsonCounts(at: usize): usize {
     at = appendMember(at, "proven", provenCount);
   }
   if (countCalls) at = appendMember(at, "calls", callCount());
-  if (matchClass != MATCH_NONE) at = appendJsonInstructions(at);
+  if (hasMatchers()) at = appendJsonInstructions(at);
   at = appendMember(at, "mappings", mappingCount);
   at = appendMember(at, "unsearched", unsearchedCount);
   at = appendMember(at, "scannedBytes", scannedBytes);
@@ -230,7 +229,7 @@ function appendTextCounts(at: usize): usize {
     at = appendDecimal(at, provenCount);
     at = appendText(at, " sites proven");
   }
-  if (matchClass != MATCH_NONE) at = appendTextInstructions(at);
+  if (hasMatchers()) at = appendTextInstructions(at);
   if (!countCalls) return at;
   at = appendText(at, "; ");
   at = appendDecimal(at, callCount());
@@ -368,12 +367,12 @@ function appendTextHottest(at: usize): usize {
 function appendNames(at: usize): usize {
   if (statsMode == STATS_JSON) {
     at = appendJsonHottest(at);
-    if (matchClass != MATCH_NONE) at = appendJsonHottestInstructions(at);
+    if (hasMatchers()) at = appendJsonHottestInstructions(at);
     at = appendJsonLeftAlone(at, "unpatchedSites", false);
     return appendJsonLeftAlone(at, "doubtfulSites", true);
   }
   at = appendTextHottest(at);
-  if (matchClass != MATCH_NONE) at = appendTextHottestInstructions(at);
+  if (hasMatchers()) at = appendTextHottestInstructions(at);
   at = appendTextLeftAlone(at, "unpatched", false);
   return appendTextLeftAlone(at, "doubtful", true);
 }

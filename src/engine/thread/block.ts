@@ -124,6 +124,14 @@ export class ThreadBlock {
   /** Bytes of the line that the hook is writing. */
   lineSize: u32;
   hookResult: u64;
+  /** The instruction that `match` is asked about. */
+  hookPlace: u64;
+  /** The record that the hook puts together (hook/records.ts): what it is, 0 when there is none, its kind, its pieces, its bytes. */
+  recordForm: u32;
+  recordKind: u32;
+  recordPieces: u32;
+  recordSize: u32;
+  recordTime: u64;
 }
 
 export const BLOCK_SIZE = offsetof<ThreadBlock>();

@@ -7,7 +7,7 @@
 // of a gate with signals deferred). So mask, registers and xstate change in one instant.
 
 import { keepCall } from "../hook/record";
-import { hookCount } from "../hook/table";
+import { hasCalledHooks } from "../hook/table";
 import { memoryBase, tryCopyIn, tryCopyOut } from "../process";
 import { addressOf, syscall4 } from "../kernel/calls";
 import { SYS_RT_SIGPROCMASK, SYS_RT_TGSIGQUEUEINFO } from "../kernel/numbers";
@@ -28,6 +28,7 @@ import { resetAlternateStack, alternateStackFlags } from "./alternate-stack";
 import { ThreadBlock } from "./block";
 import { frameBufferOf, infoBufferOf, pendingInfoOf } from "./deferred";
 import { lockEngine, unlockEngine } from "./lock";
+import { recordSignal } from "../ring/events";
 import { reportFatalSignal } from "../stats/report";
 import {
   CONTEXT_SIZE,
@@ -203,11 +204,14 @@ export function deliver(thread: ThreadBlock, signal: u32, info: usize, context: 
   unlockEngine();
 
   if (blocked && (ENGINE_SIGNALS & bit) != 0) {
-    if (synchronous) takeDefaultAction(thread, signal, info, context);
-    else holdPending(thread, signal, info);
+    if (synchronous) {
+      recordSignal(thread, signal, info);
+      takeDefaultAction(thread, signal, info, context);
+    } else holdPending(thread, signal, info);
     return;
   }
   if (action.handler == SIG_IGN && !synchronous) return;
+  recordSignal(thread, signal, info);
   if (action.handler <= SIG_IGN) {
     takeDefaultAction(thread, signal, info, context);
     return;
@@ -219,7 +223,7 @@ export function deliver(thread: ThreadBlock, signal: u32, info: usize, context: 
     forceSegv(thread, signal, context);
     return;
   }
-  if (hookCount != 0) keepCall(thread, frame, context.rip);
+  if (hasCalledHooks) keepCall(thread, frame, context.rip);
   if (thread.alternateStackFlags & SS_AUTODISARM) resetAlternateStack(thread);
   let mask = blockedNow | action.mask;
   if ((action.flags & SA_NODEFER) == 0) mask |= bit;

@@ -12,6 +12,7 @@
 //   program's rsp, a caught `int $0x80`              back or forward (thread/dispatched-call.ts)
 //   program's rsp, a native call of the gate          back before the `syscall` or when the kernel rewound it for a
 //                                                     restart; else forward
+//   rsp in the area, on the way out of hooks          before the instruction, which the hooks have seen
 //   program's rsp, a call that hooks have seen        back likewise; behind the `syscall`, inside: defer
 
 import {
@@ -22,6 +23,11 @@ import {
   gateHooked,
   gateHookedFault,
   gateHookedOnEngineStack,
+  gateInstruction,
+  gateInstructionEnd,
+  gateInstructionExit,
+  gateInstructionJump,
+  gateInstructionOnEngineStack,
   gateNative,
   gateNativeEnd,
   gateNativeFault,
@@ -33,15 +39,17 @@ import {
   gateTrap,
   gateTrapOnEngineStack,
 } from "../gates";
+import { loadInstructionState } from "../hook/instruction";
 import { abandon, comeBack } from "../hook/record";
 import { EINTR } from "../kernel/errno";
 import { SYS_RT_SIGRETURN } from "../kernel/numbers";
 import { memoryBase } from "../process";
 import { siteAddress } from "../seccomp/site";
-import { isIsland } from "../patch/outpost";
+import { undoHooks } from "../patch/instruction-trampoline";
+import { isInstructionIsland, isIsland } from "../patch/outpost";
 import { stateInTrampoline } from "../patch/interrupted-trampoline";
 import { isInArea } from "./areas";
-import { ThreadBlock, gateFrameOf, returnFrameOf } from "./block";
+import { GateFrame, ThreadBlock, gateFrameOf, returnFrameOf } from "./block";
 import { keepFpstateOf } from "./deferred";
 import { stateOfInterruptGate } from "./dispatched-call";
 import { CONTEXT_SIZE, Context, FRAME_CONTEXT_OFFSET } from "./signal-frame";
@@ -70,6 +78,35 @@ export function loadGateFrame(thread: ThreadBlock, context: Context): void {
   context.rsp = frame.rsp;
 }
 
+/** The other way round: what a gate would have saved of a context; its target is the caller's to say. */
+export function storeGateFrame(frame: GateFrame, context: Context): void {
+  frame.r15 = context.r15;
+  frame.r14 = context.r14;
+  frame.r13 = context.r13;
+  frame.r12 = context.r12;
+  frame.r11 = context.r11;
+  frame.r10 = context.r10;
+  frame.r9 = context.r9;
+  frame.r8 = context.r8;
+  frame.rbp = context.rbp;
+  frame.rdi = context.rdi;
+  frame.rsi = context.rsi;
+  frame.rdx = context.rdx;
+  frame.rbx = context.rbx;
+  frame.rax = context.rax;
+  frame.rcx = context.rcx;
+  frame.flags = context.flags;
+  frame.rsp = context.rsp;
+}
+
+/** Fills a context's registers from the frame of the gate of instructions. */
+export function loadInstructionFrame(thread: ThreadBlock, context: Context): void {
+  const frame = gateFrameOf(thread);
+  loadGateFrame(thread, context);
+  context.rcx = frame.rcx;
+  loadInstructionState(thread, context, frame.target);
+}
+
 /** Takes a frame's state over into the context of a signal that arrived just before the frame's rt_sigreturn. */
 function loadFrame(thread: ThreadBlock, context: Context, frame: usize): void {
   const stackPointer = context.ss_sp;
@@ -80,6 +117,16 @@ function loadFrame(thread: ThreadBlock, context: Context, frame: usize): void {
   context.ss_size = stackSize;
   context.ss_flags = stackFlags;
   keepFpstateOf(thread, context);
+}
+
+/** The frame whose rt_sigreturn a gate is about to make, or 0. */
+function frameOfSignalReturn(context: Context): usize {
+  if (context.rip >= gateSignalReturn() && context.rip < gateSignalRestorer())
+    return (context.rbx - memoryBase()) as usize;
+  // Gates make it at the engine's site once the program has a seccomp filter (seccomp/site.ts).
+  if (siteAddress() != 0 && context.rip == siteAddress() && context.rax == (SYS_RT_SIGRETURN as u64))
+    return (context.rsp - 8 - memoryBase()) as usize;
+  return 0;
 }
 
 /** Whether the kernel has answered a call, and the hooks that have seen it do not know yet. */
@@ -98,18 +145,18 @@ export function toProgramState(thread: ThreadBlock, context: Context): bool {
       thread.temporaryMaskSet = 0;
       return true;
     }
-    if (context.rip >= gateSignalReturn() && context.rip < gateSignalRestorer()) {
-      loadFrame(thread, context, (context.rbx - memoryBase()) as usize);
+    const frame = frameOfSignalReturn(context);
+    if (frame != 0) {
+      loadFrame(thread, context, frame);
       // What the earlier signal interrupted may be the engine itself: a copy that faulted, a signal that was deferred.
       return toProgramState(thread, context);
-    } else if (siteAddress() != 0 && context.rip == siteAddress() && context.rax == (SYS_RT_SIGRETURN as u64)) {
-      // Both make their rt_sigreturn at the engine's site once the program has a seccomp filter (seccomp/site.ts).
-      loadFrame(thread, context, (context.rsp - 8 - memoryBase()) as usize);
-      return toProgramState(thread, context);
-    } else {
-      if (context.rip < gateExit() || context.rip >= gateExitEnd()) return false;
-      loadGateFrame(thread, context);
     }
+    if (context.rip >= gateInstructionExit() && context.rip < gateInstructionEnd()) {
+      loadInstructionFrame(thread, context);
+      return true;
+    }
+    if (context.rip < gateExit() || context.rip >= gateExitEnd()) return false;
+    loadGateFrame(thread, context);
   }
   toStateOutside(thread, context);
   return true;
@@ -119,6 +166,11 @@ export function toProgramState(thread: ThreadBlock, context: Context): bool {
 export function toStateOutside(thread: ThreadBlock, context: Context): void {
   // A frame's target, or the last jump's, is at most one more step away.
   if (context.rip == gateExitJump()) context.rip = context.rcx;
+
+  if (context.rip == gateInstructionJump()) {
+    loadInstructionState(thread, context, gateFrameOf(thread).target);
+    return;
+  }
 
   const rip = context.rip;
   let isInterrupted = false;
@@ -143,6 +195,8 @@ export function toStateOutside(thread: ThreadBlock, context: Context): void {
     rollBack(thread, context, siteOfDescriptor(context.rcx));
   } else if (rip >= gateTrap() && rip < gateTrapOnEngineStack()) {
     rollBack(thread, context, thread.after - SYSCALL_SIZE);
+  } else if ((rip >= gateInstruction() && rip < gateInstructionOnEngineStack()) || isInstructionIsland(rip)) {
+    undoHooks(thread, context, context.rcx);
   } else if (isIsland(rip)) {
     rollBack(thread, context, siteOfDescriptor(context.rcx));
   } else if (!stateOfInterruptGate(thread, context)) {

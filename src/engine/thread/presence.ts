@@ -58,6 +58,11 @@ export function isGone(name: u32, asker: ThreadBlock): bool {
   const namespace = name >> NAMESPACE_SHIFT;
   const number = (name >> NUMBER_SHIFT) & NUMBER_MASK;
   if (number == 0 || namespace == UNKNOWN_NAMESPACE || namespace != asker.name >> NAMESPACE_SHIFT) return false;
+  return isNumberGone(number, asker);
+}
+
+/** Whether no thread has this number in the asker's pid namespace. */
+export function isNumberGone(number: u32, asker: ThreadBlock): bool {
   asker.probe = number;
   const word = addressOf(changetype<usize>(asker) + offsetof<ThreadBlock>("probe"));
   return syscall4(SYS_FUTEX, word, FUTEX_TRYLOCK_PI_PRIVATE, 0, 0) == -ESRCH;

@@ -8,7 +8,7 @@ import { addressOf } from "../kernel/calls";
 import { ThreadBlock, areaOf, gateFrameOf, returnFrameOf } from "./block";
 import { deferredContextOf, keepFpstateOf, takeDeferred } from "./deferred";
 import { deliver, resetFpstate } from "./deliver";
-import { loadGateFrame, toStateOutside } from "./interrupted";
+import { loadGateFrame, loadInstructionFrame, toStateOutside } from "./interrupted";
 import { CONTEXT_SIZE, Context, FRAME_CONTEXT_OFFSET, SIGINFO_SIGNO } from "./signal-frame";
 import { rollBack } from "./trampoline";
 
@@ -29,19 +29,32 @@ export function deliverDeferred(thread: ThreadBlock, context: Context): void {
     deliver(thread, load<u32>(info, SIGINFO_SIGNO), info, context);
 }
 
-/** On the way out of a gate with signals deferred: their handlers run from the state that the gate would restore. */
-export function onDeferredAtExit(thread: ThreadBlock): void {
+/** The return frame, with all but general registers as they were when the first deferred signal came. */
+function beginReturn(thread: ThreadBlock): Context {
   const context = returnContextOf(thread);
   memory.copy(changetype<usize>(context), changetype<usize>(deferredContextOf(thread)), CONTEXT_SIZE);
   keepFpstateOf(thread, context);
-  loadGateFrame(thread, context);
   setEngineStackIn(thread, context);
+  return context;
+}
+
+/** On the way out of a gate with signals deferred: their handlers run from the state that the gate would restore. */
+export function onDeferredAtExit(thread: ThreadBlock): void {
+  const context = beginReturn(thread);
+  loadGateFrame(thread, context);
   // Without an answer the call has not begun, whoever was to make it.
   if (gateFrameOf(thread).target != thread.after) {
     thread.temporaryMaskSet = 0;
     rollBack(thread, context, thread.site);
     comeBack(thread, context);
   }
+  deliverDeferred(thread, context);
+}
+
+/** The same on the way out of the gate of instructions. */
+export function onDeferredAtInstruction(thread: ThreadBlock): void {
+  const context = beginReturn(thread);
+  loadInstructionFrame(thread, context);
   deliverDeferred(thread, context);
 }
 

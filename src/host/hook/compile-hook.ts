@@ -66,7 +66,9 @@ async function compile(
 async function failForAllocation(file: string, sdk: string): Promise<never> {
   const { wasm, map } = await compile(file, sdk, 0);
   const graph = new CallGraph(readModule(wasm));
-  const entries = graph.module.exports.filter(({ name }) => ["beforeCall", "afterCall"].includes(name));
+  const entries = graph.module.exports.filter(({ name }) =>
+    ["beforeCall", "afterCall", "match", "before"].includes(name),
+  );
   const isLibrary = (index: number): boolean => graph.nameOf(index).startsWith("~lib/");
   for (const index of graph.reachedFrom(entries.map((entry) => entry.index))) {
     if (graph.isImport(index) || isLibrary(index)) continue;

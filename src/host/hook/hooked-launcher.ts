@@ -38,32 +38,49 @@ function readHook(file: string): Buffer {
 
 /**
  * The path of the launcher with these hooks, which see a call in the order of `files`.
+ * @param expression which instructions are sites (docs/matching.md), or null
  * @param warn gets one line when the cache cannot be used
- * @throws HookError for a hook that cannot be built, LauncherError or CacheError
+ * @throws HookError for a hook that cannot be built, MatchError, LauncherError or CacheError
  */
 export async function findHookedLauncher(
   root: string,
   files: readonly string[],
   warn: (line: string) => void,
+  expression: string | null = null,
 ): Promise<string> {
+  // A mistake in it should not wait for the engine's build.
+  if (expression !== null) (await import("./expression.js")).matchAsHook(expression);
   // The launcher without hooks is as good as what the others are made from.
   const plain = await findLauncher(root, warn);
-  const key = ["hooks", sha256(readFileSync(plain)), hashInputs(root, ["src/sdk", "src/host/hook", "src/backend"])];
+  const key = [
+    "hooks",
+    sha256(readFileSync(plain)),
+    hashInputs(root, ["src/sdk", "src/host/hook", "src/backend", "src/match"]),
+  ];
+  if (expression !== null) key.push("match", expression);
   for (const file of files) {
     if (!/\.(ts|wasm)$/.test(file)) throw new HookError(`${file}: a hook is a .ts or a .wasm file`);
     key.push(basename(file), ...[...sourcesOf(file).values()].map((content) => sha256(content)));
   }
-  return LauncherCache.open(warn).findOrStore(sha256(key.join("\0")), () => build(root, files));
+  return LauncherCache.open(warn).findOrStore(sha256(key.join("\0")), () => build(root, files, expression));
 }
 
-async function build(root: string, files: readonly string[]): Promise<Uint8Array> {
+async function build(root: string, files: readonly string[], expression: string | null): Promise<Uint8Array> {
   const { compileHook } = await import("./compile-hook.js");
   const { buildLauncher } = await import("../../backend/build-launcher.js");
   const { emitGates } = await import("../../backend/gates/index.js");
   const { ENGINE_OPTIONS } = await import("../../backend/x64/compile.js");
   const { WasmError } = await import("../../backend/wasm/reader.js");
   const hooks = [];
-  for (const file of files) hooks.push(await compileHook(file, join(root, "src/sdk")));
+  for (const file of files) {
+    const hook = await compileHook(file, join(root, "src/sdk"));
+    if (hook.waitsForMatch && expression === null)
+      throw new HookError(
+        `${basename(file)}: it exports before, but no match; --match EXPR can say which instructions`,
+      );
+    hooks.push(hook);
+  }
+  if (expression !== null) hooks.push((await import("./expression.js")).matchAsHook(expression));
   const { wasm } = productsOf(root);
   if (!existsSync(wasm)) throw new LauncherError(`${wasm} is missing; run npm run build in ${root}`);
   try {

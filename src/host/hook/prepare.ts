@@ -13,13 +13,21 @@ import type { Hook } from "../../backend/build-launcher.js";
 import { HOOK_IMPORTS } from "../../backend/build-launcher.js";
 import type { HookCounter } from "../../backend/hook-table.js";
 import { HOOK_CALL_MAX } from "../../abi/hook-table.js";
+import { NEEDS_FACTS, NEEDS_NAME } from "../../abi/instruction-record.js";
 import { showType, type Module, type WasmFunction } from "../../backend/wasm/module.js";
 import { WasmError, readModule } from "../../backend/wasm/reader.js";
 import { CallGraph } from "./call-graph.js";
 import { HookError } from "./error.js";
 
-/** What the engine calls. */
-const ENTRIES = ["beforeCall", "afterCall"];
+/** What the engine calls, with what each takes and gives. */
+const ENTRIES: Readonly<Record<string, { takes: string; result: "" | "i32" }>> = {
+  beforeCall: { takes: "a SystemCall", result: "" },
+  afterCall: { takes: "a SystemCall", result: "" },
+  match: { takes: "an Instruction", result: "i32" },
+  before: { takes: "a Context", result: "" },
+};
+/** What every hook has one of at least. */
+const CALLED = ["beforeCall", "afterCall", "before"];
 /** Larger memories would make every process larger, and a launcher's parts must lie within 2 GiB. */
 const MEMORY_PAGES_MAX = 256;
 const COUNTER_MAX = 256;
@@ -49,27 +57,33 @@ export function prepareHook(
   for (const { module: from, name, kind } of module.imports) {
     if (kind !== "function") refuse(`it imports the ${kind} ${from}.${name}; a hook has a memory of its own`);
   }
-  const entries = module.exports.filter(({ name, kind }) => kind === "function" && ENTRIES.includes(name));
-  if (entries.length === 0) refuse(`it exports neither ${ENTRIES.join(" nor ")}`);
+  const entries = module.exports.filter(({ name, kind }) => kind === "function" && Object.hasOwn(ENTRIES, name));
+  const has = (name: string): boolean => entries.some((entry) => entry.name === name);
+  if (!CALLED.some(has)) refuse("it exports neither beforeCall nor afterCall nor before");
   const graph = new CallGraph(module);
   for (const { name, index } of entries) {
     if (graph.isImport(index)) refuse(`export ${name} is an import`);
     const { type } = graph.bodyOf(index).wasm;
-    const isRight = type.results.length === 0 && ["", "i32"].includes(type.params.join());
-    if (!isRight) refuse(`${name} is ${showType(type)}, but should take a SystemCall and give nothing`);
+    const { takes, result } = ENTRIES[name]!;
+    const isRight = type.results.join() === result && ["", "i32"].includes(type.params.join());
+    const gives = result === "" ? "nothing" : "a bool";
+    if (!isRight) refuse(`${name} is ${showType(type)}, but should take ${takes} and give ${gives}`);
   }
   const roots = entries.map(({ index }) => index);
   const recursive = graph.findRecursion(roots);
   if (recursive !== null)
     refuse(`${graph.nameOf(recursive)} may call itself; the engine's stack is too small for that`);
 
-  const { instance, counters } = instantiate(wasm, module, refuse);
-  const calls = matchingCalls(instance, refuse);
+  const { instance, counters, record } = instantiate(wasm, module, refuse);
+  const calls = has("beforeCall") || has("afterCall") ? matchingCalls(instance, refuse) : [];
+  if (has("match") && record === null) refuse("match looks at no Instruction; flicker.instruction says where it is");
+  const matcher = has("match") && record !== null ? { needs: NEEDS_NAME | NEEDS_FACTS, record } : null;
   const reached = graph.reachedFrom(roots);
   const used = new Set([...reached].filter((index) => graph.isImport(index)).map((index) => graph.nameOf(index)));
   if (used.has(`${HOOK_IMPORTS}.counter`)) refuse("a Counter is made in a function; make it at the top of the file");
   return {
-    ...{ title, calls, counters, placeOf },
+    ...{ title, calls, counters, matcher, placeOf },
+    waitsForMatch: has("before") && !has("match"),
     module: snapshot(module, instance, reached, entries, graph, refuse),
     usesImport: (from, name) => used.has(`${from}.${name}`),
     checkStack: (frames) => {
@@ -93,8 +107,9 @@ function instantiate(
   wasm: Uint8Array<ArrayBuffer>,
   module: Module,
   refuse: (what: string) => never,
-): { instance: WebAssembly.Instance; counters: HookCounter[] } {
+): { instance: WebAssembly.Instance; counters: HookCounter[]; record: number | null } {
   const counters: HookCounter[] = [];
+  let record: number | null = null;
   // The memory is there once the start function runs, but not before the instance is: it comes by way of the exports.
   const state: { memory: WebAssembly.Memory | null; pending: [number, number, number][] } = {
     memory: null,
@@ -103,7 +118,8 @@ function instantiate(
   const imports: Record<string, Record<string, (...values: number[]) => unknown>> = {};
   for (const { module: from, name } of module.importedFunctions) {
     (imports[from] ??= {})[name] = (...values: number[]) => {
-      if (from === HOOK_IMPORTS && name === "counter") state.pending.push(values as [number, number, number]);
+      if (from === HOOK_IMPORTS && name === "instruction") record = values[0]!;
+      else if (from === HOOK_IMPORTS && name === "counter") state.pending.push(values as [number, number, number]);
       else refuse(`${from}.${name} is called before the program runs`);
     };
   }
@@ -123,7 +139,7 @@ function instantiate(
     counters.push({ name: text, offset });
   }
   if (counters.length > COUNTER_MAX) refuse(`${counters.length} counters; ${COUNTER_MAX} are the most`);
-  return { instance, counters };
+  return { instance, counters, record };
 }
 
 function memoryOf(instance: WebAssembly.Instance): Uint8Array {

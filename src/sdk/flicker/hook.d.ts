@@ -1,11 +1,13 @@
 /**
- * The SDK of Flicker's hooks: TypeScript that is compiled to native code and called at system calls of a program.
+ * The SDK of Flicker's hooks: TypeScript that is compiled to native code and called at system calls and instructions of a program.
  *
  * A hook is one file (it may import others by relative paths) that exports some of
  *
  *     export function matchCall(number: u32): bool          which calls the hook sees; without it, all
  *     export function beforeCall(call: SystemCall): void    runs once, before the call is made
  *     export function afterCall(call: SystemCall): void     runs once, with what the program will see
+ *     export function match(i: Instruction): bool           which instructions; without it, those of --match
+ *     export function before(context: Context): void        runs each time in front of one of them
  *
  * and is used by `flicker run --hook my.ts -- PROG`. Its language is AssemblyScript: numbers have sizes (`u64`, `i32`...), and
  * memory is allocated at the top of the file only, where the code runs when the hook is built. See docs/hooks.md.
@@ -63,6 +65,97 @@ export declare class SystemCall {
   readonly site: u64;
 }
 
+/** The program in front of an instruction. It is only good until the hook's function returns. */
+export declare class Context {
+  private constructor();
+  /** The program's registers. What is set is what the instruction finds. */
+  rax: u64;
+  rcx: u64;
+  rdx: u64;
+  rbx: u64;
+  rbp: u64;
+  rsi: u64;
+  rdi: u64;
+  r8: u64;
+  r9: u64;
+  r10: u64;
+  r11: u64;
+  r12: u64;
+  r13: u64;
+  r14: u64;
+  r15: u64;
+  readonly rsp: u64;
+  /** RFLAGS. Of what is set, CF, PF, AF, ZF, SF and OF count. */
+  flags: u64;
+  /** The address of the instruction's operand in memory: 0 when it has none, for gathers and scatters, and for operands relative to gs. */
+  readonly operandAddress: u64;
+  /** The instruction is not executed: the program goes on behind it. Hooks behind this one are not called. */
+  skip(): void;
+  /** It is not executed, and the program goes on at an address. */
+  goto(address: u64): void;
+  /** The kernel's number of the thread (`gettid`), and of its process. */
+  readonly thread: u32;
+  readonly process: u32;
+  /** The instruction's address in the process. */
+  readonly site: u64;
+}
+
+/** What is known of an instruction when code is mapped. It is only good until `match` returns. */
+export declare class Instruction {
+  private constructor();
+  /** Where it is in its file, as objdump prints it, and as an offset. */
+  readonly address: u64;
+  readonly offset: u64;
+  /** Where a direct jump or call leads, in the same terms as `address`. Says nothing unless `hasTarget`. */
+  readonly target: u64;
+  /** The first immediate, signed. Says nothing unless `hasImmediate`. */
+  readonly immediate: i64;
+  /** Of the operand in memory; they say nothing unless `hasMemory`. Registers have ModRM's numbers; 254 is rip, 255 none. */
+  readonly displacement: i64;
+  readonly base: u8;
+  readonly index: u8;
+  readonly scale: u8;
+  /** 0 none, 1 fs, 2 gs. */
+  readonly segment: u8;
+  /** Bytes of the operand in memory, also of string instructions; 0: not known. */
+  readonly memorySize: u16;
+  /** Bytes of the first operand; 0: not known. */
+  readonly width: u16;
+  /** Bytes of the instruction, and the n-th of them. */
+  readonly size: u8;
+  byte(n: u32): u8;
+  /** With its escape bytes: 0x89, 0x0f05, 0x0f38f0. */
+  readonly opcode: u32;
+  /** Bit n is register n: rax rcx rdx rbx rsp rbp rsi rdi r8..r15, or xmm0..xmm31. */
+  readonly registersRead: u32;
+  readonly registersWritten: u32;
+  readonly vectorsRead: u32;
+  readonly vectorsWritten: u32;
+  /** 1 OF, 2 SF, 4 ZF, 8 AF, 16 PF, 32 CF, 64 DF; written ones may be left undefined. */
+  readonly flagsRead: u8;
+  readonly flagsWritten: u8;
+  /** Classes, as in docs/matching.md. */
+  readonly isJump: bool;
+  readonly isConditional: bool;
+  readonly isCall: bool;
+  readonly isReturn: bool;
+  readonly isIndirect: bool;
+  readonly isSystemCall: bool;
+  readonly isLoad: bool;
+  readonly isStore: bool;
+  readonly isStack: bool;
+  readonly isAtomic: bool;
+  readonly isString: bool;
+  readonly isSimd: bool;
+  readonly isNop: bool;
+  readonly hasTarget: bool;
+  readonly hasImmediate: bool;
+  readonly hasMemory: bool;
+  /** The operand in memory is read; written. */
+  readonly readsMemory: bool;
+  readonly writesMemory: bool;
+}
+
 /**
  * A count that all threads add to. When a process ends, or executes another program, a line on standard error says the
  * name and what was counted since the last such line; `--stats-file` has it as JSON. Made at the top of the file.
@@ -102,3 +195,31 @@ export declare class Log {
 }
 /** `log.text("opens ").string(call.argument(1)).end()`; of a line, 1,024 bytes are written. */
 export declare const log: Log;
+
+/**
+ * Records for a reader outside of the program, which goes on meanwhile: see docs/hooks.md. A record is begun, gets its pieces in
+ * order, and is written when it is ended; until then what is in memory must stay.
+ */
+export declare class Ring {
+  private constructor();
+  /** False when nobody reads records: what is added is then ignored. `kind` is the hook's to choose, up to 2^31. */
+  begin(kind: u32): boolean;
+  /** As `begin`, with the call that the hook is called for in front: its number, arguments and, in `afterCall`, result. */
+  beginCall(kind: u32): boolean;
+  /** Eight bytes. */
+  u64(value: u64): Ring;
+  /** Bytes of the hook's own memory, with zeros up to a multiple of eight. */
+  bytes(pointer: usize, size: u32): Ring;
+  /** Bytes of the program's memory, as many as can be read, behind their address, their number and the mark. */
+  memory(address: u64, size: u32, mark?: u32): Ring;
+  /** The zero-terminated string at an address of the program's, `most` bytes of it, as `memory`. */
+  string(address: u64, most?: u32, mark?: u32): Ring;
+  /** What a descriptor of the program's is called in /proc/self/fd, as `memory` with the descriptor as address and 2 as mark. */
+  path(descriptor: u32): Ring;
+  /** False when the record was lost: there was no room for it. */
+  end(): boolean;
+  /** Eight bytes of what the reader tells the hook, from a multiple of eight on; 0 without a reader. */
+  parameter(offset: u32): u64;
+}
+/** `if (ring.begin(1)) ring.u64(call.argument(0)).string(call.argument(1)).end()` */
+export declare const ring: Ring;

@@ -27,6 +27,27 @@ namespace imports {
   @external("flicker", "retry")
   export declare function retry(): void;
   // @ts-ignore: decorator
+  @external("flicker", "instruction")
+  export declare function instruction(place: usize): void;
+  // @ts-ignore: decorator
+  @external("flicker", "register")
+  export declare function register(number: u32): u64;
+  // @ts-ignore: decorator
+  @external("flicker", "setRegister")
+  export declare function setRegister(number: u32, value: u64): void;
+  // @ts-ignore: decorator
+  @external("flicker", "flags")
+  export declare function flags(): u64;
+  // @ts-ignore: decorator
+  @external("flicker", "setFlags")
+  export declare function setFlags(value: u64): void;
+  // @ts-ignore: decorator
+  @external("flicker", "operand")
+  export declare function operand(): u64;
+  // @ts-ignore: decorator
+  @external("flicker", "skipInstruction")
+  export declare function skipInstruction(address: u64): void;
+  // @ts-ignore: decorator
   @external("flicker", "thread")
   export declare function thread(): u32;
   // @ts-ignore: decorator
@@ -68,6 +89,33 @@ namespace imports {
   // @ts-ignore: decorator
   @external("flicker", "counter")
   export declare function counter(name: usize, size: u32, place: usize): void;
+  // @ts-ignore: decorator
+  @external("flicker", "record")
+  export declare function record(kind: u32): u32;
+  // @ts-ignore: decorator
+  @external("flicker", "recordCall")
+  export declare function recordCall(kind: u32): u32;
+  // @ts-ignore: decorator
+  @external("flicker", "recordValue")
+  export declare function recordValue(value: u64): void;
+  // @ts-ignore: decorator
+  @external("flicker", "recordBytes")
+  export declare function recordBytes(pointer: usize, size: u32): void;
+  // @ts-ignore: decorator
+  @external("flicker", "recordMemory")
+  export declare function recordMemory(address: u64, size: u32, mark: u32): void;
+  // @ts-ignore: decorator
+  @external("flicker", "recordString")
+  export declare function recordString(address: u64, most: u32, mark: u32): void;
+  // @ts-ignore: decorator
+  @external("flicker", "recordPath")
+  export declare function recordPath(descriptor: u32): void;
+  // @ts-ignore: decorator
+  @external("flicker", "recordEnd")
+  export declare function recordEnd(): u32;
+  // @ts-ignore: decorator
+  @external("flicker", "parameter")
+  export declare function parameter(offset: u32): u64;
 }
 
 /** The call that a hook is called for: all of it is behind imports, so there is nothing in the object. */
@@ -110,6 +158,223 @@ export class SystemCall {
     return imports.site();
   }
 }
+
+/** The program in front of an instruction: all of it is behind imports, too. */
+@unmanaged
+export class Context {
+  get rax(): u64 {
+    return imports.register(0);
+  }
+  set rax(value: u64) {
+    imports.setRegister(0, value);
+  }
+  get rcx(): u64 {
+    return imports.register(1);
+  }
+  set rcx(value: u64) {
+    imports.setRegister(1, value);
+  }
+  get rdx(): u64 {
+    return imports.register(2);
+  }
+  set rdx(value: u64) {
+    imports.setRegister(2, value);
+  }
+  get rbx(): u64 {
+    return imports.register(3);
+  }
+  set rbx(value: u64) {
+    imports.setRegister(3, value);
+  }
+  get rsp(): u64 {
+    return imports.register(4);
+  }
+  get rbp(): u64 {
+    return imports.register(5);
+  }
+  set rbp(value: u64) {
+    imports.setRegister(5, value);
+  }
+  get rsi(): u64 {
+    return imports.register(6);
+  }
+  set rsi(value: u64) {
+    imports.setRegister(6, value);
+  }
+  get rdi(): u64 {
+    return imports.register(7);
+  }
+  set rdi(value: u64) {
+    imports.setRegister(7, value);
+  }
+  get r8(): u64 {
+    return imports.register(8);
+  }
+  set r8(value: u64) {
+    imports.setRegister(8, value);
+  }
+  get r9(): u64 {
+    return imports.register(9);
+  }
+  set r9(value: u64) {
+    imports.setRegister(9, value);
+  }
+  get r10(): u64 {
+    return imports.register(10);
+  }
+  set r10(value: u64) {
+    imports.setRegister(10, value);
+  }
+  get r11(): u64 {
+    return imports.register(11);
+  }
+  set r11(value: u64) {
+    imports.setRegister(11, value);
+  }
+  get r12(): u64 {
+    return imports.register(12);
+  }
+  set r12(value: u64) {
+    imports.setRegister(12, value);
+  }
+  get r13(): u64 {
+    return imports.register(13);
+  }
+  set r13(value: u64) {
+    imports.setRegister(13, value);
+  }
+  get r14(): u64 {
+    return imports.register(14);
+  }
+  set r14(value: u64) {
+    imports.setRegister(14, value);
+  }
+  get r15(): u64 {
+    return imports.register(15);
+  }
+  set r15(value: u64) {
+    imports.setRegister(15, value);
+  }
+  get flags(): u64 {
+    return imports.flags();
+  }
+  set flags(value: u64) {
+    imports.setFlags(value);
+  }
+  get operandAddress(): u64 {
+    return imports.operand();
+  }
+  skip(): void {
+    imports.skipInstruction(0);
+  }
+  goto(address: u64): void {
+    imports.skipInstruction(address);
+  }
+  get thread(): u32 {
+    return imports.thread();
+  }
+  get process(): u32 {
+    return imports.process();
+  }
+  get site(): u64 {
+    return imports.site();
+  }
+}
+
+/** The engine's record of an instruction: src/abi/instruction-record.ts says what is where. */
+@unmanaged
+export class Instruction {
+  readonly address: u64;
+  readonly offset: u64;
+  readonly target: u64;
+  private absoluteAddress: u64;
+  readonly displacement: i64;
+  readonly immediate: i64;
+  private classes: u32;
+  private has: u32;
+  readonly opcode: u32;
+  private groups: u32;
+  readonly registersRead: u32;
+  readonly registersWritten: u32;
+  readonly vectorsRead: u32;
+  readonly vectorsWritten: u32;
+  private mnemonic: u16;
+  readonly memorySize: u16;
+  readonly width: u16;
+  readonly size: u8;
+  private flow: u8;
+  readonly base: u8;
+  readonly index: u8;
+  readonly scale: u8;
+  readonly segment: u8;
+  readonly flagsRead: u8;
+  readonly flagsWritten: u8;
+  private opmasksRead: u8;
+  private opmasksWritten: u8;
+
+  get isJump(): bool {
+    return (this.classes & 0x1) != 0;
+  }
+  get isConditional(): bool {
+    return (this.classes & 0x2) != 0;
+  }
+  get isCall(): bool {
+    return (this.classes & 0x4) != 0;
+  }
+  get isReturn(): bool {
+    return (this.classes & 0x8) != 0;
+  }
+  get isIndirect(): bool {
+    return (this.classes & 0x10) != 0;
+  }
+  get isSystemCall(): bool {
+    return (this.classes & 0x20) != 0;
+  }
+  get isLoad(): bool {
+    return (this.classes & 0x80) != 0;
+  }
+  get isStore(): bool {
+    return (this.classes & 0x100) != 0;
+  }
+  get isStack(): bool {
+    return (this.classes & 0x200) != 0;
+  }
+  get isAtomic(): bool {
+    return (this.classes & 0x400) != 0;
+  }
+  get isString(): bool {
+    return (this.classes & 0x800) != 0;
+  }
+  get isSimd(): bool {
+    return (this.classes & 0x1000) != 0;
+  }
+  get isNop(): bool {
+    return (this.classes & 0x4000) != 0;
+  }
+  get hasTarget(): bool {
+    return (this.has & 0x1) != 0;
+  }
+  get hasImmediate(): bool {
+    return (this.has & 0x2) != 0;
+  }
+  get hasMemory(): bool {
+    return (this.has & 0x4) != 0;
+  }
+  get readsMemory(): bool {
+    return (this.has & 0x10) != 0;
+  }
+  get writesMemory(): bool {
+    return (this.has & 0x20) != 0;
+  }
+  /** The n-th of its bytes. */
+  byte(n: u32): u8 {
+    return load<u8>(changetype<usize>(this) + n, BYTES);
+  }
+}
+/** Where its bytes are in the record, and the record's size. */
+const BYTES: usize = 0x60;
+const SIZE: i32 = 0x70;
+imports.instruction(memory.data(SIZE, 8));
 
 @unmanaged
 export class Counter {
@@ -184,3 +449,40 @@ export class Log {
   }
 }
 export const log = changetype<Log>(0);
+
+@unmanaged
+export class Ring {
+  begin(kind: u32): bool {
+    return imports.record(kind) != 0;
+  }
+  beginCall(kind: u32): bool {
+    return imports.recordCall(kind) != 0;
+  }
+  u64(value: u64): Ring {
+    imports.recordValue(value);
+    return this;
+  }
+  bytes(pointer: usize, size: u32): Ring {
+    imports.recordBytes(pointer, size);
+    return this;
+  }
+  memory(address: u64, size: u32, mark: u32 = 0): Ring {
+    imports.recordMemory(address, size, mark);
+    return this;
+  }
+  string(address: u64, most: u32 = 4096, mark: u32 = 0): Ring {
+    imports.recordString(address, most, mark);
+    return this;
+  }
+  path(descriptor: u32): Ring {
+    imports.recordPath(descriptor);
+    return this;
+  }
+  end(): bool {
+    return imports.recordEnd() != 0;
+  }
+  parameter(offset: u32): u64 {
+    return imports.parameter(offset);
+  }
+}
+export const ring = changetype<Ring>(0);

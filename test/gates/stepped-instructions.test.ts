@@ -1,0 +1,48 @@
+// Invariant I3, driven in the trampolines of instructions: random programs are stepped with a signal behind each instruction of
+// theirs and of their trampolines, and the handler must see a state that the program has natively (instruction-stepper.c).
+
+import assert from "node:assert/strict";
+import { execFileSync, spawnSync } from "node:child_process";
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { describe, test } from "node:test";
+import { buildRandomPrograms } from "../oracle/random-programs.js";
+import { isNativeStandIn, launcherPath } from "../support/launcher.js";
+
+const isLong = process.env["FLICKER_TEST_LONG"] !== undefined;
+const seed = Number(process.env["FLICKER_SEED"] ?? 1);
+
+/** Options, and how many programs: with `all` each trap is a way through the engine, stepped too. */
+const modes: readonly [options: string, count: number][] = [
+  ["--match=load", 150],
+  ["--match=store", 150],
+  ["--match=jump", 150],
+  ["--match=call", 150],
+  ["--match=ret", 150],
+  ["--match=all", 40],
+  ["--match=all --only-traps", 10],
+];
+
+const skip = isNativeStandIn() && "the native stand-in knows no options";
+describe("a signal at every instruction of random programs", { skip, concurrency: 1 }, () => {
+  for (const [options, usual] of modes) {
+    test(`FLICKER_SEED=${seed}, ${options}`, async () => {
+      const directory = mkdtempSync(join(tmpdir(), "flicker-stepped-instructions-"));
+      try {
+        const stepper = join(directory, "instruction-stepper");
+        const source = new URL("instruction-stepper.c", import.meta.url).pathname;
+        execFileSync("gcc", ["-O1", "-Wall", "-o", stepper, source]);
+        const program = buildRandomPrograms(directory, seed, usual * (isLong ? 20 : 1), ["-DSTEPPED"]);
+        const command = [program, "--", await launcherPath(), "run", ...options.split(" "), "--", program];
+        const { stdout, stderr } = spawnSync(stepper, command, { encoding: "utf8", maxBuffer: 1 << 28 });
+        const found = /^(\d+) states, (\d+) signals, 0 failures\n$/.exec(stdout);
+        assert.ok(found, stdout.slice(-4000) + stderr);
+        // In each trampoline there is more than one place.
+        assert.ok(Number(found[2]) > Number(found[1]) + usual, stdout);
+      } finally {
+        rmSync(directory, { recursive: true, force: true });
+      }
+    });
+  }
+});

@@ -1,0 +1,103 @@
+// Hooks in front of instructions, in a program that knows how often it executes each: once for each execution, whatever
+// signals and threads do, with the registers, flags and stack pointer of the site.
+
+import assert from "node:assert/strict";
+import { test } from "node:test";
+import { buildProgram } from "../support/build-program.js";
+import { counted, instrumentingLauncher, runHooked } from "./hooked.js";
+
+const program = (): Promise<string> => buildProgram("hooked-instructions.c");
+const SPIN = "cond and function == spin";
+
+for (const options of [[], ["--only-traps"], ["--yield-gs"]]) {
+  const how = options.join(" ") || "jumps";
+  test(`each execution is seen once: ${how}`, async () => {
+    const run = await runHooked("count-sites.ts", [await program(), "spin"], {}, options, SPIN);
+    assert.equal(run.stdout, "1\n", run.stderr);
+    assert.equal(counted(run.stderr, "sites"), 100_000);
+  });
+
+  test(`also under a storm of signals: ${how}`, async () => {
+    const run = await runHooked("count-sites.ts", [await program(), "storm"], {}, options, SPIN);
+    const [, sum, turns] = /^sum (\d+) of (\d+)$/m.exec(run.stdout) ?? assert.fail(run.stderr);
+    assert.equal(sum, turns);
+    assert.equal(counted(run.stderr, "sites"), Number(turns) * 1000);
+  });
+
+  test(`in eight threads: ${how}`, async () => {
+    const run = await runHooked("count-sites.ts", [await program(), "threads"], {}, options, SPIN);
+    assert.equal(run.stdout, "8\n", run.stderr);
+    assert.equal(counted(run.stderr, "sites"), 800_000);
+  });
+
+  test(`calls, whose site is a call or a jump: ${how}`, async () => {
+    const expression = "call and function == calls";
+    const run = await runHooked("count-sites.ts", [await program(), "calls"], {}, options, expression);
+    assert.equal(run.stdout, "499500\n", run.stderr);
+    assert.equal(counted(run.stderr, "sites"), 1000);
+  });
+
+  test(`calls that are skipped, by a hook that sees the site's stack pointer: ${how}`, async () => {
+    const expression = "call and function == calls";
+    const run = await runHooked("skip-calls.ts", [await program(), "calls"], {}, options, expression);
+    assert.equal(run.stdout, "5\n", run.stderr);
+  });
+
+  test(`registers and flags are the program's, and what the hook makes of them: ${how}`, async () => {
+    const run = await runHooked(
+      "change-registers.ts",
+      [await program(), "change"],
+      {},
+      options,
+      "nop and function == change",
+    );
+    assert.equal(run.stdout, "42\n", run.stderr);
+    // cmpq %rax, %rax: ZF and PF.
+    assert.match(run.stderr, /^flicker: change-registers\.ts: rax 1000 flags 0x44$/m);
+  });
+
+  test(`the operand's address: ${how}`, async () => {
+    const expression = "mem.write and not mem.base == rsp and function == stores";
+    const run = await runHooked("log-operands.ts", [await program(), "operands"], {}, options, expression);
+    const [, cell = ""] = /^cell 0x(\w+): 1 2 3 4$/m.exec(run.stdout) ?? assert.fail(run.stderr);
+    const places = [...run.stderr.matchAll(/store to 0x(\w+) over 0$/gm)].map(([, place = ""]) => place);
+    assert.deepEqual(
+      places,
+      [0n, 8n, 16n, 24n].map((offset) => (BigInt(`0x${cell}`) + offset).toString(16)),
+    );
+  });
+}
+
+test("handlers that leave by siglongjmp do not confuse what is counted next", async () => {
+  const run = await runHooked("count-sites.ts", [await program(), "jumps"], {}, [], SPIN);
+  assert.equal(run.stdout, "left 200\n", run.stderr);
+  assert.ok(counted(run.stderr, "sites") > 1000);
+});
+
+test("a hook's own match, beside an expression's", async () => {
+  const hooks = ["count-jumps.ts", "count-sites.ts"];
+  const run = await runHooked(hooks, [await program(), "spin"], {}, [], "mnemonic == adc and function == spin");
+  assert.equal(run.stdout, "1\n", run.stderr);
+  assert.equal(counted(run.stderr, "sites"), 100_000);
+  assert.ok(counted(run.stderr, "short conditional jumps") >= 100_000);
+});
+
+test("a trap in match names the instruction", async () => {
+  const run = await runHooked("trap-in-match.ts", [await program(), "spin"]);
+  assert.equal(run.status, 125);
+  assert.match(
+    run.stderr,
+    /^flicker: hook trap-in-match\.ts: Index out of range at .*, in match of the instruction at 0x\w+ of \/.*, thread \d+$/m,
+  );
+});
+
+test("before without match needs --match, whose mistakes are shown where they are", async () => {
+  await assert.rejects(instrumentingLauncher(null, ["count-sites.ts"]), {
+    message: "count-sites.ts: it exports before, but no match; --match EXPR can say which instructions",
+  });
+  await assert.rejects(
+    instrumentingLauncher("cond and functoin == spin", ["count-sites.ts"]),
+    /column 10: no number functoin/,
+  );
+  await assert.rejects(instrumentingLauncher('asm ~ "mov"', []), /asm/);
+});

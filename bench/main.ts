@@ -10,8 +10,9 @@ import { gate } from "./gate.js";
 import { instructions } from "./instructions.js";
 import { memory } from "./memory.js";
 import { start } from "./start.js";
+import { trace } from "./trace.js";
 
-const benchmarks: readonly Benchmark[] = [gate, start, exec, memory, instructions, backend, decoder];
+const benchmarks: readonly Benchmark[] = [gate, start, exec, trace, memory, instructions, backend, decoder];
 
 function usage(): never {
   console.error("usage: npm run bench -- NAME... [--rounds N] [--json]\n");

@@ -11,6 +11,7 @@ import { LauncherError } from "../host/launcher.js";
 import { packageVersion } from "../host/package-root.js";
 import { RingError } from "../host/ring/ring.js";
 import { MatchError } from "../match/compile.js";
+import { FilterError } from "../trace/filter.js";
 import { messageColours, outputColours } from "./colour.js";
 import { addCompletion } from "./completion.js";
 import { addDoctor } from "./doctor.js";
@@ -19,7 +20,7 @@ import { addInspect } from "./inspect.js";
 import { formatMessage, warn } from "./message.js";
 import { addPath } from "./path.js";
 import { addRun } from "./run.js";
-import { addTrace } from "./trace.js";
+import { OutputError, addTrace } from "./trace.js";
 
 const EXAMPLES = `
 Examples:
@@ -95,7 +96,7 @@ export async function runCommand(args: readonly string[]): Promise<number> {
     return Number(process.exitCode ?? 0);
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : STATUS_FAILED;
-    const expected = [LauncherError, CacheError, HookError, MatchError, RingError];
+    const expected = [LauncherError, CacheError, HookError, MatchError, RingError, FilterError, OutputError];
     if (!(error instanceof Error && expected.some((kind) => error instanceof kind))) throw error;
     warn(error.message);
     return STATUS_FAILED;

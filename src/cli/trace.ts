@@ -4,7 +4,6 @@ import { closeSync, openSync, writeSync } from "node:fs";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { packageRoot } from "../host/package-root.js";
 import { type Outcome, TraceSession, findTraceLauncher } from "../host/trace/session.js";
-import { FilterError } from "../trace/filter.js";
 import { RESULT_COLUMN, type TimeFormat } from "../trace/lines.js";
 import { TraceOutput } from "../trace/output.js";
 import { EXIT_STATUS_HELP } from "./exit-status.js";
@@ -84,19 +83,39 @@ class Sink {
   }
 }
 
+/** The file of -o cannot be had, as one line for the user. */
+export class OutputError extends Error {}
+
+function openOutput(file: string): number {
+  try {
+    return openSync(file, "w", 0o666);
+  } catch (error) {
+    throw new OutputError(`${file}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
 const DEADLY = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
 
-/** As strace: with a file of its own for the output it leaves signals to the program, else it passes them on. */
-function passSignals(session: TraceSession, hasFile: boolean): () => void {
+/**
+ * The end of the run. As strace: with a file of its own for the output it leaves signals to the program, else it passes them on.
+ * Whoever sends a second one wants this to end as well.
+ */
+async function waitFor(session: TraceSession, hasFile: boolean): Promise<Outcome> {
+  let leave = (_: Outcome): void => undefined;
+  const left = new Promise<Outcome>((resolve) => (leave = resolve));
   let received = 0;
   const onSignal = (signal: NodeJS.Signals): void => {
     if (hasFile) return;
     session.kill(signal);
-    // Whoever sends a second one wants this to end as well.
-    if (++received > 1) session.stop();
+    if (++received === 1) return;
+    session.stop();
+    leave({ status: null, signal });
   };
   for (const signal of DEADLY) process.on(signal, onSignal);
-  return () => DEADLY.forEach((signal) => process.off(signal, onSignal));
+  await session.follow();
+  const outcome = await Promise.race([session.ended, left]);
+  for (const signal of DEADLY) process.off(signal, onSignal);
+  return outcome;
 }
 
 function endAs({ status, signal }: Outcome): void {
@@ -123,7 +142,7 @@ async function trace(command: readonly string[], options: Options): Promise<void
     resultColumn: options.columns,
   });
   const launcher = await findTraceLauncher(packageRoot, warn);
-  const descriptor = options.output === undefined ? process.stderr.fd : openSync(options.output, "w", 0o666);
+  const descriptor = options.output === undefined ? process.stderr.fd : openOutput(options.output);
   const sink = new Sink(descriptor, format === "json" ? "utf8" : "latin1");
   const session = new TraceSession(
     launcher,
@@ -149,9 +168,7 @@ async function trace(command: readonly string[], options: Options): Promise<void
       },
     },
   );
-  const restoreSignals = passSignals(session, options.output !== undefined);
-  const outcome = await session.follow();
-  restoreSignals();
+  const outcome = await waitFor(session, options.output !== undefined);
   sink.add(output.finish());
   sink.flush();
   if (options.output !== undefined) closeSync(descriptor);
@@ -191,12 +208,5 @@ export function addTrace(program: Command): void {
     .argument("[ARGS...]", "given to the program as they are")
     .passThroughOptions()
     .addHelpText("after", EXAMPLES + EXIT_STATUS_HELP)
-    .action(async (prog: string, args: readonly string[], options: Options) => {
-      try {
-        await trace([prog, ...args], options);
-      } catch (error) {
-        if (!(error instanceof FilterError)) throw error;
-        throw new InvalidArgumentError(error.message);
-      }
-    });
+    .action((prog: string, args: readonly string[], options: Options) => trace([prog, ...args], options));
 }

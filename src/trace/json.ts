@@ -5,7 +5,7 @@ import { type DecodeOptions } from "./decode/context.js";
 import { signalName } from "./decode/number.js";
 import { resultOf } from "./decode/results.js";
 import { signalInfo } from "./decode/signals.js";
-import { type TraceEvent } from "./event.js";
+import { type EventKind, type TraceEvent } from "./event.js";
 import { type Json, valueJson } from "./value.js";
 
 const signal = (number: number): string => {
@@ -47,8 +47,36 @@ function fieldsOf(event: TraceEvent, options: DecodeOptions): Record<string, Jso
   }
 }
 
-/** @returns the line of an event, with its end of line */
-export function jsonLine(event: TraceEvent, options: DecodeOptions): string {
-  const { kind, pid, tid, start } = event;
-  return `${JSON.stringify({ kind, pid, tid, time: seconds(start), ...fieldsOf(event, options) })}\n`;
+/** What every event has, as JSON can say it. What else there is depends on the kind: see fieldsOf. */
+export interface EventObject {
+  readonly kind: EventKind;
+  readonly pid: number;
+  readonly tid: number;
+  /** Seconds since 1970 with nine digits. */
+  readonly time: string;
+  /** Of `call`, `enter` and `leave`: the call's name, its arguments by the kernel's names, and what it gave. */
+  readonly call?: string;
+  readonly arguments?: Readonly<Record<string, Json>>;
+  readonly result?: Json;
+  /** The error's name: ENOENT. */
+  readonly error?: string;
+  readonly nanoseconds?: number;
+  /** Of `signal` and `killed`: SIGCHLD; of `signal`, its siginfo. */
+  readonly signal?: string;
+  readonly info?: Json;
+  readonly core?: boolean;
+  /** Of `exited`. */
+  readonly status?: number;
+  /** Of `lost`: how many. */
+  readonly events?: number;
 }
+
+/** The event with decoded arguments. */
+export function eventObject(event: TraceEvent, options: DecodeOptions): EventObject {
+  const { kind, pid, tid, start } = event;
+  return { kind, pid, tid, time: seconds(start), ...fieldsOf(event, options) };
+}
+
+/** @returns the line of an event, with its end of line */
+export const jsonLine = (event: TraceEvent, options: DecodeOptions): string =>
+  `${JSON.stringify(eventObject(event, options))}\n`;

@@ -35,6 +35,40 @@ function join(parts: readonly SaidArgument[]): string {
   return parts.map(({ label, value }) => (label === "" ? "" : `${label}=`) + valueText(value)).join(", ");
 }
 
+/** A call without its thread and times. */
+interface Words {
+  /** The call up to its closing parenthesis. */
+  readonly text: string;
+  readonly result: string;
+}
+/** Of so many calls the words are remembered. */
+const WORDS_MAX = 4096;
+/** So often a call is looked up before it is known whether that is worthwhile: one in four must have been said before. */
+const TRIALS = 256;
+
+/** Words of calls by the events' keys. A loop says the same again and again; a program that walks through files never does. */
+class WordMemory {
+  private readonly words = new Map<string, Words>();
+  private readonly tried = new Uint32Array(512);
+  private readonly found = new Uint32Array(512);
+
+  isWorthwhile(number: number): boolean {
+    return number < 512 && (this.tried[number]! < TRIALS || this.found[number]! * 4 > this.tried[number]!);
+  }
+
+  recall(number: number, key: string): Words | undefined {
+    const words = this.words.get(key);
+    this.tried[number]!++;
+    if (words !== undefined) this.found[number]!++;
+    return words;
+  }
+
+  keep(key: string, words: Words): void {
+    if (this.words.size === WORDS_MAX) this.words.clear();
+    this.words.set(key, words);
+  }
+}
+
 interface Held {
   readonly event: TraceEvent;
   /** As far as it has been said. */
@@ -49,6 +83,7 @@ export class LineWriter {
   /** Calls that were said to be unfinished, by thread. */
   private readonly unfinished = new Map<number, Held>();
   private last: bigint | null = null;
+  private readonly memory = new WordMemory();
   /** Threads that have been seen and have not ended. */
   private readonly threads = new Set<number>();
   /** How much of the line that is held has been given out: it has been waited for. */
@@ -76,18 +111,30 @@ export class LineWriter {
     }
   }
 
-  private head(event: TraceEvent, nanoseconds: bigint): string {
-    const { pidStyle } = this.options;
-    const time = this.time(nanoseconds);
+  /** @param isAtEnd whether the line is of what happened last */
+  private head(event: TraceEvent, isAtEnd = false): string {
+    const { pidStyle, timeFormat } = this.options;
+    const time = timeFormat === "none" ? "" : this.time(isAtEnd ? event.end : event.start);
     if (pidStyle === "file") return `${String(event.tid).padEnd(5)} ${time}`;
     if (pidStyle === "none" || this.threads.size < 2) return time;
     return `[pid ${String(event.tid).padStart(5)}] ${time}`;
   }
 
-  private result(line: string, result: string, duration: bigint | null): string {
+  /** @param event says how long the call took; null for one that does not return */
+  private result(line: string, result: string, event: TraceEvent | null): string {
     const padded = `${line}) `.padEnd(this.options.resultColumn);
-    const time = this.options.withDuration && duration !== null ? durationText(duration) : "";
+    const time = this.options.withDuration && event !== null ? durationText(event.end - event.start) : "";
     return `${padded}= ${result}${time}\n`;
+  }
+
+  private wordsOf(event: TraceEvent): Words {
+    const key = this.memory.isWorthwhile(event.number) ? (event.key ?? "") : "";
+    const known = key === "" ? undefined : this.memory.recall(event.number, key);
+    if (known !== undefined) return known;
+    const { call, said } = decodeCall(event, this.options);
+    const words = { text: `${call.signature.name}(${join(said)}`, result: resultOf(call).text };
+    if (key !== "") this.memory.keep(key, words);
+    return words;
   }
 
   /** What was held is unfinished. */
@@ -120,7 +167,7 @@ export class LineWriter {
     const late = said.findIndex((part) => !part.isEarly);
     const count = late < 0 ? said.length : late;
     const comma = count > 0 && late >= 0 ? ", " : "";
-    const line = `${this.head(event, event.start)}${call.signature.name}(${join(said.slice(0, count))}${comma}`;
+    const line = `${this.head(event)}${call.signature.name}(${join(said.slice(0, count))}${comma}`;
     this.held = { event, line, count };
     return before;
   }
@@ -135,7 +182,7 @@ export class LineWriter {
     const unfinished = this.unfinished.get(event.tid);
     this.unfinished.delete(event.tid);
     const { call } = decodeCall(event, this.options);
-    const resumed = `${this.head(event, event.end)}<... ${call.signature.name} resumed>`;
+    const resumed = `${this.head(event, true)}<... ${call.signature.name} resumed>`;
     return { event, line: resumed, count: unfinished?.count ?? 0 };
   }
 
@@ -143,15 +190,15 @@ export class LineWriter {
     const before = this.held?.event.tid === event.tid ? "" : this.interrupt();
     const { line, count } = this.begun(event);
     const { call, said } = decodeCall(event, this.options);
-    const whole = this.result(line + join(said.slice(count)), resultOf(call).text, event.end - event.start);
+    const whole = this.result(line + join(said.slice(count)), resultOf(call).text, event);
     return before + this.rest(whole);
   }
 
   private call(event: TraceEvent): string {
     const before = this.interrupt();
-    const { call, said } = decodeCall(event, this.options);
-    const line = `${this.head(event, event.start)}${call.signature.name}(${join(said)}`;
-    return before + this.result(line, resultOf(call).text, event.end - event.start);
+    const { text, result } = this.wordsOf(event);
+    const line = this.head(event) + text;
+    return before + this.result(line, result, event);
   }
 
   /** A call that will not return: its thread has ended. */
@@ -181,7 +228,7 @@ export class LineWriter {
   }
 
   private textOf(event: TraceEvent): string {
-    const line = (text: string): string => `${this.head(event, event.start)}${text}\n`;
+    const line = (text: string): string => `${this.head(event)}${text}\n`;
     switch (event.kind) {
       case "call":
         return this.call(event);

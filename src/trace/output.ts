@@ -16,6 +16,31 @@ export interface TraceOptions extends LineOptions {
 
 const isCall = ({ kind }: TraceEvent): boolean => kind === "call" || kind === "enter" || kind === "leave";
 
+const WITHOUT_RETURN = new Set(["exit", "exit_group"]);
+const isWithoutReturn = (number: number): boolean => WITHOUT_RETURN.has(signatures.get(number)?.name ?? "");
+
+/** How a call ended is known when it has: only then is it said, whole. */
+const isByStatus = (filter: TraceFilter): boolean => !statuses.every((status) => filter.showsStatus(status));
+
+function isShown(filter: TraceFilter, event: TraceEvent): boolean {
+  if (event.kind === "signal") return filter.showsSignal(event.number);
+  if (!isCall(event)) return true;
+  if (!filter.showsCall(event.number)) return false;
+  if (!isByStatus(filter)) return true;
+  const status: Status =
+    event.kind === "enter" ? "unfinished" : event.result < 0n && event.result > -4096n ? "failed" : "successful";
+  return filter.showsStatus(status) && (event.kind !== "enter" || isWithoutReturn(event.number));
+}
+
+/** @returns the event as it is shown, null when the filter does not let it through */
+export function shownBy(filter: TraceFilter, event: TraceEvent): TraceEvent | null {
+  if (!isShown(filter, event)) return null;
+  return event.kind === "leave" && isByStatus(filter) ? { ...event, kind: "call" } : event;
+}
+
+/** Whether what is known of a call so far is said again when it returns. */
+export const isSaidLater = (event: TraceEvent): boolean => event.kind === "enter" && !isWithoutReturn(event.number);
+
 export class TraceOutput {
   private readonly filter: TraceFilter;
   private readonly lines: LineWriter;
@@ -32,31 +57,15 @@ export class TraceOutput {
     return this.filter.callNumbers;
   }
 
-  /** How a call ended is known when it has: only then is it said, whole. */
-  private isByStatus(): boolean {
-    return !statuses.every((status) => this.filter.showsStatus(status));
-  }
-
-  private isShown(event: TraceEvent): boolean {
-    if (event.kind === "signal") return this.filter.showsSignal(event.number);
-    if (!isCall(event)) return true;
-    if (!this.filter.showsCall(event.number)) return false;
-    if (!this.isByStatus()) return true;
-    const status: Status =
-      event.kind === "enter" ? "unfinished" : event.result < 0n && event.result > -4096n ? "failed" : "successful";
-    return this.filter.showsStatus(status) && (event.kind !== "enter" || isWithoutReturn(event.number));
-  }
-
   /** @returns what the event adds to the output */
   add(event: TraceEvent): string {
-    if (!this.isShown(event)) return "";
-    const whole: TraceEvent = event.kind === "leave" && this.isByStatus() ? { ...event, kind: "call" } : event;
+    const whole = shownBy(this.filter, event);
+    if (whole === null) return "";
     switch (this.options.format) {
       case "lines":
         return this.lines.write(whole);
       case "json":
-        // What a call was entered with is said again when it returns.
-        return whole.kind === "enter" && !isWithoutReturn(whole.number) ? "" : jsonLine(whole, this.options);
+        return isSaidLater(whole) ? "" : jsonLine(whole, this.options);
       case "summary":
         this.summary.add(whole);
         return "";
@@ -73,6 +82,3 @@ export class TraceOutput {
     return this.options.format === "summary" ? this.summary.text() : this.lines.finish();
   }
 }
-
-const WITHOUT_RETURN = new Set(["exit", "exit_group"]);
-const isWithoutReturn = (number: number): boolean => WITHOUT_RETURN.has(signatures.get(number)?.name ?? "");

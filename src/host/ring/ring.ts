@@ -49,7 +49,7 @@ export interface RingRecord {
   /** Nanoseconds of CLOCK_REALTIME; 0 without times. */
   readonly time: bigint;
   /** Good until the next read. */
-  readonly content: Uint8Array;
+  readonly content: Buffer;
 }
 
 /** linux/fcntl.h: __O_TMPFILE | O_DIRECTORY. A file without a name. */

@@ -1,8 +1,16 @@
 // From the ring's records to events: a call's record of its return has what the record of its beginning has as well, and of what
 // ends, the kernel tells somebody else (a parent, or the host).
 
-import { EVENT_EXITED, EVENT_KIND, EVENT_NUMBER, EVENT_RESULT, EVENT_STARTED } from "../../abi/trace-event.js";
-import { type TraceEvent, decodeEvent } from "../../trace/event.js";
+import {
+  EVENT_ENTER,
+  EVENT_EXITED,
+  EVENT_KIND,
+  EVENT_LEAVE,
+  EVENT_NUMBER,
+  EVENT_RESULT,
+  EVENT_STARTED,
+} from "../../abi/trace-event.js";
+import { RecordedCall, type TraceEvent, decodeEvent } from "../../trace/event.js";
 import type { RingRecord } from "../ring/ring.js";
 
 /** include/uapi/asm-generic/siginfo.h and arch/x86: where a SIGCHLD says who ended, and how. */
@@ -23,15 +31,12 @@ interface Process {
   signal: number;
 }
 
-const owned = (event: TraceEvent): TraceEvent => ({
-  ...event,
-  ranges: event.ranges.map((range) => ({ ...range, bytes: Uint8Array.from(range.bytes) })),
-});
-
 export class EventAssembler {
   private readonly entered = new Map<number, TraceEvent>();
-  /** The call that was entered last: if its end comes next, it is one event. */
-  private pending: TraceEvent | null = null;
+  /** The record of the call that was entered last: if its end comes next, it is one event. */
+  private pending: Buffer | null = null;
+  /** Whose it is. */
+  private pendingThread = 0;
   private readonly processes = new Map<number, Process>();
 
   constructor(private readonly emit: (event: TraceEvent) => void) {}
@@ -52,65 +57,72 @@ export class EventAssembler {
 
   /** A record that the tracing hook or the engine has written. */
   add(record: RingRecord): void {
-    const { content } = record;
+    const { content, pid, tid } = record;
     const kind = content[EVENT_KIND]!;
+    if (kind === EVENT_ENTER) {
+      this.flush();
+      this.noteThread(pid, tid);
+      this.pending = content;
+      this.pendingThread = tid;
+      return;
+    }
+    if (kind === EVENT_LEAVE && this.pending !== null && this.pendingThread === tid) {
+      const call = new RecordedCall(this.pending, content);
+      this.pending = null;
+      this.returned(call, pid);
+      this.emit(call);
+      return;
+    }
+    this.flush();
     if (kind === EVENT_STARTED) {
-      this.addProcess(new DataView(content.buffer, content.byteOffset).getUint32(EVENT_NUMBER, true));
+      this.addProcess(content.readUInt32LE(EVENT_NUMBER));
       return;
     }
     const decoded = decodeEvent(content);
     if (decoded === null) return;
     const { event } = decoded;
-    const process = this.processOf(event.pid);
-    process.threads.add(event.tid);
+    const process = this.noteThread(pid, tid);
     if (kind === EVENT_EXITED) return this.exit(event, process, content);
-    switch (event.kind) {
-      case "enter":
-        this.flush();
-        this.pending = event;
-        return;
-      case "leave":
-        return this.leave(event, process);
-      case "signal":
-        this.flush();
-        process.signal = event.number;
-        if (event.number === SIGCHLD) this.childEnded(event);
-        this.emit(event);
-        return;
-      default:
-        this.flush();
-        this.emit(event);
+    if (kind === EVENT_LEAVE) return this.leave(event, process);
+    if (event.kind === "signal") {
+      process.signal = event.number;
+      if (event.number === SIGCHLD) this.childEnded(event);
     }
+    this.emit(event);
+  }
+
+  private noteThread(pid: number, tid: number): Process {
+    const process = this.processOf(pid);
+    process.threads.add(tid);
+    return process;
   }
 
   /** The call that was entered last is under way: nothing more is known at the moment. What it refers to must not be lost. */
   flush(): void {
     if (this.pending === null) return;
-    const event = owned(this.pending);
+    const decoded = decodeEvent(Uint8Array.from(this.pending));
     this.pending = null;
-    this.entered.set(event.tid, event);
-    this.emit(event);
+    if (decoded === null) return;
+    this.entered.set(decoded.event.tid, decoded.event);
+    this.emit(decoded.event);
   }
 
+  /** The end of a call that was said to be under way. */
   private leave(event: TraceEvent, process: Process): void {
-    let begun: TraceEvent | undefined;
-    let kind: "call" | "leave" = "leave";
-    if (this.pending?.tid === event.tid) {
-      begun = this.pending;
-      kind = "call";
-      this.pending = null;
-    } else {
-      this.flush();
-      begun = this.entered.get(event.tid);
-      if (begun === undefined && event.number === SYS_EXECVE) begun = this.takeExecve(event, process);
-      this.entered.delete(event.tid);
-    }
+    let begun = this.entered.get(event.tid);
+    if (begun === undefined && event.number === SYS_EXECVE) begun = this.takeExecve(event, process);
+    this.entered.delete(event.tid);
     if (begun === undefined) return;
     const { start, number, arguments: given } = begun;
-    const whole = { ...event, kind, start, number, arguments: given, ranges: [...begun.ranges, ...event.ranges] };
-    if (number === SYS_EXECVE && event.result === 0n) this.forgetThreads(event.tid, process);
-    if (number === SYS_WAIT4) this.waited(whole);
+    const whole = { ...event, start, number, arguments: given, ranges: [...begun.ranges, ...event.ranges] };
+    this.returned(whole, event.pid);
     this.emit(whole);
+  }
+
+  /** What a call's result says of processes and threads. */
+  private returned(call: TraceEvent, pid: number): void {
+    if (call.number === SYS_WAIT4) this.waited(call);
+    if (call.number === SYS_EXECVE && call.result === 0n) this.forgetThreads(call.tid, this.processOf(pid));
   }
 
   /** An execve of another thread than the first: that thread has the first one's number now. */
@@ -132,7 +144,7 @@ export class EventAssembler {
     }
   }
 
-  private exit(event: TraceEvent, process: Process, content: Uint8Array): void {
+  private exit(event: TraceEvent, process: Process, content: Buffer): void {
     this.flush();
     const isWhole = content[EVENT_RESULT] === 1;
     const others = isWhole ? [...process.threads].filter((tid) => tid !== event.tid && tid !== event.pid) : [];

@@ -40,8 +40,8 @@ export const findTraceLauncher = (root: string, warn: (line: string) => void): P
 
 export interface Listener {
   event(event: TraceEvent): void;
-  /** What has been said so far should be seen. */
-  flush(): void;
+  /** What has been said so far should be seen. No more is read before it has been. */
+  flush(): void | Promise<void>;
   /** Nothing has happened for a while. */
   idle(): void;
 }
@@ -50,8 +50,10 @@ export class TraceSession {
   private readonly ring: Ring;
   private readonly child: ChildProcess;
   private readonly assembler: EventAssembler;
-  private outcome: Outcome | null = null;
-  private error: Error | null = null;
+  private hasEnded = false;
+  private killedBy: NodeJS.Signals | null = null;
+  /** How the program ended. */
+  readonly ended: Promise<Outcome>;
   private isStopped = false;
 
   /**
@@ -76,8 +78,14 @@ export class TraceSession {
     });
     this.child = spawn(launcher, ["run", `--ring=${this.ring.option}`, "--", ...command], { stdio: "inherit" });
     if (this.child.pid !== undefined) this.assembler.addProcess(this.child.pid);
-    this.child.on("error", (error) => (this.error = error));
-    this.child.on("exit", (status, signal) => (this.outcome = { status, signal }));
+    this.ended = new Promise((resolve, reject) => {
+      this.child.on("error", reject);
+      this.child.on("exit", (status, signal) => {
+        this.hasEnded = true;
+        this.killedBy = signal;
+        resolve({ status, signal });
+      });
+    });
   }
 
   /** Sends the program a signal. */
@@ -90,14 +98,15 @@ export class TraceSession {
     this.isStopped = true;
   }
 
-  /** Hands out events until the traced processes have ended. */
-  async follow(): Promise<Outcome> {
+  /** Hands out events until the traced processes have ended, or somebody stops it. */
+  async follow(): Promise<void> {
     try {
-      await this.poll();
+      // A launcher that cannot be started ends the wait.
+      await Promise.race([this.poll(), this.ended.then(() => new Promise<never>(() => undefined))]);
     } finally {
+      this.isStopped = true;
       this.ring.close();
     }
-    return this.outcome ?? { status: 0, signal: null };
   }
 
   private drain(): boolean {
@@ -105,7 +114,6 @@ export class TraceSession {
     this.assembler.flush();
     const lost = this.ring.takeLost();
     if (lost > 0) this.listener.event(lostEvent(lost));
-    if (isNew) this.listener.flush();
     return isNew;
   }
 
@@ -114,16 +122,16 @@ export class TraceSession {
     let quiet = 0;
     let asked = 0;
     while (!this.isStopped) {
-      if (this.error !== null) throw this.error;
       // Seen before the ring is read: what a program writes before it ends is in the ring by then.
-      const hasEnded = this.outcome !== null;
+      const { hasEnded } = this;
       if (this.drain()) {
         delay = POLL_MIN_MS;
         quiet = 0;
+        await this.listener.flush();
         await nextTurn();
         continue;
       }
-      if (hasEnded && this.tellEnd()) return;
+      if (hasEnded && this.tellEnd()) return this.listener.flush();
       if (hasEnded && performance.now() - asked > ASK_MS) {
         asked = performance.now();
         for (const pid of [...this.assembler.running]) if (!isThread(pid)) this.assembler.forget(pid);
@@ -139,10 +147,8 @@ export class TraceSession {
   /** The first program has ended. @returns whether all have */
   private tellEnd(): boolean {
     const pid = this.child.pid ?? 0;
-    const signal = this.outcome?.signal ?? null;
-    if (signal !== null) {
-      this.assembler.killed(pid, constants.signals[signal], false, BigInt(Date.now()) * 1_000_000n);
-      this.listener.flush();
+    if (this.killedBy !== null) {
+      this.assembler.killed(pid, constants.signals[this.killedBy], false, BigInt(Date.now()) * 1_000_000n);
     }
     this.assembler.forget(pid);
     return [...this.assembler.running].length === 0;

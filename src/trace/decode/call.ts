@@ -40,10 +40,12 @@ const said = (call: Call, index: number, value: Value = argumentValue(call, inde
   return { name: argument.name, label, value, isEarly: isSaidAtEntry(argument) };
 };
 
-const all = (call: Call, count = call.signature.arguments.length): SaidArgument[] =>
-  call.signature.arguments
-    .slice(0, count)
-    .flatMap((argument, index) => (argument.type === "unshown" ? [] : [said(call, index)]));
+function all(call: Call, count = call.signature.arguments.length): SaidArgument[] {
+  const parts: SaidArgument[] = [];
+  for (let index = 0; index < count && index < call.signature.arguments.length; index++)
+    if (call.signature.arguments[index]!.type !== "unshown") parts.push(said(call, index));
+  return parts;
+}
 
 const O_CREAT = 0x40n;
 const O_TMPFILE = 0x410000n;

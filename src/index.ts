@@ -1,0 +1,120 @@
+// Flicker from Node: `import { trace } from "flicker"`. The commands stand on the same parts; docs/api.md is for users.
+
+import { LauncherError } from "./host/launcher.js";
+import { packageRoot } from "./host/package-root.js";
+import { RingError } from "./host/ring/ring.js";
+import { type Outcome, TraceSession, findTraceLauncher } from "./host/trace/session.js";
+import { FilterError, TraceFilter } from "./trace/filter.js";
+import { type EventObject, eventObject } from "./trace/json.js";
+import { isSaidLater, shownBy } from "./trace/output.js";
+
+export { FilterError, LauncherError, RingError };
+export type { EventObject, Outcome };
+
+export interface TraceOptions {
+  /** As behind -e: `openat,%network`, `signal=!SIGCHLD`. */
+  readonly expressions?: readonly string[];
+  /** Threads and children too: true unless said otherwise. */
+  readonly follow?: boolean;
+  /** So many bytes of a string: 32. */
+  readonly stringLimit?: number;
+  /** Structs, environments and arrays in full. */
+  readonly verbose?: boolean;
+  /** Descriptors with their paths. */
+  readonly paths?: boolean;
+  /** The program does not wait when events are taken too slowly; what is lost is an event of kind `lost`. */
+  readonly lossy?: boolean;
+}
+
+/** A program that runs, and its events as they come. They can be iterated once; whoever leaves the loop lets the program go on. */
+export interface Trace extends AsyncIterable<EventObject> {
+  /** How the program ended. It waits for room when nobody takes its events. */
+  readonly outcome: Promise<Outcome>;
+  /** Sends the program a signal. */
+  kill(signal: NodeJS.Signals): void;
+}
+
+/**
+ * Starts a program and gives its system calls. It has the standard descriptors of this process.
+ * @throws FilterError for an expression that means nothing, RingError or LauncherError when it cannot be traced
+ */
+export async function trace(command: readonly string[], options: TraceOptions = {}): Promise<Trace> {
+  const filter = new TraceFilter(options.expressions);
+  const decode = {
+    textLimit: options.stringLimit ?? 32,
+    isVerbose: options.verbose ?? false,
+    withPaths: options.paths ?? false,
+  };
+  const launcher = await findTraceLauncher(packageRoot, (line) => process.emitWarning(line));
+  const queue = new EventQueue();
+  const session = new TraceSession(
+    launcher,
+    command,
+    {
+      ...{ calls: filter.callNumbers, withMemory: true, isFollowing: options.follow ?? true, hasTimes: true },
+      ...{ textLimit: decode.textLimit, withPaths: decode.withPaths, isLossless: !options.lossy },
+    },
+    {
+      event: (event) => {
+        const shown = shownBy(filter, event);
+        if (shown !== null && !isSaidLater(shown)) queue.add(eventObject(shown, decode));
+      },
+      flush: () => queue.emptied(),
+      idle: () => undefined,
+    },
+  );
+  const followed = session.follow();
+  followed.then(
+    () => queue.end(null),
+    (error: unknown) => queue.end(error),
+  );
+  return {
+    outcome: followed.then(() => session.ended),
+    kill: (signal) => session.kill(signal),
+    [Symbol.asyncIterator]: () => queue.take(() => session.stop()),
+  };
+}
+
+/** Events between the reader of the ring, who waits until they have been taken, and whoever iterates. */
+class EventQueue {
+  private events: EventObject[] = [];
+  private isEnded = false;
+  private error: unknown = null;
+  private wakeTaker = (): void => undefined;
+  private wakeReader = (): void => undefined;
+
+  add(event: EventObject): void {
+    this.events.push(event);
+  }
+
+  end(error: unknown): void {
+    this.isEnded = true;
+    this.error = error;
+    this.wakeTaker();
+  }
+
+  emptied(): Promise<void> {
+    if (this.events.length === 0) return Promise.resolve();
+    this.wakeTaker();
+    return new Promise((resolve) => (this.wakeReader = resolve));
+  }
+
+  async *take(stop: () => void): AsyncGenerator<EventObject, void> {
+    try {
+      for (;;) {
+        const events = this.events;
+        this.events = [];
+        yield* events;
+        if (this.events.length > 0) continue;
+        this.wakeReader();
+        if (this.isEnded) break;
+        await new Promise<void>((resolve) => (this.wakeTaker = resolve));
+      }
+      if (this.error !== null) throw this.error as Error;
+    } finally {
+      stop();
+      this.events = [];
+      this.wakeReader();
+    }
+  }
+}

@@ -17,6 +17,12 @@ function systemCalls(address: bigint, seed: number, size = 1500): ClusterInput {
   return { address, code: code.bytes, boundaries: code.starts, sites };
 }
 
+/** Code of which every instruction is a site, as in a window of --match all (patch/window.ts). */
+function everyInstruction(address: bigint, seed: number, size = 600): ClusterInput {
+  const code = randomCode(new Random(seed), size);
+  return { address, code: code.bytes, boundaries: code.starts, sites: code.starts };
+}
+
 /** `count` system calls that are all easy to patch: syscall ; cmp $-4095,%rax ; ret, and room before the next. */
 function plainCalls(address: bigint, count: number): ClusterInput {
   const code: number[] = [];
@@ -158,6 +164,31 @@ test("each failing system call of a first commit is undone or got round", async 
   for (const errno of [12, 17]) {
     const calls = await failEach(() => withCode([input]), input, errno);
     assert(calls >= 2, `${calls} calls`);
+  }
+});
+
+test("each failing system call of a commit in which every instruction is a site is undone or got round", async () => {
+  for (const seed of [1, 2, 3]) {
+    const input = everyInstruction(FIRST, seed);
+    const calls = await failEach(() => withCode([input]), input, 12);
+    assert(calls >= 2, `${calls} calls`);
+  }
+});
+
+test("when the engine's own memory is out at any site of a window, the plan is abandoned whole", async () => {
+  const input = everyInstruction(FIRST, 8);
+  let isOut = true;
+  for (let room = 0; isOut; room += 1024) {
+    const planner = await withCode([input]);
+    const before = planner.process.snapshot();
+    planner.exports.begin(TRAMPOLINE_SIZE);
+    const needed = 4 * input.code.length + 5 * input.sites.length + room;
+    assert(planner.exports.allocate(planner.exports.remaining() - needed, 8) !== 0);
+    const cluster = planner.planCluster(input);
+    isOut = cluster.result === -12;
+    if (!isOut) assert(room > 2048, "there was room enough from the start");
+    planner.exports.abandonPlan();
+    assert.deepEqual(planner.process.snapshot(), before);
   }
 });
 

@@ -176,3 +176,62 @@ CASE(interrupted) {
   check(setitimer(ITIMER_REAL, &none, 0) == 0);
   check_equal(elsewhere, 0);
 }
+
+// ---- code that the program changes, drops, maps over and unmaps
+
+#define PAGE 4096
+long first_changed(long x), across_pages(long x), second_changed(long x), third_changed(long x);
+extern unsigned char changed_code[];
+__asm__(
+    ".section .changed,\"ax\"\n .balign 4096\n changed_code:\n"
+    "FUNCTION first_changed; mov $1,%eax; push %rbx; mov %rdi,%rbx; add %rbx,%rax; pop %rbx; call 1f; ret; 1: inc %rax; ret; END\n"
+    ".org changed_code + 4096 - 9\n"
+    "FUNCTION across_pages; push %rbx; mov %rdi,%rbx; lea 2(%rbx),%rax; cmp $3,%rax; je 1f; add %rbx,%rax; 1: pop %rbx; ret; END\n"
+    "FUNCTION second_changed; mov $3,%eax; mov %rax,-8(%rsp); add -8(%rsp),%rdi; jmp 1f; ud2; 1: mov %rdi,%rax; ret; END\n"
+    ".org changed_code + 2 * 4096\n"
+    "FUNCTION third_changed; push %rdi; call first_changed; pop %rdi; add %rdi,%rax; ret; END\n"
+    ".org changed_code + 3 * 4096\n .text\n");
+
+static void change(unsigned char *at, unsigned char from, unsigned char to, int protection) {
+  check(mprotect(changed_code, PAGE, protection) == 0);
+  check_equal(*at, from);
+  *at = to;
+  check(mprotect(changed_code, PAGE, PROT_READ | PROT_EXEC) == 0);
+}
+
+CASE(changed) {
+  // mov $n,%eax
+  unsigned char *number = changed_code + 1;
+  check_equal(first_changed(1), 3);
+  change(number, 1, 5, PROT_READ | PROT_WRITE);
+  check_equal(first_changed(1), 7);
+  check_equal(across_pages(5), 12);
+  change(number, 5, 7, PROT_READ | PROT_WRITE | PROT_EXEC);
+  check_equal(first_changed(1), 9);
+  check_equal(third_changed(1), 10);
+  // A private page of a file comes back as it is in the file.
+  check(madvise(changed_code, PAGE, MADV_DONTNEED) == 0);
+  check_equal(first_changed(1), 3);
+  check_equal(across_pages(1), 3);
+  check_equal(third_changed(1), 4);
+
+  // The page in the middle holds the end of one function.
+  static const unsigned char nine[] = {0xb8, 9, 0, 0, 0, 0xc3};
+  unsigned char *middle = changed_code + PAGE;
+  long offset = (char *)second_changed - (char *)middle;
+  check(mmap(middle, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == middle);
+  memcpy(middle + offset, nine, sizeof nine);
+  check(mprotect(middle, PAGE, PROT_READ | PROT_EXEC) == 0);
+  check_equal(second_changed(1), 9);
+  check_equal(first_changed(1), 3);
+  check_equal(third_changed(1), 4);
+  check(munmap(middle, PAGE) == 0);
+  check_equal(first_changed(2), 4);
+  check_equal(third_changed(2), 6);
+  // Its start is what it was.
+  static const unsigned char start[] = {0x53, 0x48, 0x89, 0xfb, 0x48, 0x8d, 0x43, 0x02, 0x48};
+  check(mprotect(changed_code, PAGE, PROT_READ | PROT_WRITE) == 0);
+  check_equal(memcmp(middle - 9, start, sizeof start), 0);
+  check(mprotect(changed_code, PAGE, PROT_READ | PROT_EXEC) == 0);
+  check_equal(first_changed(3), 5);
+}

@@ -36,6 +36,7 @@ export function addRun(program: Command): void {
     .option("--hook <FILE>", "compile a hook and call it at system calls or instructions; may be given again")
     .option("--no-follow-exec", "run programs that the program executes natively, not under Flicker")
     .option("--count-calls", "send every system call through the engine, and count them in the statistics")
+    .option("--count-sites", "say in the statistics how often each instruction of --match ran (flicker count)")
     .option("--match <EXPR>", "also patch these instructions: jump, 'call and size == 5'; see docs/matching.md")
     .option("--ring <PROCESS:DESCRIPTOR>", "where records of hooks go: a ring that a process has made (flicker trace)")
     .option("--perf-map", "write names of trampolines to /tmp/perf-PID.map, where perf report finds them")

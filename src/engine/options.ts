@@ -23,6 +23,8 @@ export let followExec: bool = true;
 export let onlyTraps: bool = false;
 /** Every system call goes through the engine and is counted. */
 export let countCalls: bool = false;
+/** Instructions that match count how often they run (patch/site-counts.ts). */
+export let countSites: bool = false;
 /** What Flicker cannot answer for ends the process (patch/strict.ts). */
 export let strict: bool = false;
 /** Calls at sites that are not patched are caught by Syscall User Dispatch (kernel/user-dispatch.ts). */
@@ -47,6 +49,9 @@ export function setOnlyTraps(value: bool): void {
 }
 export function setCountCalls(value: bool): void {
   countCalls = value;
+}
+export function setCountSites(value: bool): void {
+  countSites = value;
 }
 export function setStrict(value: bool): void {
   strict = value;
@@ -119,7 +124,7 @@ export function setLauncherDescriptor(value: u32): void {
 export function writeHandover(at: usize, mask: u64, descriptor: u32, namedByFile: bool, ring: u32): usize {
   store<u8>(at++, followExec ? 49 : 48);
   store<u8>(at++, onlyTraps ? 49 : 48);
-  store<u8>(at++, countCalls ? 49 : 48);
+  store<u8>(at++, (48 + (countCalls ? 1 : 0) + (countSites ? 2 : 0)) as u8);
   store<u8>(at++, (48 + (strict ? 1 : 0) + (exhaustive ? 2 : 0)) as u8);
   store<u8>(at++, (48 + statsMode) as u8);
   store<u8>(at++, (48 + (perfMap ? 1 : 0) + (gdbJit ? 2 : 0)) as u8);
@@ -153,7 +158,8 @@ function parseHex(from: usize, digits: usize): u64 {
 export function readHandover(from: usize): void {
   followExec = load<u8>(from) == 49;
   onlyTraps = load<u8>(from + 1) == 49;
-  countCalls = load<u8>(from + 2) == 49;
+  countCalls = (load<u8>(from + 2) & 1) != 0;
+  countSites = (load<u8>(from + 2) & 2) != 0;
   strict = (load<u8>(from + 3) & 1) != 0;
   exhaustive = (load<u8>(from + 3) & 2) != 0;
   statsMode = (load<u8>(from + 4) as u32) - 48;

@@ -67,7 +67,8 @@ static void on_leave(int signal) {
 static void start_timer(void (*handler)(int)) {
   struct sigaction action = {.sa_handler = handler};
   sigaction(SIGALRM, &action, NULL);
-  struct itimerval timer = {{0, 50}, {0, 50}};
+  // Slower than a trap and a handler together, or nothing would get on.
+  struct itimerval timer = {{0, 250}, {0, 250}};
   setitimer(ITIMER_REAL, &timer, NULL);
 }
 static void stop_timer(void) {

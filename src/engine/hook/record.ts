@@ -172,6 +172,16 @@ export function isInstructionResumed(thread: ThreadBlock): bool {
   return true;
 }
 
+/** The instruction that the thread executes next if hooks have seen it; else 0. */
+export function resumedInstruction(thread: ThreadBlock): u64 {
+  const record = currentCall(thread);
+  return thread.hooked == RESUMED && record.number == INSTRUCTION ? record.site : 0;
+}
+/** It is being executed. */
+export function endInstruction(thread: ThreadBlock): void {
+  thread.hooked = UNSEEN;
+}
+
 /** The call in the kernel, or on its way there, has been taken back: `context` is the state before the site. */
 export function comeBack(thread: ThreadBlock, context: Context): void {
   if (thread.hooked != SEEN) return;

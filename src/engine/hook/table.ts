@@ -27,6 +27,7 @@ import {
   HOOK_TRAP_COUNT,
 } from "../../abi/hook-table";
 import { hookTable } from "../gates";
+import { countSites } from "../options";
 import { Address, peek32, peek8 } from "../process";
 
 /** How many hooks there are. */
@@ -36,8 +37,13 @@ export let hasCallHooks: bool = false;
 /** How many counters they have in all. */
 export let counterCount: u32 = 0;
 
-/** Whether any of them is called at all: then what it has seen is remembered across handlers (record.ts). */
-export let hasCalledHooks: bool = false;
+/** Whether any of them is called at all. */
+let hasCalledHooks: bool = false;
+
+/** Whether what hooks have seen, or a site has counted, is to be remembered across handlers (record.ts). */
+export function remembersCalls(): bool {
+  return hasCalledHooks || countSites;
+}
 
 /** Which calls hooks see of those that they want to see: a set in the process, or 0 for all. */
 let calls: Address = 0;

@@ -26,6 +26,7 @@ import { inheritGs, settleGs } from "../thread/gs-base";
 import { endLending, lendEngine, lockEngine, resetLockAfterFork, unlockEngine } from "../thread/lock";
 import { nameAsCreated, nameFirst, nameSharing } from "../thread/presence";
 import { FLAG_TRAP, kernelMask } from "../thread/signal-frame";
+import { clearCounts } from "../patch/site-counts";
 import { resetCounters } from "../hook/counters";
 import { describeFork } from "../debug/describe";
 import { recordStart } from "../ring/events";
@@ -159,6 +160,7 @@ function inChild(thread: ThreadBlock): void {
     releaseOtherActions(thread.actions);
     describeFork();
     resetCounters(thread);
+    clearCounts();
     ringAfterFork();
   }
   renewDispatch(thread);

@@ -4,7 +4,8 @@
 // (thread/signal-frame.ts). Errors and their order follow kernel/signal.c.
 
 import { resumeCall } from "../hook/record";
-import { hasCalledHooks } from "../hook/table";
+import { remembersCalls } from "../hook/table";
+import { goOnBehindHooks } from "../patch/interrupted-trampoline";
 import { recordReturn } from "../ring/events";
 import { returnContextOf, setEngineStackIn } from "../thread/return-frame";
 import { setAlternateStack, alternateStackFlags } from "../thread/alternate-stack";
@@ -160,9 +161,10 @@ export function rtSigreturn(thread: ThreadBlock, frame: GateFrame): u32 {
     sendToSelf(thread, SIGSEGV, info);
     return finish(thread, frame, 0);
   }
-  if (hasCalledHooks) {
+  if (remembersCalls()) {
     resumeCall(thread, programFrame, context.rip);
     recordReturn(thread, context.rax);
+    goOnBehindHooks(thread, context);
   }
   thread.programMask = context.sigmask & ~UNBLOCKABLE;
   setAlternateStack(thread, context.ss_sp, context.ss_flags, context.ss_size, frame.rsp);

@@ -7,6 +7,7 @@ import {
   STATS_JSON,
   STATS_TEXT,
   setCountCalls,
+  setCountSites,
   setExhaustive,
   setFollowExec,
   setGdbJit,
@@ -185,6 +186,9 @@ function readOptions(stack: InitialStack, index: u64): u64 {
       setFollowExec(false);
     } else if (equalsText(word, "--count-calls")) {
       setCountCalls(true);
+      if (statsMode == 0) setStatsMode(STATS_TEXT);
+    } else if (equalsText(word, "--count-sites")) {
+      setCountSites(true);
       if (statsMode == 0) setStatsMode(STATS_TEXT);
     } else if (equalsText(word, "--perf-map")) {
       setPerfMap(true);

@@ -5,7 +5,7 @@
 
 /** The options of `run`, each with a space behind it; test/cli/launcher-command.test.ts compares them with src/cli/run.ts. */
 const OPTIONS =
-  "--stats --stats-file --hook --no-follow-exec --count-calls --match --ring --perf-map --gdb-jit --only-traps --strict --exhaustive --no-fsgsbase --yield-gs --help ";
+  "--stats --stats-file --hook --no-follow-exec --count-calls --count-sites --match --ring --perf-map --gdb-jit --only-traps --strict --exhaustive --no-fsgsbase --yield-gs --help ";
 /** The commands, likewise; the same test compares them with src/cli/program.ts. */
 const COMMANDS = "run trace inspect doctor completion path help ";
 

@@ -75,6 +75,7 @@ import {
   windowSize,
   windowStart,
 } from "./sites";
+import { dropCounts, keepCounts } from "./site-counts";
 import { SYSCALL_BYTES, TRAP_BYTES, addTraps, forgetTraps } from "./traps";
 import {
   PLANNED_MAX,
@@ -83,6 +84,7 @@ import {
   forEachWindow,
   hasInstructions,
   hooksAt,
+  countOf,
   planWindow,
 } from "./window";
 import { yieldGs } from "./yield-gs";
@@ -120,7 +122,14 @@ function emit(pointer: usize, recordPointer: usize, resume: Address): u32 {
   const record = changetype<Record>(recordPointer);
   const isSystemCall = record.length == (SITE_LENGTH as u8) && load<u16>(originalBytes(record)) == SYSCALL_BYTES;
   if (!isSystemCall)
-    return emitInstructionTrampoline(pointer, record, resume, hooksAt(record.original), instructionIslandOf(outpost));
+    return emitInstructionTrampoline(
+      pointer,
+      record,
+      resume,
+      hooksAt(record.original),
+      countOf(record.original),
+      instructionIslandOf(outpost),
+    );
   emitSyscallTrampoline(pointer, record.address, record.original, outpost, islandOf(outpost), resume);
   return SYSCALL_TRAMPOLINE_SIZE;
 }
@@ -321,7 +330,11 @@ function commitWindow(end: Address, low: Address, high: Address): bool {
   boundTrampolines(reachLow(outpost), reachHigh(outpost));
   const pointer = planWindow(end, low, high);
   if (pointer == 0) abandonPlan();
-  if (pointer == 0 || commitPlan() != 0) return false;
+  if (pointer == 0 || commitPlan() != 0) {
+    dropCounts();
+    return false;
+  }
+  keepCounts();
   clusterCount = 1;
   store<u32>(clusters, pointer as u32);
   trappedCount = 0;

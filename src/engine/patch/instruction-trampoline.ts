@@ -40,6 +40,7 @@ import {
   PREFIX_OPERAND_SIZE,
 } from "../x86/instruction";
 import { countInline, emitInline, inlineSize, undoInline } from "./inline-counters";
+import { countSite, emitSiteCounter, siteCounterSize, undoSiteCounter } from "./site-counter";
 import { ENTERED_BY_CALL, INSTRUCTION, Record, originalBytes, translate } from "./record";
 import { JUMP_SIZE, doneOffset, emitJump, endsFlow, placeOf, relocate, relocatedSize } from "./relocate";
 
@@ -179,6 +180,8 @@ export function bodyOfDescriptor(descriptor: Address): Address {
 const BY_GATE: u32 = 1;
 const INLINE: u32 = 2;
 const INLINE_FLAGS_DEAD: u32 = 3;
+const COUNTER: u32 = 4;
+const COUNTER_FLAGS_DEAD: u32 = 5;
 
 function frontOf(record: Record): u32 {
   return (record.cookie as u32) & 0xff;
@@ -199,24 +202,31 @@ export function descriptorOf(record: Record): Address {
 }
 /** Does in the engine what a trampoline's own sums would, and gives where the instruction is. */
 export function passInline(thread: ThreadBlock, record: Record): Address {
-  countInline(thread, hooksOf(record));
+  const form = formOf(record);
+  if (form < COUNTER) countInline(thread, hooksOf(record));
+  else countSite(record.address, form == COUNTER_FLAGS_DEAD);
   return record.address + (frontOf(record) as u64);
 }
 
 /** Beside a site's hooks: nobody looks at RFLAGS before they are written again. */
 export const FLAGS_DEAD: u32 = 0x100;
 
+/** The site counts how often it runs (patch/site-counter.ts), in the place of hooks. */
+export const COUNTED: u32 = 0x200;
+
 /** Bytes that a site's hooks take in front of the instruction. */
 export function hooksSize(hooks: u32): u32 {
   const calls = hooks & 0xff;
-  if (calls == 0) return 0;
-  const size = inlineSize(calls, (hooks & FLAGS_DEAD) != 0);
+  const isDead = (hooks & FLAGS_DEAD) != 0;
+  if (calls == 0) return hooks & COUNTED ? siteCounterSize(isDead) : 0;
+  const size = inlineSize(calls, isDead);
   return size != 0 ? size : HOOKS_SIZE;
 }
 
 /**
  * Writes the trampoline of an instruction that is a site, and makes its record an INSTRUCTION.
- * @param hooks those that are called there: bit n for hook n, and FLAGS_DEAD
+ * @param hooks those that are called there: bit n for hook n, FLAGS_DEAD, COUNTED
+ * @param count process address of the site's count
  * @param island process address of the jump to their gate
  * @returns its size
  */
@@ -225,6 +235,7 @@ export function emitInstructionTrampoline(
   record: Record,
   resume: Address,
   hooks: u32,
+  count: Address,
   island: Address,
 ): u32 {
   const original = originalBytes(record);
@@ -235,7 +246,10 @@ export function emitInstructionTrampoline(
   let form: u32 = 0;
   if (front != 0) {
     const isDead = (hooks & FLAGS_DEAD) != 0;
-    if (inlineSize(calls, isDead) != 0) {
+    if (calls == 0) {
+      emitSiteCounter(pointer, count, isDead);
+      form = isDead ? COUNTER_FLAGS_DEAD : COUNTER;
+    } else if (inlineSize(calls, isDead) != 0) {
       emitInline(pointer, calls, isDead);
       form = isDead ? INLINE_FLAGS_DEAD : INLINE;
     } else {
@@ -287,6 +301,22 @@ export function instructionTrampolineState(thread: ThreadBlock, context: Context
     context.rip = offset == front ? record.original : translate(record, context.rip);
     if (offset != front) return;
   }
-  if (form == BY_GATE && offset >= front) resumeAtInstruction(thread, record.original);
-  if (form > BY_GATE) undoInline(thread, context, hooksOf(record), form == INLINE_FLAGS_DEAD, min(offset, front));
+  if (form == 0) return;
+  // When the handler returns the thread goes on behind the hooks: beginning again could take it forever, where each attempt is a
+  // fault and a timer is as fast as that.
+  if (offset >= front && (form == BY_GATE || (offset == front && record.entry != ENTERED_BY_CALL))) {
+    resumeAtInstruction(thread, record.original);
+  } else if (form >= COUNTER) {
+    undoSiteCounter(thread, context, record.address, form == COUNTER_FLAGS_DEAD, min(offset, front));
+  } else if (form > BY_GATE) {
+    undoInline(thread, context, hooksOf(record), form == INLINE_FLAGS_DEAD, min(offset, front));
+  }
+}
+
+/**
+ * Where a thread goes on that has had its hooks at a site; 0 when it must come to the site again, since a call has pushed its
+ * address there, or the trampoline is gone.
+ */
+export function behindHooks(record: Record): Address {
+  return hasHooks(record) && record.entry != ENTERED_BY_CALL ? record.address + (frontOf(record) as u64) : 0;
 }

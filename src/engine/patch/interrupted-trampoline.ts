@@ -1,6 +1,7 @@
 // A thread was interrupted in trampoline memory, or in the jump that a site or victim became: the program's state there.
 
 import { runHooksInSignal } from "../hook/instruction";
+import { endInstruction, resumedInstruction } from "../hook/record";
 import { Address } from "../process";
 import { Context } from "../thread/signal-frame";
 import { lockEngine, unlockEngine } from "../thread/lock";
@@ -9,8 +10,8 @@ import { AFTER_SAVES, resumesAfter, syscallTrampolineState } from "../thread/tra
 import { isError } from "../kernel/calls";
 import { findTrapTrampoline } from "./traps";
 import { yieldGs } from "./yield-gs";
-import { descriptorOf, hasHooks, instructionTrampolineState, passInline } from "./instruction-trampoline";
-import { INSTRUCTION, Record, SITE, findTrampoline, translate } from "./record";
+import { behindHooks, descriptorOf, hasHooks, instructionTrampolineState, passInline } from "./instruction-trampoline";
+import { INSTRUCTION, Record, SITE, findInstruction, findTrampoline, translate } from "./record";
 
 /**
  * A fault in the stores through gs at a trampoline's start: the program has changed gs base unseen (`mov` or `pop` to gs).
@@ -43,6 +44,19 @@ export function passHooks(thread: ThreadBlock, context: Context): bool {
   unlockEngine();
   if (descriptor != 0) runHooksInSignal(thread, context, descriptor);
   return isThere;
+}
+
+/** A context that is at an instruction whose hooks are done goes on behind them, where the trampoline is still there. */
+export function goOnBehindHooks(thread: ThreadBlock, context: Context): void {
+  const site = resumedInstruction(thread);
+  if (site == 0 || site != context.rip) return;
+  lockEngine(thread);
+  const pointer = findInstruction(site);
+  const behind = pointer == 0 ? 0 : behindHooks(changetype<Record>(pointer));
+  unlockEngine();
+  if (behind == 0) return;
+  context.rip = behind;
+  endInstruction(thread);
 }
 
 /** Turns a context inside any trampoline into the program's state; leaves every other context alone. */

@@ -4,6 +4,7 @@
 // bytes are locked. The system calls of a window are sites of the same plan, or the two would overwrite each other.
 
 import { Address, copyIn } from "../process";
+import { countSites } from "../options";
 import { hasActingHooks, hasMatchers, needsFunctions } from "../match";
 import { STATS_NONE, statsMode } from "../options";
 import { markBehind, markFront } from "../scan/evidence";
@@ -33,10 +34,11 @@ import { areFlagsDead } from "../x86/flags-dead";
 import { Instruction } from "../x86/instruction";
 import { allocateTemporary, closeTemporary, keepLinear, makeRoom, openTemporary } from "./arena";
 import { Cluster } from "./cluster";
-import { FLAGS_DEAD, hooksSize, instructionTrampolineSize } from "./instruction-trampoline";
+import { COUNTED, FLAGS_DEAD, hooksSize, instructionTrampolineSize } from "./instruction-trampoline";
 import { mappingDescriptor, rememberMapping } from "./mapping";
 import { TACTIC_B0, addCluster, planCluster } from "./plan";
 import { carryLocks } from "./record";
+import { countAt, openCounts, placeCount } from "./site-counts";
 import { SITE_LENGTH, SLACK, chooseSites, keepSites, siteAt, siteCount } from "./sites";
 
 /** The end of a function, an instruction's start for all that is known; and a system call, beside the marks of scan/instructions.ts. */
@@ -192,11 +194,13 @@ function listSites(cluster: Cluster, high: Address): bool {
   sizes = hooks + ((count as usize) << 1);
   fates = sizes + count;
   base = cluster.address;
+  const counts = countSites && openCounts(count);
   count = 0;
   let refused: u32 = 0;
   for (let at = nextSite(cluster, 0, end); at < end; at = nextSite(cluster, at + 1, end)) {
     const marks = load<u8>(cluster.boundary + at);
     let acting: u32 = wanted == 0 ? 0 : load<u8>(wanted + at);
+    if (acting == 0 && counts) acting = COUNTED;
     if (acting != 0 && areFlagsDead(cluster.code + at, end - at)) acting |= FLAGS_DEAD;
     const size = marks & SYSTEM_CALL ? 0 : sizeAt(cluster, at, acting);
     if (size == 0 && (marks & SYSTEM_CALL) == 0) {
@@ -206,6 +210,7 @@ function listSites(cluster: Cluster, high: Address): bool {
     store<u32>(offsets + (count << 2), at);
     store<u8>(sizes + count, size);
     store<u16>(hooks + (count << 1), acting);
+    if (acting & COUNTED && size != 0) placeCount(count, linkAddressOf(cluster.address + (at as u64) - bias));
     count += 1;
   }
   countFates(INSTRUCTIONS + FATE_REFUSED, refused);
@@ -238,8 +243,8 @@ export function planWindow(end: Address, low: Address, high: Address): usize {
   return isPlanned ? pointer : 0;
 }
 
-/** The hooks at a site of the window, which is an instruction, with FLAGS_DEAD. */
-export function hooksAt(site: Address): u32 {
+/** The number of a site of the window. */
+function indexOf(site: Address): u32 {
   const offset = (site - base) as u32;
   let low: u32 = 0;
   for (let high = count; low + 1 < high;) {
@@ -247,7 +252,15 @@ export function hooksAt(site: Address): u32 {
     if (load<u32>(offsets + (middle << 2)) <= offset) low = middle;
     else high = middle;
   }
-  return load<u16>(hooks + (low << 1));
+  return low;
+}
+/** The hooks at a site, which is an instruction, with FLAGS_DEAD and COUNTED. */
+export function hooksAt(site: Address): u32 {
+  return load<u16>(hooks + (indexOf(site) << 1));
+}
+/** Where it is counted. */
+export function countOf(site: Address): Address {
+  return countAt(indexOf(site));
 }
 
 /** Calls `visit` with the tactic, and the address of a system call or 0, of each site that was planned. */

@@ -14,9 +14,11 @@ import { addressOf, isError, syscall0, syscall1, syscall3, syscall4 } from "../k
 import { SYS_CLOSE, SYS_FCNTL, SYS_GETPID, SYS_GETPPID, SYS_OPENAT } from "../kernel/numbers";
 import { programPath } from "../load/identity";
 import { hasMatchers } from "../match";
+import { forEachCount } from "../patch/site-counts";
 import {
   NO_DESCRIPTOR,
   countCalls,
+  countSites,
   exhaustive,
   STATS_JSON,
   STATS_NONE,
@@ -390,6 +392,7 @@ function report(thread: ThreadBlock, event: string, detail: string, value: u64, 
     beginDeparture(thread);
     // A process that borrows its parent's memory counts for its parent.
     if (!thread.borrowed) writeCounters(thread.pid, subject != 0);
+    if (!thread.borrowed && countSites) writeSiteCounts(thread.pid);
   }
   write(thread.pid, event, detail, value, subject);
   unlockEngine();
@@ -456,6 +459,52 @@ function writeCounters(pid: u32, isExec: bool): void {
       writeEvent(at);
     }
   }
+}
+
+/** The line of site counts that is being written, its file, and the process; how many executions of how many sites there were. */
+let countLine: usize = 0;
+let countFile: usize = 0;
+let countProcess: u32 = 0;
+let executions: u64 = 0;
+let executedSites: u64 = 0;
+
+function endCountLine(): void {
+  if (countLine != 0) writeEvent(appendText(countLine, "]}\n"));
+  countLine = 0;
+}
+
+function addCount(file: usize, address: u64, count: u64): void {
+  executions += count;
+  executedSites += 1;
+  if (statsMode != STATS_JSON) return;
+  if (file != countFile || countLine + 64 > lineBuffer + LISTS_END) endCountLine();
+  countFile = file;
+  if (countLine != 0) {
+    countLine = appendText(countLine, ",");
+  } else {
+    countLine = appendMember(appendText(lineBuffer, '{"event":"counts"'), "pid", countProcess);
+    countLine = appendJsonString(appendText(countLine, ',"exe":'), programPath);
+    countLine = appendJsonString(appendText(countLine, ',"file":'), file);
+    countLine = appendText(countLine, ',"counts":[');
+  }
+  countLine = appendHex(appendText(countLine, '["0x'), address);
+  countLine = appendText(countLine, '",');
+  countLine = appendText(appendDecimal(countLine, count), "]");
+}
+
+/** How often each instruction ran, since the image's start: `--count-sites`. */
+function writeSiteCounts(pid: u32): void {
+  countProcess = pid;
+  executions = 0;
+  executedSites = 0;
+  forEachCount(addCount);
+  endCountLine();
+  if (statsMode == STATS_JSON) return;
+  let at = appendBytes(appendText(lineBuffer, "flicker: "), programPath);
+  at = appendDecimal(appendText(at, " (pid "), pid);
+  at = appendDecimal(appendText(at, ") "), executions);
+  at = appendDecimal(appendText(at, " executions of "), executedSites);
+  writeEvent(appendText(at, " instructions; flicker count says which\n"));
 }
 
 function writeEvent(end: usize): void {

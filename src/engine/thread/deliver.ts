@@ -7,7 +7,7 @@
 // of a gate with signals deferred). So mask, registers and xstate change in one instant.
 
 import { keepCall } from "../hook/record";
-import { hasCalledHooks } from "../hook/table";
+import { remembersCalls } from "../hook/table";
 import { memoryBase, tryCopyIn, tryCopyOut } from "../process";
 import { addressOf, syscall4 } from "../kernel/calls";
 import { SYS_RT_SIGPROCMASK, SYS_RT_TGSIGQUEUEINFO } from "../kernel/numbers";
@@ -223,7 +223,7 @@ export function deliver(thread: ThreadBlock, signal: u32, info: usize, context: 
     forceSegv(thread, signal, context);
     return;
   }
-  if (hasCalledHooks) keepCall(thread, frame, context.rip);
+  if (remembersCalls()) keepCall(thread, frame, context.rip);
   if (thread.alternateStackFlags & SS_AUTODISARM) resetAlternateStack(thread);
   let mask = blockedNow | action.mask;
   if ((action.flags & SA_NODEFER) == 0) mask |= bit;

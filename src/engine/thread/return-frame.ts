@@ -3,6 +3,7 @@
 
 import { ALTERNATE_STACK_OFFSET, ALTERNATE_STACK_SIZE } from "../../abi/thread-block";
 import { comeBack } from "../hook/record";
+import { goOnBehindHooks } from "../patch/interrupted-trampoline";
 import { memoryBase } from "../process";
 import { addressOf } from "../kernel/calls";
 import { ThreadBlock, areaOf, gateFrameOf, returnFrameOf } from "./block";
@@ -49,6 +50,7 @@ export function onDeferredAtExit(thread: ThreadBlock): void {
     comeBack(thread, context);
   }
   deliverDeferred(thread, context);
+  goOnBehindHooks(thread, context);
 }
 
 /** The same on the way out of the gate of instructions. */
@@ -56,6 +58,7 @@ export function onDeferredAtInstruction(thread: ThreadBlock): void {
   const context = beginReturn(thread);
   loadInstructionFrame(thread, context);
   deliverDeferred(thread, context);
+  goOnBehindHooks(thread, context);
 }
 
 /** On the way into a return frame with signals deferred: their handlers run from the return frame's state. */
@@ -67,6 +70,7 @@ export function onDeferredAtReturn(thread: ThreadBlock): void {
   // fpu__restore_sig: a frame without an xstate gives the initial one.
   if (isInitial && context.fpstate != 0) resetFpstate((context.fpstate - memoryBase()) as usize);
   deliverDeferred(thread, context);
+  goOnBehindHooks(thread, context);
 }
 
 /** At the signal gate's end with signals deferred: `frame` is the process address of the kernel's frame. */
@@ -76,4 +80,5 @@ export function onDeferredAtSignal(thread: ThreadBlock, frame: u64): void {
   // It may be on its way into a trampoline or a gate.
   toStateOutside(thread, context);
   deliverDeferred(thread, context);
+  goOnBehindHooks(thread, context);
 }

@@ -4,10 +4,10 @@ import { textStart, tryCopyFault, tryCopyInstruction } from "../gates";
 import { syscall1 } from "../kernel/calls";
 import { SYS_EXIT_GROUP } from "../kernel/numbers";
 import { reportTrap } from "../hook/failure";
-import { hasActingHooks } from "../match";
+import { hasMatchers } from "../match";
 import { wasClosed } from "../patch/code-map";
 import { enterTrap } from "../patch/traps";
-import { passHooks, retryWithoutGs } from "../patch/interrupted-trampoline";
+import { goOnBehindHooks, passHooks, retryWithoutGs } from "../patch/interrupted-trampoline";
 import { memoryBase } from "../process";
 import { STDERR, appendDecimal, appendHex, appendText, writeOut } from "../text";
 import { ASSERTION_STATUS } from "../assertion";
@@ -124,7 +124,7 @@ export function onSignal(thread: ThreadBlock, signal: u32, infoAddress: u64, con
     return false;
   }
   if (raised && signal != SIGSYS && isEngineCode(context.rip)) reportEngineFault(thread, signal, context);
-  if (raised && signal == SIGSEGV && programOwnsGs && hasActingHooks() && passHooks(thread, context)) return true;
+  if (raised && signal == SIGSEGV && programOwnsGs && hasMatchers() && passHooks(thread, context)) return true;
   if (raised && signal == SIGSEGV && retryWithoutGs(thread, context)) return true;
   if (raised && signal == SIGILL && enterTrap(thread, context)) return true;
   if (raised && signal == SIGSEGV && waitForCode(thread, context)) return true;
@@ -147,5 +147,6 @@ export function onSignal(thread: ThreadBlock, signal: u32, infoAddress: u64, con
   }
   if (thread.deferred != 0) deliverDeferred(thread, context);
   deliver(thread, signal, info, context);
+  goOnBehindHooks(thread, context);
   return true;
 }

@@ -7,15 +7,16 @@ import type { Benchmark, Table } from "./benchmark.js";
 import { decoder } from "./decoder.js";
 import { exec } from "./exec.js";
 import { gate } from "./gate.js";
+import { instructions } from "./instructions.js";
 import { memory } from "./memory.js";
 import { start } from "./start.js";
 import { trace } from "./trace.js";
 
-const benchmarks: readonly Benchmark[] = [gate, start, exec, trace, memory, backend, decoder];
+const benchmarks: readonly Benchmark[] = [gate, start, exec, trace, memory, instructions, backend, decoder];
 
 function usage(): never {
   console.error("usage: npm run bench -- NAME... [--rounds N] [--json]\n");
-  for (const { name, description } of benchmarks) console.error(`  ${name.padEnd(8)}${description}`);
+  for (const { name, description } of benchmarks) console.error(`  ${name.padEnd(14)}${description}`);
   process.exit(2);
 }
 

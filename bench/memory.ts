@@ -10,7 +10,7 @@ import { setTimeout as sleep } from "node:timers/promises";
 import type { Benchmark, Report } from "./benchmark.js";
 import { buildTarget, compilerProper, launcherPath } from "./target.js";
 
-interface Usage {
+export interface Usage {
   /** KiB. */
   readonly addressSpace: number;
   readonly resident: number;
@@ -45,7 +45,8 @@ function isReading(pid: number): boolean {
   return readFileSync(`/proc/${pid}/syscall`, "utf8").startsWith("0 0x0 ");
 }
 
-async function measure(command: readonly string[]): Promise<Usage> {
+/** Runs a command until it waits for its standard input, and gives what it has then. */
+export async function measure(command: readonly string[]): Promise<Usage> {
   const [file = "", ...args] = command;
   const child: ChildProcess = spawn(file, args, { stdio: ["pipe", "ignore", "inherit"] });
   const ended = new Promise((resolve) => child.on("exit", resolve));

@@ -14,6 +14,7 @@ import {
   PREFIX_LOCK,
 } from "../x86/instruction";
 import { decode } from "../x86/decode";
+import { WHOLE } from "../scan/instructions";
 import { LOCK_FREE, locksOf } from "./locks";
 import { relocatedSize } from "./relocate";
 
@@ -52,7 +53,9 @@ function isBoundary(cluster: Cluster, offset: u32): bool {
 /** Whether control can only enter the instruction at its start. */
 export function isEnteredAtStart(cluster: Cluster, offset: u32, instruction: Instruction): bool {
   // glibc jumps over the lock prefix when there is one thread: `cmpl $0,%fs:24; je 1f; lock; 1: cmpxchg`.
-  if (instruction.prefixes & PREFIX_LOCK) return false;
+  // Where a whole function is known, it is known which ones are (scan/instructions.ts).
+  const isKnown = offset < cluster.size && (load<u8>(cluster.boundary + offset) & WHOLE) != 0;
+  if ((instruction.prefixes & PREFIX_LOCK) != 0 && !isKnown) return false;
   for (let i: u32 = 1; i < (instruction.length as u32); i++) if (isBoundary(cluster, offset + i)) return false;
   return true;
 }

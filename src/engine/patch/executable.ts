@@ -31,8 +31,9 @@ import { markBehind, markFront } from "../scan/evidence";
 import {
   FATE_B1,
   FATE_TRAP,
+  INSTRUCTIONS,
+  countFate,
   countFates,
-  countInstructions,
   countMapping,
   countTime,
   countUnplanned,
@@ -308,7 +309,7 @@ function applyPlan(low: Address, high: Address, protection: u64): void {
 }
 
 function addWindowSite(tactic: u32, systemCall: Address): void {
-  if (systemCall == 0) countInstructions(fateOfInstruction(tactic), 1);
+  if (systemCall == 0) countFate(INSTRUCTIONS + fateOfInstruction(tactic));
   else if (tactic == TACTIC_B0) store<u64>(trapped + (trappedCount++ << 3), systemCall);
   else addPlanned(tactic);
 }

@@ -95,3 +95,43 @@ export function mappingFile(): usize {
   if (file == 0) file = readPath();
   return file;
 }
+
+// Mappings that are remembered, for addresses that the statistics name when the process ends.
+@unmanaged
+class Remembered {
+  start: Address;
+  end: Address;
+  offset: u64;
+  file: usize;
+  padding: u32;
+}
+
+const REMEMBERED_MAX: u32 = 128;
+const remembered = memory.data(4096, 8);
+let rememberedCount: u32 = 0;
+
+function rememberedAt(index: u32): Remembered {
+  return changetype<Remembered>(remembered + (index as usize) * offsetof<Remembered>());
+}
+
+/** Keeps the mapping's name for `findRemembered`. The last one stands for an address that had several. */
+export function rememberMapping(): void {
+  if (rememberedCount == REMEMBERED_MAX) return;
+  const entry = rememberedAt(rememberedCount++);
+  entry.start = start;
+  entry.end = end;
+  entry.offset = offset;
+  entry.file = mappingFile();
+}
+
+/** Engine pointer of the path of the file that was remembered for an address, or 0; its offset is `foundOffset`. */
+export function findRemembered(address: Address): usize {
+  for (let i = rememberedCount; i-- > 0;) {
+    const entry = rememberedAt(i);
+    if (address < entry.start || address >= entry.end) continue;
+    foundOffset = entry.offset + (address - entry.start);
+    return entry.file;
+  }
+  return 0;
+}
+export let foundOffset: u64 = 0;

@@ -7,7 +7,8 @@
 //   32  inPage     u32   next published record that starts in the same page, or next of the plan
 //   36  ofCode     u32   next published record in the same bucket of code
 //   40  companion  u32   while planned: the record that this one jumps to, for a STUB its SITE, for a SITE the VICTIM
-//                        that was evicted behind it by T2; else 0
+//                        that was evicted behind it by T2; else 0. Once published, for an INSTRUCTION that is
+//                        trapped: how often it was executed
 //   44  cookie     u32   SITE: the caller's word for its cluster; INSTRUCTION: bytes in front of the relocated instruction
 //   48  size       u16   bytes at `address`
 //   50  kind       u8
@@ -509,4 +510,31 @@ export function countRecords(kind: u8): u32 {
     }
   }
   return count;
+}
+
+/** Most that `findHottest` names. */
+export const HOTTEST_MAX: u32 = 10;
+const hottest = memory.data(48, 8);
+let hottestCount: u32 = 0;
+
+function insertByHeat(record: Record): void {
+  if (record.kind != INSTRUCTION || record.companion == 0) return;
+  let place = hottestCount;
+  while (place > 0 && hottestAt(place - 1).companion < record.companion) place--;
+  if (place == HOTTEST_MAX) return;
+  const moved = min(hottestCount, HOTTEST_MAX - 1) - place;
+  memory.copy(hottest + ((place + 1) << 2), hottest + (place << 2), moved << 2);
+  store<u32>(hottest + (place << 2), changetype<usize>(record) as u32);
+  hottestCount = min(hottestCount + 1, HOTTEST_MAX);
+}
+
+/** Finds the trapped instructions that were executed most; gives how many there are. */
+export function findHottest(): u32 {
+  hottestCount = 0;
+  forEachTrampoline(insertByHeat);
+  return hottestCount;
+}
+
+export function hottestAt(index: u32): Record {
+  return changetype<Record>(load<u32>(hottest + (index << 2)));
 }

@@ -40,6 +40,9 @@ export class Slot {
   taken: u32;
   /** Whether it is on the list of the plan in bulk (patch/territory.ts). */
   listed: u32;
+  /** The copies of runs of its pages that the plan adds to (patch/territory.ts), or 0. */
+  swaps: usize;
+  padding: u32;
 }
 
 // Behind the fields: four tables of 16 entries, one for each page.

@@ -34,7 +34,7 @@ import { Address } from "../process";
 import { Reach, setWindows } from "./reach";
 import { ENTERED_BY_CALL, RELAY, Record, SITE, VICTIM } from "./record";
 import { JUMP_SIZE, endsFlow, relocatedSize } from "./relocate";
-import { BESIDE, MAPPED, NEW, OPEN, isInBulk, offersMore } from "./territory";
+import { BESIDE, MAPPED, NEW, OPEN, hasManySlotsLeft, isInBulk, offersMore } from "./territory";
 
 export const TACTIC_B0: u8 = 0;
 export const TACTIC_B1: u8 = 1;
@@ -75,7 +75,7 @@ export function planSite(cluster: Cluster, offset: u32, instruction: Instruction
   if (!beginSite(cluster, offset, instruction, trampolineSize)) return TACTIC_B0;
   if (isInBulk()) {
     const tactic = planInstruction();
-    if (tactic != TACTIC_B0) return tactic;
+    return tactic != TACTIC_B0 ? tactic : planStubbornInstruction();
   }
   for (let memory = OPEN; memory <= BESIDE; memory++) {
     if (!offersMore(memory)) continue;
@@ -97,8 +97,7 @@ export function planSite(cluster: Cluster, offset: u32, instruction: Instruction
 }
 
 /**
- * The forms of the tactics that fit nearly every site of a plan in bulk, each with few attempts; where they do not, all
- * are tried as for a system call. Slots are cheap here, pages too, and what runs often should jump seldom.
+ * The forms of the tactics that fit nearly every site of a plan in bulk, each with few attempts. Slots are cheap here, pages too, and what runs often should jump seldom.
  */
 function planInstruction(): u8 {
   if (site.length >= JUMP_SIZE)
@@ -106,11 +105,25 @@ function planInstruction(): u8 {
   if (pun(OPEN)) return TACTIC_B2;
   if (padding(OPEN)) return TACTIC_T1;
   if (evictPlainSuccessor(OPEN)) return TACTIC_T2;
-  if (site.length > 2 && pun(NEW)) return TACTIC_B2;
+  if (site.length > 2 && hasManySlotsLeft() && pun(NEW)) return TACTIC_B2;
   if (evictLongNeighbour(OPEN)) return TACTIC_T3;
-  if (evictPlainSuccessor(BESIDE)) return TACTIC_T2;
+  if (hasManySlotsLeft() && evictPlainSuccessor(BESIDE)) return TACTIC_T2;
   if (evictLongNeighbour(BESIDE)) return TACTIC_T3;
   return evictLongNeighbour(NEW) ? TACTIC_T3 : TACTIC_B0;
+}
+
+/** All forms of the tactics: a slot that a site opens for itself is the last thing to be asked for. */
+function planStubbornInstruction(): u8 {
+  if (site.length >= JUMP_SIZE) return TACTIC_B0;
+  for (let memory = OPEN; memory <= BESIDE; memory++) {
+    if (!offersMore(memory)) continue;
+    if (evictSuccessor(memory)) return TACTIC_T2;
+    if (evictNeighbour(memory)) return TACTIC_T3;
+  }
+  if (pun(NEW)) return TACTIC_B2;
+  if (padding(NEW)) return TACTIC_T1;
+  if (evictSuccessor(NEW)) return TACTIC_T2;
+  return evictNeighbour(NEW) ? TACTIC_T3 : TACTIC_B0;
 }
 
 /** Invalid in 64-bit mode (SDM volume 2, appendix A, table A-2): one byte, so that it fits every instruction. */

@@ -66,8 +66,8 @@ export const BESIDE: u32 = 3; // a new slot beside an existing one: costs a syst
 export const NEW: u32 = 4; // a new slot anywhere: costs a mapping, too
 
 // The directory: all slots in order of address.
-const DIRECTORY_MAX: u32 = 8192;
-const directory = memory.data(32768, 8);
+const DIRECTORY_MAX: u32 = 16384;
+const directory = memory.data(65536, 8);
 let slotCount: u32 = 0;
 
 /** Counts plans, so that refusals are remembered for one plan only. */
@@ -176,14 +176,23 @@ export function isInBulk(): bool {
   return inBulk;
 }
 
+/** Whether a plan in bulk may open slots freely: half of the directory is for sites that need them. */
+export function hasManySlotsLeft(): bool {
+  return slotCount < DIRECTORY_MAX >> 1;
+}
+
 /** Slots to take at once: more as mappings get many, so that scattered puns share mappings. */
 function slotsPerBlock(): u32 {
+  // A plan in bulk gives back what it does not use, so blocks save it nothing.
+  if (inBulk) return 1;
   if (mappingCount < 256) return 1;
   return mappingCount < 1024 ? 4 : 16;
 }
 
 /** Beyond this only slots that need no new mapping are taken: the rest of vm.max_map_count is the program's. */
 const MAPPING_COUNT_MAX: u32 = 16384;
+/** The same for plans in bulk: a tenth of vm.max_map_count, less what unmapped neighbours add. */
+const BULK_MAPPING_COUNT_MAX: u32 = 3600;
 
 function hasNeighbour(start: i64, end: i64): bool {
   for (let side = 0; side < 2; side++) {
@@ -199,7 +208,7 @@ function hasNeighbour(start: i64, end: i64): bool {
 function map(start: Address, size: u64): bool {
   if (exhausted || isAvoided(start as i64, (start + size) as i64)) return false;
   const joins = hasNeighbour(start as i64, (start + size) as i64);
-  if (!joins && mappingCount >= MAPPING_COUNT_MAX) return false;
+  if (!joins && mappingCount >= (inBulk ? BULK_MAPPING_COUNT_MAX : MAPPING_COUNT_MAX)) return false;
   const flags = MAP_PRIVATE_ANONYMOUS | MAP_FIXED_NOREPLACE;
   const got = syscall(SYS_MMAP, start, size, PROT_READ_WRITE, flags, -1, 0);
   if (got == (start as i64)) {
@@ -409,7 +418,7 @@ export function search(reach: Reach, size: u32, memory: u32): Address {
 // those that it has mapped itself and that have room, and at few of them: the next slot costs less than a long search.
 
 /** Slots of the plan in bulk that have room, in the order in which they were mapped: engine pointers. */
-const roomy = memory.data(32768, 8);
+const roomy = memory.data(65536, 8);
 let roomyCount: u32 = 0;
 const ROUND_MAX: u32 = 24;
 
@@ -517,7 +526,8 @@ export class Tour {
 const TOUR_MAX: u32 = 32;
 
 export function startTour(tour: Tour, reach: Reach, site: Address, memory: u32): void {
-  tour.memory = memory;
+  // With the budget of mappings used up only neighbours can be had.
+  tour.memory = inBulk && mappingCount >= BULK_MAPPING_COUNT_MAX ? BESIDE : memory;
   const mask = ~((SLOT_SIZE - 1) as i64);
   tour.first = lowest(reach) & mask;
   tour.last = highest(reach) & mask;
@@ -530,14 +540,23 @@ export function startTour(tour: Tour, reach: Reach, site: Address, memory: u32):
   tour.left = inBulk ? TOUR_MAX : 2 * DIRECTORY_MAX;
 }
 
+/** Whether there is a slot at `base`, which is beside the one of a neighbour's number. */
+function isSlot(base: i64, neighbour: u32): bool {
+  const index = neighbour >> 1;
+  if ((neighbour & 1) == 0) return index != 0 && (slotAt(index - 1).base as i64) == base;
+  return index + 1 < slotCount && (slotAt(index + 1).base as i64) == base;
+}
+
 /** The next slot's base, or -1 at the end. */
 export function nextOfTour(tour: Tour): i64 {
+  if (inBulk && slotCount == DIRECTORY_MAX) return -1;
   while (tour.neighbour >> 1 < slotCount && tour.left != 0) {
     tour.left -= 1;
     const slot = slotAt(tour.neighbour >> 1);
     const base = (slot.base as i64) + ((tour.neighbour & 1) == 0 ? -(SLOT_SIZE as i64) : (SLOT_SIZE as i64));
     tour.neighbour += 1;
     if ((slot.base as i64) - SLOT_SIZE > tour.last) tour.neighbour = slotCount << 1;
+    if (inBulk && isSlot(base, tour.neighbour - 1)) continue;
     if (slot.mapped != 0 && base >= tour.first && base <= tour.last) return base;
   }
   if (tour.memory == BESIDE) return -1;
@@ -625,6 +644,8 @@ class Swap {
   copy: Address;
   size: u64;
   next: usize;
+  /** The next one of the same slot. */
+  inSlot: usize;
   done: u32;
 }
 
@@ -669,6 +690,8 @@ function copyRun(slot: Slot, first: u32, count: u32): i32 {
   swap.done = 0;
   swap.next = swaps;
   swaps = pointer;
+  swap.inSlot = slot.swaps;
+  slot.swaps = pointer;
   for (let i: u32 = 0; i < count; i++) {
     if (((slot.live >> (first + i)) & 1) == 0) continue;
     const offset = (i << PAGE_SHIFT) as u64;
@@ -699,16 +722,16 @@ export function prepareTerritory(): i32 {
 
 /** Where bytes for the page at `address` are written: the page itself, or its copy. */
 function destinationOf(address: Address): Address {
-  for (let pointer = swaps; pointer != 0;) {
-    const swap = changetype<Swap>(pointer);
-    if (address >= swap.target && address < swap.target + swap.size) return swap.copy + (address - swap.target);
-    pointer = swap.next;
-  }
   const slot = slotOf(address);
   assert(slot != null, "a trampoline is written outside of trampoline memory");
-  const writable = (slot!.writable >> (((address - slot!.base) as u32) >> PAGE_SHIFT)) & 1;
-  assert(writable != 0, "a page that threads may be running is written");
-  return address;
+  if ((slot!.writable >> (((address - slot!.base) as u32) >> PAGE_SHIFT)) & 1) return address;
+  for (let pointer = slot!.swaps; pointer != 0;) {
+    const swap = changetype<Swap>(pointer);
+    if (address >= swap.target && address < swap.target + swap.size) return swap.copy + (address - swap.target);
+    pointer = swap.inSlot;
+  }
+  assert(false, "a page that threads may be running is written");
+  return 0;
 }
 
 /** Writes bytes of a trampoline of the plan, after `prepareTerritory`. */
@@ -800,6 +823,7 @@ export function settleTerritory(): void {
   for (let index: u32 = 0; index < slotCount; index++) {
     const slot = slotAt(index);
     assert(slot.open == 0, "a plan is settled while memory of it is not published");
+    slot.swaps = 0;
     if (slot.live == 0) unmapWritable(slot);
     else slot.writable = 0;
   }
@@ -817,6 +841,7 @@ export function withdrawTerritory(): void {
   for (let index: u32 = 0; index < slotCount; index++) {
     const slot = slotAt(index);
     assert(slot.open == 0, "a plan is given up while it holds memory");
+    slot.swaps = 0;
     unmapWritable(slot);
   }
   removeEmptySlots();

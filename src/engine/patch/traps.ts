@@ -222,7 +222,10 @@ function enterInstructionTrap(thread: ThreadBlock, context: Context): bool {
   lockEngine(thread);
   const pointer = findInstruction(context.rip);
   const isTrap = pointer != 0 && changetype<Record>(pointer).tactic == TACTIC_B0;
-  if (isTrap) context.rip = changetype<Record>(pointer).address;
+  if (isTrap) {
+    context.rip = changetype<Record>(pointer).address;
+    changetype<Record>(pointer).companion += 1;
+  }
   unlockEngine();
   if (isTrap) countInstructionTrap();
   return isTrap;

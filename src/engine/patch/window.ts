@@ -5,6 +5,7 @@
 
 import { Address, copyIn } from "../process";
 import { hasActingHooks, hasMatchers, needsFunctions } from "../match";
+import { STATS_NONE, statsMode } from "../options";
 import { markBehind, markFront } from "../scan/evidence";
 import { MATCHES, STARTS, markFunction } from "../scan/instructions";
 import { closeSymbols, openSymbols } from "../scan/symbols";
@@ -20,17 +21,19 @@ import {
   unwindTableSize,
 } from "../scan/unwind";
 import {
-  INSTRUCTION_REFUSED,
-  INSTRUCTION_UNPATCHED,
+  FATE_REFUSED,
+  FATE_UNPATCHED,
+  INSTRUCTIONS,
+  countFates,
+  countFileWithoutTable,
   countFunctionWithData,
-  countInstructions,
 } from "../stats/counters";
 import { decode } from "../x86/decode";
 import { Instruction } from "../x86/instruction";
 import { allocateTemporary, closeTemporary, keepLinear, makeRoom, openTemporary } from "./arena";
 import { Cluster } from "./cluster";
 import { HOOKS_SIZE, instructionTrampolineSize } from "./instruction-trampoline";
-import { mappingDescriptor } from "./mapping";
+import { mappingDescriptor, rememberMapping } from "./mapping";
 import { TACTIC_B0, addCluster, planCluster } from "./plan";
 import { carryLocks } from "./record";
 import { SITE_LENGTH, SLACK, chooseSites, keepSites, siteAt, siteCount } from "./sites";
@@ -39,14 +42,14 @@ import { SITE_LENGTH, SLACK, chooseSites, keepSites, siteAt, siteCount } from ".
 const ENDS: u8 = 8;
 const SYSTEM_CALL: u8 = 4;
 /** Code of a window, a larger function is one of its own: with memory of its own to plan it in, and without. */
-const WINDOW_MAX: u64 = 0x400000;
+const WINDOW_MAX: u64 = 0x1000000;
 const SMALL_WINDOW_MAX: u64 = 0x20000;
 let windowMax: u64 = 0;
 /** Beyond this a window is not planned: system calls far from any function are patched without their neighbours. */
-export const PLANNED_MAX: u64 = 0x600000;
+export const PLANNED_MAX: u64 = 0x1800000;
 
 /** Temporary memory of a window: three bytes for each of its code, what its sites need, and the unwind table. */
-const TEMPORARY: usize = 0x3000000;
+const TEMPORARY: usize = 0x6000000;
 
 /** So much of linear memory is for system calls and threads; what is left over is for instructions. */
 const RESERVE: usize = 0x600000;
@@ -59,7 +62,9 @@ const instruction = changetype<Instruction>(memory.data(offsetof<Instruction>(),
 export function hasInstructions(): bool {
   if (!hasMatchers() || mappingDescriptor() < 0) return false;
   openUnwindTable(mappingDescriptor());
-  return functionCount() != 0;
+  if (functionCount() != 0) return true;
+  countFileWithoutTable();
+  return false;
 }
 
 /** Patches the instructions and system calls in [low, high) of the mapping [start, end); patch/executable.ts does. */
@@ -96,6 +101,7 @@ export function forEachWindow(start: Address, end: Address, offset: u64, protect
   const opened = openTemporary(TEMPORARY);
   windowMax = opened ? WINDOW_MAX : SMALL_WINDOW_MAX;
   if (opened) copyTable();
+  if (statsMode != STATS_NONE) rememberMapping();
   for (let high = end; high > start;) {
     const low = takeFunctions(start, high);
     chooseSites(low, high);
@@ -200,7 +206,7 @@ function listSites(cluster: Cluster, high: Address): bool {
     store<u8>(hooks + count, acting);
     count += 1;
   }
-  countInstructions(INSTRUCTION_REFUSED, refused);
+  countFates(INSTRUCTIONS + FATE_REFUSED, refused);
   return true;
 }
 
@@ -252,5 +258,5 @@ export function forEachPlanned(cluster: Cluster, visit: (tactic: u32, systemCall
 
 /** The statistics' name for the fate of an instruction. */
 export function fateOfInstruction(tactic: u32): u32 {
-  return tactic == TACTIC_B0 ? INSTRUCTION_UNPATCHED : tactic - 1;
+  return tactic == TACTIC_B0 ? FATE_UNPATCHED : tactic - 1;
 }

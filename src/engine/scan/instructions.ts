@@ -4,30 +4,64 @@
 // instructions that anybody may patch.
 
 import { decode } from "../x86/decode";
-import { FLOW_CALL_INDIRECT, FLOW_CALL_RELATIVE, FLOW_JUMP_RELATIVE, Instruction } from "../x86/instruction";
+import {
+  FLOW_CALL_INDIRECT,
+  FLOW_CALL_RELATIVE,
+  FLOW_JUMP_RELATIVE,
+  Instruction,
+  PREFIX_LOCK,
+} from "../x86/instruction";
 import { hooksActing, hooksWanting } from "../match";
+import { isRelativeBranch } from "../patch/relocate";
 
 const instruction = changetype<Instruction>(memory.data(offsetof<Instruction>(), 8));
 
 /** Marks of a byte in `boundary`: an instruction starts there; one that matches. */
 export const STARTS: u8 = 1;
 export const MATCHES: u8 = 2;
-
-/**
- * `jmp` back to the function's start right behind a call: Go's `rewindmorestack` reads it there (runtime/sys_x86.go).
- */
-function isReadByGo(code: usize, at: u32, isAfterCall: bool): bool {
-  if (!isAfterCall || instruction.flow != FLOW_JUMP_RELATIVE) return false;
-  const immediate = code + at + instruction.immOffset;
-  const distance = instruction.immSize == 1 ? (load<i8>(immediate) as i32) : load<i32>(immediate);
-  return (at as i32) + (instruction.length as i32) + distance == 0;
-}
+/** One with a `lock` prefix that no branch of its function jumps over. */
+export const WHOLE: u8 = 16;
 
 /** Takes the marks of the instructions in [0, size) off again. */
 function unmark(code: usize, size: u32, marks: usize): void {
   for (let at: u32 = 0; at < size; at += instruction.length) {
     store<u8>(marks + at, 0);
     decode(code + at, size - at, changetype<usize>(instruction));
+  }
+}
+
+/** Where a relative branch at `at` leads, from the function's start; more than any size when it leaves it backwards. */
+function branchTarget(code: usize, at: u32): u32 {
+  const immediate = code + at + instruction.immOffset;
+  const distance = instruction.immSize == 1 ? (load<i8>(immediate) as i32) : load<i32>(immediate);
+  return at + instruction.length + (distance as u32);
+}
+
+/**
+ * `jmp` back to the function's start right behind a call: Go's `rewindmorestack` reads it there (runtime/sys_x86.go).
+ */
+function isReadByGo(code: usize, at: u32, isAfterCall: bool): bool {
+  if (!isAfterCall || instruction.flow != FLOW_JUMP_RELATIVE) return false;
+  return branchTarget(code, at) == 0;
+}
+
+/**
+ * glibc has jumped over `lock` prefixes where there is one thread (`cmpl $0,%fs:24; je 1f; lock; 1: cmpxchg`): marks the
+ * instructions with such a prefix that no branch of the function enters behind it.
+ */
+function markWhole(code: usize, size: u32, marks: usize): void {
+  for (let at: u32 = 0; at < size; at += instruction.length) {
+    decode(code + at, size - at, changetype<usize>(instruction));
+    if (!isRelativeBranch(instruction)) continue;
+    const target = branchTarget(code, at);
+    if (target < size && load<u8>(marks + target) == 0) store<u8>(marks + target, STARTS);
+  }
+  for (let at: u32 = 0; at < size; at += instruction.length) {
+    decode(code + at, size - at, changetype<usize>(instruction));
+    if ((instruction.prefixes & PREFIX_LOCK) == 0) continue;
+    let whole: u8 = WHOLE;
+    for (let i: u32 = 1; i < (instruction.length as u32); i++) if (load<u8>(marks + at + i) != 0) whole = 0;
+    store<u8>(marks + at, load<u8>(marks + at) | whole);
   }
 }
 
@@ -41,6 +75,7 @@ function unmark(code: usize, size: u32, marks: usize): void {
  */
 export function markFunction(code: usize, size: u32, marks: usize, hooks: usize, address: u64, offset: u64): bool {
   let isAfterCall = false;
+  let hasLocks = false;
   for (let at: u32 = 0; at < size;) {
     const length = decode(code + at, size - at, changetype<usize>(instruction));
     if (length == 0) {
@@ -52,7 +87,9 @@ export function markFunction(code: usize, size: u32, marks: usize, hooks: usize,
     store<u8>(marks + at, matches ? STARTS | MATCHES : STARTS);
     if (hooks != 0) store<u8>(hooks + at, hooksActing(wanting) as u8);
     isAfterCall = instruction.flow == FLOW_CALL_RELATIVE || instruction.flow == FLOW_CALL_INDIRECT;
+    if (instruction.prefixes & PREFIX_LOCK) hasLocks = true;
     at += length;
   }
+  if (hasLocks) markWhole(code, size, marks);
   return true;
 }

@@ -1,6 +1,6 @@
 // What the statistics count. Each site is counted once, with its fate (patch/executable.ts adds to these).
 
-/** Fates of a site, as indexes of `fates`. */
+/** Fates of a site. */
 export const FATE_B1: u32 = 0;
 export const FATE_B2: u32 = 1;
 export const FATE_T1: u32 = 2;
@@ -8,13 +8,35 @@ export const FATE_T2: u32 = 3;
 export const FATE_T3: u32 = 4;
 /** B0: every execution costs a signal. */
 export const FATE_TRAP: u32 = 5;
-/** No tactic fits and no trap could be set: the kernel sees the call first. */
+/** No tactic fits and no trap could be set: the kernel sees the call first, or the instruction's first byte must stay. */
 export const FATE_UNPATCHED: u32 = 6;
 /** Bytes of a `syscall` where there is evidence of data: left as they are. */
 export const FATE_DOUBTFUL: u32 = 7;
+/** An instruction that means something else in any other place. */
+export const FATE_REFUSED: u32 = 7;
 export const FATE_COUNT: u32 = 8;
 
-const fates = memory.data(32, 8);
+/** Kinds of sites, each with its own fates: system calls, and instructions that match (patch/window.ts). */
+export const CALLS: u32 = 0;
+export const INSTRUCTIONS: u32 = FATE_COUNT;
+
+const fates = memory.data(64, 8);
+
+/** The name of a tactic that is a jump: FATE_B1 to FATE_T3. */
+export function nameOfTactic(fate: u32): string {
+  switch (fate) {
+    case FATE_B1:
+      return "B1";
+    case FATE_B2:
+      return "B2";
+    case FATE_T1:
+      return "T1";
+    case FATE_T2:
+      return "T2";
+    default:
+      return "T3";
+  }
+}
 
 export function countFate(fate: u32): void {
   countFates(fate, 1);
@@ -22,24 +44,21 @@ export function countFate(fate: u32): void {
 export function countFates(fate: u32, count: u32): void {
   store<u32>(fates + (fate << 2), load<u32>(fates + (fate << 2)) + count);
 }
+/** How many system calls have a fate; `INSTRUCTIONS + fate`: how many instructions. */
 export function fateCount(fate: u32): u32 {
   return load<u32>(fates + (fate << 2));
 }
-
-/** Fates of instructions that match (patch/window.ts); up to INSTRUCTION_TRAP as those of system calls. */
-export const INSTRUCTION_TRAP: u32 = 5;
-/** Its first byte must stay as it is. */
-export const INSTRUCTION_UNPATCHED: u32 = 6;
-/** It means something else in any other place. */
-export const INSTRUCTION_REFUSED: u32 = 7;
-
-const instructions = memory.data(32, 8);
-
-export function countInstructions(fate: u32, count: u32): void {
-  store<u32>(instructions + (fate << 2), load<u32>(instructions + (fate << 2)) + count);
+/** Sites of a kind that became jumps. */
+export function jumpCount(kind: u32): u32 {
+  let sum: u32 = 0;
+  for (let fate = FATE_B1; fate <= FATE_T3; fate++) sum += fateCount(kind + fate);
+  return sum;
 }
-export function instructionCount(fate: u32): u32 {
-  return load<u32>(instructions + (fate << 2));
+
+/** Files whose instructions were left alone: they have no unwind table. */
+export let filesWithoutTable: u32 = 0;
+export function countFileWithoutTable(): void {
+  filesWithoutTable += 1;
 }
 
 /** Functions with data in them, whose instructions were left alone. */

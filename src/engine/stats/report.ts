@@ -25,6 +25,8 @@ import {
   statsFile,
   statsMode,
 } from "../options";
+import { findRemembered, foundOffset } from "../patch/mapping";
+import { findHottest, hottestAt } from "../patch/record";
 import { SLOT_SIZE } from "../patch/slot";
 import { countSlots } from "../patch/territory";
 import { Trap, executedTraps, findHottestTraps } from "../patch/traps";
@@ -32,25 +34,24 @@ import { ThreadBlock } from "../thread/block";
 import { lockEngine, unlockEngine } from "../thread/lock";
 import { STDERR, appendBytes, appendDecimal, appendHex, appendText, lengthOf, writeOut } from "../text";
 import {
+  CALLS,
   FATE_B1,
-  FATE_B2,
   FATE_DOUBTFUL,
-  FATE_T1,
-  FATE_T2,
+  FATE_REFUSED,
   FATE_T3,
   FATE_TRAP,
   FATE_UNPATCHED,
-  INSTRUCTION_REFUSED,
-  INSTRUCTION_TRAP,
-  INSTRUCTION_UNPATCHED,
+  INSTRUCTIONS,
   callCount,
   dispatchedCount,
   executedInstructionTraps,
   fateCount,
+  filesWithoutTable,
   functionsWithData,
-  instructionCount,
   interiorCount,
+  jumpCount,
   mappingCount,
+  nameOfTactic,
   patchNanoseconds,
   provenCount,
   scannedBytes,
@@ -134,17 +135,23 @@ function appendMember(at: usize, name: string, value: u64): usize {
   return appendDecimal(at, value);
 }
 
+/** Each tactic's share of a kind of sites: as members, or as text. */
+function appendTactics(at: usize, kind: u32, isJson: bool): usize {
+  for (let fate = FATE_B1; fate <= FATE_T3; fate++) {
+    if (fate != FATE_B1) at = appendText(at, isJson ? "," : ", ");
+    if (isJson) at = appendText(at, '"');
+    at = appendText(at, nameOfTactic(fate));
+    at = appendText(at, isJson ? '":' : " ");
+    at = appendDecimal(at, fateCount(kind + fate));
+  }
+  return at;
+}
+
 function appendJsonCounts(at: usize): usize {
-  const jumps = fateCount(FATE_B1) + fateCount(FATE_B2) + fateCount(FATE_T1) + fateCount(FATE_T2) + fateCount(FATE_T3);
-  const patched = jumps + fateCount(FATE_TRAP);
+  const patched = jumpCount(CALLS) + fateCount(FATE_TRAP);
   at = appendMember(at, "sites", patched + fateCount(FATE_UNPATCHED) + fateCount(FATE_DOUBTFUL));
   at = appendMember(at, "patched", patched);
-  at = appendText(at, ',"tactics":{"B1":');
-  at = appendDecimal(at, fateCount(FATE_B1));
-  at = appendMember(at, "B2", fateCount(FATE_B2));
-  at = appendMember(at, "T1", fateCount(FATE_T1));
-  at = appendMember(at, "T2", fateCount(FATE_T2));
-  at = appendMember(at, "T3", fateCount(FATE_T3));
+  at = appendTactics(appendText(at, ',"tactics":{'), CALLS, true);
   at = appendMember(at, "B0", fateCount(FATE_TRAP));
   at = appendText(at, "}");
   at = appendMember(at, "unpatched", fateCount(FATE_UNPATCHED));
@@ -164,82 +171,51 @@ function appendJsonCounts(at: usize): usize {
   return appendMember(at, "patchMicroseconds", patchNanoseconds / 1000);
 }
 
-function patchedInstructions(): u32 {
-  let sum: u32 = 0;
-  for (let fate: u32 = 0; fate < INSTRUCTION_TRAP; fate++) sum += instructionCount(fate);
-  return sum;
-}
-
 function appendJsonInstructions(at: usize): usize {
   at = appendText(at, ',"instructions":{"jumps":');
-  at = appendDecimal(at, patchedInstructions());
-  at = appendMember(at, "B1", instructionCount(FATE_B1));
-  at = appendMember(at, "B2", instructionCount(FATE_B2));
-  at = appendMember(at, "T1", instructionCount(FATE_T1));
-  at = appendMember(at, "T2", instructionCount(FATE_T2));
-  at = appendMember(at, "T3", instructionCount(FATE_T3));
-  at = appendMember(at, "B0", instructionCount(INSTRUCTION_TRAP));
-  at = appendMember(at, "unpatched", instructionCount(INSTRUCTION_UNPATCHED));
-  at = appendMember(at, "refused", instructionCount(INSTRUCTION_REFUSED));
+  at = appendDecimal(at, jumpCount(INSTRUCTIONS));
+  at = appendTactics(appendText(at, ","), INSTRUCTIONS, true);
+  at = appendMember(at, "B0", fateCount(INSTRUCTIONS + FATE_TRAP));
+  at = appendMember(at, "unpatched", fateCount(INSTRUCTIONS + FATE_UNPATCHED));
+  at = appendMember(at, "refused", fateCount(INSTRUCTIONS + FATE_REFUSED));
   at = appendMember(at, "functionsWithData", functionsWithData);
+  at = appendMember(at, "filesWithoutTable", filesWithoutTable);
   at = appendMember(at, "unplannedBytes", unplannedBytes);
   at = appendMember(at, "executedTraps", executedInstructionTraps());
   return appendText(at, "}");
 }
 
+function appendTextSites(at: usize, kind: u32, executed: u64): usize {
+  at = appendDecimal(at, jumpCount(kind));
+  at = appendTactics(appendText(at, " jumps ("), kind, false);
+  at = appendText(at, "), ");
+  at = appendDecimal(at, fateCount(kind + FATE_TRAP));
+  at = appendText(at, " traps (");
+  at = appendDecimal(at, executed);
+  at = appendText(at, " executed), ");
+  at = appendDecimal(at, fateCount(kind + FATE_UNPATCHED));
+  return appendText(at, " unpatched, ");
+}
+
 function appendTextInstructions(at: usize): usize {
   at = appendText(at, "; ");
-  at = appendDecimal(at, patchedInstructions() + instructionCount(INSTRUCTION_TRAP));
-  at = appendText(at, " instructions: ");
-  at = appendDecimal(at, patchedInstructions());
-  at = appendText(at, " jumps (B1 ");
-  at = appendDecimal(at, instructionCount(FATE_B1));
-  at = appendText(at, ", B2 ");
-  at = appendDecimal(at, instructionCount(FATE_B2));
-  at = appendText(at, ", T1 ");
-  at = appendDecimal(at, instructionCount(FATE_T1));
-  at = appendText(at, ", T2 ");
-  at = appendDecimal(at, instructionCount(FATE_T2));
-  at = appendText(at, ", T3 ");
-  at = appendDecimal(at, instructionCount(FATE_T3));
-  at = appendText(at, "), ");
-  at = appendDecimal(at, instructionCount(INSTRUCTION_TRAP));
-  at = appendText(at, " traps (");
-  at = appendDecimal(at, executedInstructionTraps());
-  at = appendText(at, " executed), ");
-  at = appendDecimal(at, instructionCount(INSTRUCTION_UNPATCHED));
-  at = appendText(at, " unpatched, ");
-  at = appendDecimal(at, instructionCount(INSTRUCTION_REFUSED));
+  at = appendDecimal(at, jumpCount(INSTRUCTIONS) + fateCount(INSTRUCTIONS + FATE_TRAP));
+  at = appendTextSites(appendText(at, " instructions: "), INSTRUCTIONS, executedInstructionTraps());
+  at = appendDecimal(at, fateCount(INSTRUCTIONS + FATE_REFUSED));
   at = appendText(at, " refused; ");
   at = appendDecimal(at, functionsWithData);
   at = appendText(at, " functions with data, ");
+  at = appendDecimal(at, filesWithoutTable);
+  at = appendText(at, " files without an unwind table, ");
   at = appendDecimal(at, unplannedBytes >> 10);
   return appendText(at, " KiB not planned");
 }
 
 function appendTextCounts(at: usize): usize {
-  const jumps = fateCount(FATE_B1) + fateCount(FATE_B2) + fateCount(FATE_T1) + fateCount(FATE_T2) + fateCount(FATE_T3);
+  const patched = jumpCount(CALLS) + fateCount(FATE_TRAP);
   at = appendText(at, ": ");
-  at = appendDecimal(at, jumps + fateCount(FATE_TRAP) + fateCount(FATE_UNPATCHED) + fateCount(FATE_DOUBTFUL));
-  at = appendText(at, " sites: ");
-  at = appendDecimal(at, jumps);
-  at = appendText(at, " jumps (B1 ");
-  at = appendDecimal(at, fateCount(FATE_B1));
-  at = appendText(at, ", B2 ");
-  at = appendDecimal(at, fateCount(FATE_B2));
-  at = appendText(at, ", T1 ");
-  at = appendDecimal(at, fateCount(FATE_T1));
-  at = appendText(at, ", T2 ");
-  at = appendDecimal(at, fateCount(FATE_T2));
-  at = appendText(at, ", T3 ");
-  at = appendDecimal(at, fateCount(FATE_T3));
-  at = appendText(at, "), ");
-  at = appendDecimal(at, fateCount(FATE_TRAP));
-  at = appendText(at, " traps (");
-  at = appendDecimal(at, executedTraps());
-  at = appendText(at, " executed), ");
-  at = appendDecimal(at, fateCount(FATE_UNPATCHED));
-  at = appendText(at, " unpatched, ");
+  at = appendDecimal(at, patched + fateCount(FATE_UNPATCHED) + fateCount(FATE_DOUBTFUL));
+  at = appendTextSites(appendText(at, " sites: "), CALLS, executedTraps());
   at = appendDecimal(at, fateCount(FATE_DOUBTFUL));
   at = appendText(at, " doubtful; ");
   at = appendDecimal(at, scannedBytes >> 10);
@@ -318,6 +294,35 @@ function appendJsonHottest(at: usize): usize {
   return appendText(at, "]");
 }
 
+/** The trapped instructions that were executed most. */
+function appendJsonHottestInstructions(at: usize): usize {
+  at = appendText(at, ',"hottestInstructions":[');
+  const count = findHottest();
+  let named = 0;
+  for (let i: u32 = 0; i < count; i++) {
+    const record = hottestAt(i);
+    const file = findRemembered(record.original);
+    if (file == 0 || !fits(at, file)) continue;
+    at = appendText(at, named++ == 0 ? "{" : ",{");
+    at = appendJsonPlace(at, file, foundOffset, record.original);
+    at = appendMember(at, "executed", record.companion);
+    at = appendText(at, "}");
+  }
+  return appendText(at, "]");
+}
+
+function appendTextHottestInstructions(at: usize): usize {
+  const count = findHottest();
+  for (let i: u32 = 0; i < count; i++) {
+    const record = hottestAt(i);
+    const file = findRemembered(record.original);
+    if (file == 0) continue;
+    at = appendTextPlace(at, "trapped instruction", file, foundOffset, record.original);
+    at = appendText(appendDecimal(appendText(at, ", executed "), record.companion), " times");
+  }
+  return at;
+}
+
 /** A line of its own: `flicker:   WHAT FILE+0xOFFSET at 0xADDRESS`. */
 function appendTextPlace(at: usize, what: string, file: usize, offset: u64, address: u64): usize {
   at = appendText(at, "\nflicker:   ");
@@ -362,10 +367,12 @@ function appendTextHottest(at: usize): usize {
 function appendNames(at: usize): usize {
   if (statsMode == STATS_JSON) {
     at = appendJsonHottest(at);
+    if (hasMatchers()) at = appendJsonHottestInstructions(at);
     at = appendJsonLeftAlone(at, "unpatchedSites", false);
     return appendJsonLeftAlone(at, "doubtfulSites", true);
   }
   at = appendTextHottest(at);
+  if (hasMatchers()) at = appendTextHottestInstructions(at);
   at = appendTextLeftAlone(at, "unpatched", false);
   return appendTextLeftAlone(at, "doubtful", true);
 }

@@ -31,6 +31,8 @@ export const HOOK_MAY_MATCH = 0x6c; // rel32: the entry of `mayMatch`: 0 when no
 export const HOOK_NEEDS = 0x70; // u32: NEEDS_ of src/abi/instruction-record.ts
 export const HOOK_RECORD = 0x74; // u32: where in its memory the record is
 export const HOOK_BEFORE_INSTRUCTION = 0x78; // rel32: the entry of `before`
+/** rel32: what `before` does when it only counts, else 0: how many counters (u32), and of each its number and what is added (u32). */
+export const HOOK_INLINE = 0x7c;
 export const HOOK_ROW_SIZE = 0x80;
 
 /** HOOK_FLAGS: it has globals that change, so one thread at a time may be in it. */

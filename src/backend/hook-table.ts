@@ -11,6 +11,14 @@ export interface HookCounter {
   readonly offset: number;
 }
 
+/** What `before` adds to a counter each time. */
+export interface CounterSum {
+  /** Its place among the hook's counters. */
+  readonly counter: number;
+  /** 1 to 127. */
+  readonly amount: number;
+}
+
 /** How a hook is asked about instructions, through its export `match`. */
 export interface InstructionMatcher {
   /** NEEDS_ of ../abi/instruction-record.ts. */
@@ -26,6 +34,8 @@ export interface HookDescription {
   /** The numbers of the system calls that it sees. */
   readonly calls: readonly number[];
   readonly counters: readonly HookCounter[];
+  /** All that `before` does, when that is adding to counters: then trampolines do it. Empty: it does more, or there is none. */
+  readonly sums: readonly CounterSum[];
   /** null: it is not asked. */
   readonly matcher: InstructionMatcher | null;
   /** Where in the hook's source the instruction at this offset of its module comes from. */
@@ -56,7 +66,7 @@ export function emitHookTable(a: Assembler, hooks: readonly CompiledHook[]): voi
   a.u32(0);
   a.bytes(callSet(hooks.flatMap(({ calls }) => calls)));
   const lists = hooks.map((hook) => emitRow(a, hook, text(hook.title)));
-  for (const [i, { traps, counters }] of lists.entries()) {
+  for (const [i, { traps, counters, sums }] of lists.entries()) {
     const hook = hooks[i] as CompiledHook;
     a.align(4);
     a.bind(traps);
@@ -70,6 +80,12 @@ export function emitHookTable(a: Assembler, hooks: readonly CompiledHook[]): voi
       a.u32(offset);
       a.u32Offset(text(name), TABLE);
     }
+    a.bind(sums);
+    a.u32(hook.sums.length);
+    for (const { counter, amount } of hook.sums) {
+      a.u32(counter);
+      a.u32(amount);
+    }
   }
   for (const [label, value] of strings) {
     a.bind(label);
@@ -78,7 +94,7 @@ export function emitHookTable(a: Assembler, hooks: readonly CompiledHook[]): voi
   a.section("text");
 }
 
-function emitRow(a: Assembler, hook: CompiledHook, title: Label): { traps: Label; counters: Label } {
+function emitRow(a: Assembler, hook: CompiledHook, title: Label): { traps: Label; counters: Label; sums: Label } {
   const [traps, counters] = [a.label(), a.label()];
   const { compiled, symbol } = hook;
   const names = namesOf(symbol);
@@ -102,8 +118,10 @@ function emitRow(a: Assembler, hook: CompiledHook, title: Label): { traps: Label
   a.u32(hook.matcher?.needs ?? 0);
   a.u32(hook.matcher?.record ?? 0);
   entry("before");
-  a.u32(0);
-  return { traps, counters };
+  const sums = a.label();
+  if (hook.sums.length > 0) a.u32Offset(sums, TABLE);
+  else a.u32(0);
+  return { traps, counters, sums };
 }
 
 function callSet(numbers: readonly number[]): Uint8Array {

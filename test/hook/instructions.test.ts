@@ -9,34 +9,52 @@ import { counted, instrumentingLauncher, runHooked } from "./hooked.js";
 const program = (): Promise<string> => buildProgram("hooked-instructions.c");
 const SPIN = "cond and function == spin";
 
-for (const options of [[], ["--only-traps"], ["--yield-gs"]]) {
-  const how = options.join(" ") || "jumps";
+for (const [hook, options] of ["count-sites.ts", "add-at-sites.ts"].flatMap((name) =>
+  [[], ["--only-traps"], ["--yield-gs"]].map((some) => [name, some] as const),
+)) {
+  const how = `${hook}, ${options.join(" ") || "jumps"}`;
+  const check = (stderr: string, times: number): void => {
+    assert.equal(counted(stderr, "sites"), times);
+    if (hook === "add-at-sites.ts") assert.equal(counted(stderr, "threes"), 6 * times);
+  };
+
   test(`each execution is seen once: ${how}`, async () => {
-    const run = await runHooked("count-sites.ts", [await program(), "spin"], {}, options, SPIN);
+    const run = await runHooked(hook, [await program(), "spin"], {}, options, SPIN);
     assert.equal(run.stdout, "1\n", run.stderr);
-    assert.equal(counted(run.stderr, "sites"), 100_000);
+    check(run.stderr, 100_000);
   });
 
   test(`also under a storm of signals: ${how}`, async () => {
-    const run = await runHooked("count-sites.ts", [await program(), "storm"], {}, options, SPIN);
+    const run = await runHooked(hook, [await program(), "storm"], {}, options, SPIN);
     const [, sum, turns] = /^sum (\d+) of (\d+)$/m.exec(run.stdout) ?? assert.fail(run.stderr);
     assert.equal(sum, turns);
-    assert.equal(counted(run.stderr, "sites"), Number(turns) * 1000);
+    check(run.stderr, Number(turns) * 1000);
+  });
+
+  test(`where the flags are dead: ${how}`, async () => {
+    const expression = "mnemonic == xor and function == spin or mnemonic == dec and function == spin";
+    const run = await runHooked(hook, [await program(), "storm"], {}, options, expression);
+    const [, sum, turns] = /^sum (\d+) of (\d+)$/m.exec(run.stdout) ?? assert.fail(run.stderr);
+    assert.equal(sum, turns);
+    check(run.stderr, Number(turns) * 1001);
   });
 
   test(`in eight threads: ${how}`, async () => {
-    const run = await runHooked("count-sites.ts", [await program(), "threads"], {}, options, SPIN);
+    const run = await runHooked(hook, [await program(), "threads"], {}, options, SPIN);
     assert.equal(run.stdout, "8\n", run.stderr);
-    assert.equal(counted(run.stderr, "sites"), 800_000);
+    check(run.stderr, 800_000);
   });
 
   test(`calls, whose site is a call or a jump: ${how}`, async () => {
     const expression = "call and function == calls";
-    const run = await runHooked("count-sites.ts", [await program(), "calls"], {}, options, expression);
+    const run = await runHooked(hook, [await program(), "calls"], {}, options, expression);
     assert.equal(run.stdout, "499500\n", run.stderr);
-    assert.equal(counted(run.stderr, "sites"), 1000);
+    check(run.stderr, 1000);
   });
+}
 
+for (const options of [[], ["--only-traps"], ["--yield-gs"]]) {
+  const how = options.join(" ") || "jumps";
   test(`calls that are skipped, by a hook that sees the site's stack pointer: ${how}`, async () => {
     const expression = "call and function == calls";
     const run = await runHooked("skip-calls.ts", [await program(), "calls"], {}, options, expression);

@@ -12,6 +12,7 @@ import {
   HOOK_COUNTER_COUNT,
   HOOK_EXCLUSIVE,
   HOOK_FLAGS,
+  HOOK_INLINE,
   HOOK_MATCH,
   HOOK_MAY_MATCH,
   HOOK_MEMORY,
@@ -108,6 +109,25 @@ export function mayMatchEntry(hook: u32): Address {
 export function beforeInstructionEntry(hook: u32): Address {
   return follow(rowOf(hook) + HOOK_BEFORE_INSTRUCTION);
 }
+/** How many counters `before` adds to, when it does nothing else; 0 when it does, or there is none. */
+export function inlineCount(hook: u32): u32 {
+  const list = follow(rowOf(hook) + HOOK_INLINE);
+  return list == 0 ? 0 : peek32(list);
+}
+/** The `i`-th of them, by its number among the hook's, and what is added. */
+export function inlineCounter(hook: u32, i: u32): u32 {
+  return peek32(follow(rowOf(hook) + HOOK_INLINE) + 4 + ((i as u64) << 3));
+}
+export function inlineAmount(hook: u32, i: u32): u32 {
+  return peek32(follow(rowOf(hook) + HOOK_INLINE) + 8 + ((i as u64) << 3));
+}
+/** A counter's number among those of all hooks. */
+export function counterIndex(hook: u32, counter: u32): u32 {
+  let index = counter;
+  for (let other: u32 = 0; other < hook; other++) index += countersOf(other);
+  return index;
+}
+
 /** What they want to know of it: NEEDS_ bits. */
 export function matchNeeds(hook: u32): u32 {
   return peek32(rowOf(hook) + HOOK_NEEDS);

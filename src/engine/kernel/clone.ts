@@ -158,7 +158,7 @@ function inChild(thread: ThreadBlock): void {
     releaseOtherAreas(thread);
     releaseOtherActions(thread.actions);
     describeFork();
-    resetCounters();
+    resetCounters(thread);
     ringAfterFork();
   }
   renewDispatch(thread);

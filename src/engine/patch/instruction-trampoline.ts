@@ -10,7 +10,7 @@
 //   20  e9 <rel32>                jmp    target                  of call rel32
 //       ff /4                     jmp    *r/m                    of call *r/m
 //
-// Hooks come in front of all that (hook/instruction.ts), by way of a gate:
+// Hooks come in front of all that: sums (patch/inline-counters.ts), or calls (hook/instruction.ts), by way of a gate:
 //
 //    0  65 48 89 0c 25 <disp32>   mov    %rcx,%gs:SAVED_RCX      f4 (hlt) in front when gs base is the program's: the
 //    9  65 4c 89 1c 25 <disp32>   mov    %r11,%gs:SAVED_R11      signal gate then calls the hooks
@@ -39,6 +39,7 @@ import {
   PREFIX_ADDRESS_SIZE,
   PREFIX_OPERAND_SIZE,
 } from "../x86/instruction";
+import { countInline, emitInline, inlineSize, undoInline } from "./inline-counters";
 import { ENTERED_BY_CALL, INSTRUCTION, Record, originalBytes, translate } from "./record";
 import { JUMP_SIZE, doneOffset, emitJump, endsFlow, placeOf, relocate, relocatedSize } from "./relocate";
 
@@ -134,8 +135,8 @@ function emitCall(pointer: usize, record: Record, original: usize, body: Address
 }
 
 /** Bytes that hooks take in front of the instruction. */
-export const HOOKS_SIZE: u32 = 38;
-const AFTER_SAVES: u64 = 18;
+const HOOKS_SIZE: u32 = 38;
+const AFTER_SAVES: u32 = 18;
 const DESCRIPTOR: u64 = 30;
 /** `f4`: faults in user mode. */
 export const HALT: u8 = 0xf4;
@@ -174,14 +175,48 @@ export function pushedAtDescriptor(descriptor: Address): u64 {
 export function bodyOfDescriptor(descriptor: Address): Address {
   return descriptor + 8;
 }
-/** The descriptor of a trampoline with hooks; 0 when it has none. */
+/** What is in front of an instruction: Record.cookie is its size, the hooks << 8, and its form << 16. */
+const BY_GATE: u32 = 1;
+const INLINE: u32 = 2;
+const INLINE_FLAGS_DEAD: u32 = 3;
+
+function frontOf(record: Record): u32 {
+  return (record.cookie as u32) & 0xff;
+}
+function hooksOf(record: Record): u32 {
+  return ((record.cookie as u32) >> 8) & 0xff;
+}
+function formOf(record: Record): u32 {
+  return (record.cookie as u32) >> 16;
+}
+/** Whether hooks come in front of the instruction. */
+export function hasHooks(record: Record): bool {
+  return record.kind == INSTRUCTION && record.cookie != 0;
+}
+/** The descriptor of a trampoline that leads to the gate; 0 when it does not. */
 export function descriptorOf(record: Record): Address {
-  return record.kind == INSTRUCTION && record.cookie != 0 ? record.address + DESCRIPTOR : 0;
+  return hasHooks(record) && formOf(record) == BY_GATE ? record.address + DESCRIPTOR : 0;
+}
+/** Does in the engine what a trampoline's own sums would, and gives where the instruction is. */
+export function passInline(thread: ThreadBlock, record: Record): Address {
+  countInline(thread, hooksOf(record));
+  return record.address + (frontOf(record) as u64);
+}
+
+/** Beside a site's hooks: nobody looks at RFLAGS before they are written again. */
+export const FLAGS_DEAD: u32 = 0x100;
+
+/** Bytes that a site's hooks take in front of the instruction. */
+export function hooksSize(hooks: u32): u32 {
+  const calls = hooks & 0xff;
+  if (calls == 0) return 0;
+  const size = inlineSize(calls, (hooks & FLAGS_DEAD) != 0);
+  return size != 0 ? size : HOOKS_SIZE;
 }
 
 /**
  * Writes the trampoline of an instruction that is a site, and makes its record an INSTRUCTION.
- * @param hooks those that are called there: bit n for hook n
+ * @param hooks those that are called there: bit n for hook n, and FLAGS_DEAD
  * @param island process address of the jump to their gate
  * @returns its size
  */
@@ -195,12 +230,20 @@ export function emitInstructionTrampoline(
   const original = originalBytes(record);
   decode(original, record.length, changetype<usize>(instruction));
   record.kind = INSTRUCTION;
-  record.cookie = 0;
-  if (hooks != 0) {
-    emitHooks(pointer, record, hooks, island);
-    record.cookie = HOOKS_SIZE;
+  const front = hooksSize(hooks);
+  const calls = hooks & 0xff;
+  let form: u32 = 0;
+  if (front != 0) {
+    const isDead = (hooks & FLAGS_DEAD) != 0;
+    if (inlineSize(calls, isDead) != 0) {
+      emitInline(pointer, calls, isDead);
+      form = isDead ? INLINE_FLAGS_DEAD : INLINE;
+    } else {
+      emitHooks(pointer, record, calls, island);
+      form = BY_GATE;
+    }
   }
-  const front = record.cookie as u32;
+  record.cookie = front | (calls << 8) | (form << 16);
   const body = record.address + (front as u64);
   if (isCall(instruction)) return front + emitCall(pointer + front, record, original, body);
   const size = front + relocate(instruction, original, record.original, pointer + front, body);
@@ -217,7 +260,7 @@ function undoCall(record: Record, context: Context): bool {
   decode(originalBytes(record), record.length, changetype<usize>(instruction));
   if (!isCall(instruction)) return false;
   const offset = (context.rip - record.address) as u32;
-  if (record.entry == ENTERED_BY_CALL || offset >= (record.cookie as u32) + PUSHED) context.rsp += 8;
+  if (record.entry == ENTERED_BY_CALL || offset >= frontOf(record) + PUSHED) context.rsp += 8;
   context.rip = record.original;
   return true;
 }
@@ -232,16 +275,18 @@ export function undoHooks(thread: ThreadBlock, context: Context, descriptor: Add
 
 /** Turns a context inside an instruction's trampoline into the program's state. */
 export function instructionTrampolineState(thread: ThreadBlock, context: Context, record: Record): void {
-  const offset = context.rip - record.address;
-  if (offset >= (record.cookie as u64)) {
-    const isBefore = undoCall(record, context) || offset == (record.cookie as u64);
-    if (!isBefore) context.rip = translate(record, context.rip);
-    else context.rip = record.original;
-    if (isBefore && record.cookie != 0) resumeAtInstruction(thread, record.original);
-  } else if (offset >= AFTER_SAVES) {
-    undoHooks(thread, context, record.address + DESCRIPTOR);
-  } else {
+  const offset = (context.rip - record.address) as u32;
+  const front = frontOf(record);
+  const form = formOf(record);
+  if (form == BY_GATE && offset >= AFTER_SAVES && offset < front)
+    return undoHooks(thread, context, record.address + DESCRIPTOR);
+  if (offset < front) {
     context.rip = record.original;
     if (record.entry == ENTERED_BY_CALL) context.rsp += 8;
+  } else if (!undoCall(record, context)) {
+    context.rip = offset == front ? record.original : translate(record, context.rip);
+    if (offset != front) return;
   }
+  if (form == BY_GATE && offset >= front) resumeAtInstruction(thread, record.original);
+  if (form > BY_GATE) undoInline(thread, context, hooksOf(record), form == INLINE_FLAGS_DEAD, min(offset, front));
 }

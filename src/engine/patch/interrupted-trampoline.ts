@@ -1,5 +1,6 @@
 // A thread was interrupted in trampoline memory, or in the jump that a site or victim became: the program's state there.
 
+import { runHooksInSignal } from "../hook/instruction";
 import { Address } from "../process";
 import { Context } from "../thread/signal-frame";
 import { lockEngine, unlockEngine } from "../thread/lock";
@@ -8,7 +9,7 @@ import { AFTER_SAVES, resumesAfter, syscallTrampolineState } from "../thread/tra
 import { isError } from "../kernel/calls";
 import { findTrapTrampoline } from "./traps";
 import { yieldGs } from "./yield-gs";
-import { descriptorOf, instructionTrampolineState } from "./instruction-trampoline";
+import { descriptorOf, hasHooks, instructionTrampolineState, passInline } from "./instruction-trampoline";
 import { INSTRUCTION, Record, SITE, findTrampoline, translate } from "./record";
 
 /**
@@ -20,7 +21,7 @@ export function retryWithoutGs(thread: ThreadBlock, context: Context): bool {
   let trampoline: Address = 0;
   const pointer = findTrampoline(context.rip);
   if (pointer == 0) trampoline = findTrapTrampoline(context.rip);
-  else if (changetype<Record>(pointer).kind == SITE || descriptorOf(changetype<Record>(pointer)) != 0)
+  else if (changetype<Record>(pointer).kind == SITE || hasHooks(changetype<Record>(pointer)))
     trampoline = changetype<Record>(pointer).address;
   const faulted = trampoline != 0 && context.rip - trampoline < AFTER_SAVES && !isError(yieldGs());
   if (faulted) context.rip = trampoline;
@@ -28,15 +29,20 @@ export function retryWithoutGs(thread: ThreadBlock, context: Context): bool {
   return faulted;
 }
 
-/** The descriptor of the trampoline with hooks that begins at an address; else 0. */
-export function descriptorAtTrampoline(thread: ThreadBlock, rip: Address): Address {
+/**
+ * If the thread stands at the start of a trampoline with hooks, which it cannot go through: passes it by.
+ * @returns whether it was that
+ */
+export function passHooks(thread: ThreadBlock, context: Context): bool {
   lockEngine(thread);
-  const pointer = findTrampoline(rip);
-  let descriptor: Address = 0;
-  if (pointer != 0 && changetype<Record>(pointer).address == rip)
-    descriptor = descriptorOf(changetype<Record>(pointer));
+  const pointer = findTrampoline(context.rip);
+  const record = changetype<Record>(pointer);
+  const isThere = pointer != 0 && record.address == context.rip && hasHooks(record);
+  const descriptor = isThere ? descriptorOf(record) : 0;
+  if (isThere && descriptor == 0) context.rip = passInline(thread, record);
   unlockEngine();
-  return descriptor;
+  if (descriptor != 0) runHooksInSignal(thread, context, descriptor);
+  return isThere;
 }
 
 /** Turns a context inside any trampoline into the program's state; leaves every other context alone. */

@@ -9,7 +9,7 @@
 //   40  companion  u32   while planned: the record that this one jumps to, for a STUB its SITE, for a SITE the VICTIM
 //                        that was evicted behind it by T2; else 0. Once published, for an INSTRUCTION that is
 //                        trapped: how often it was executed
-//   44  cookie     u32   SITE: the caller's word for its cluster; INSTRUCTION: bytes in front of the relocated instruction
+//   44  cookie     u32   SITE: the caller's word for its cluster; INSTRUCTION: its hooks (patch/instruction-trampoline.ts)
 //   48  size       u16   bytes at `address`
 //   50  kind       u8
 //   51  length     u8    of the original instruction

@@ -29,10 +29,11 @@ import {
   countFunctionWithData,
 } from "../stats/counters";
 import { decode } from "../x86/decode";
+import { areFlagsDead } from "../x86/flags-dead";
 import { Instruction } from "../x86/instruction";
 import { allocateTemporary, closeTemporary, keepLinear, makeRoom, openTemporary } from "./arena";
 import { Cluster } from "./cluster";
-import { HOOKS_SIZE, instructionTrampolineSize } from "./instruction-trampoline";
+import { FLAGS_DEAD, hooksSize, instructionTrampolineSize } from "./instruction-trampoline";
 import { mappingDescriptor, rememberMapping } from "./mapping";
 import { TACTIC_B0, addCluster, planCluster } from "./plan";
 import { carryLocks } from "./record";
@@ -152,10 +153,10 @@ function markSystemCalls(cluster: Cluster): void {
 function sizeAt(cluster: Cluster, at: u32, hooks: u32): u32 {
   const length = decode(cluster.code + at, cluster.size - at, changetype<usize>(instruction));
   const size = length == 0 ? 0 : instructionTrampolineSize(instruction);
-  return size == 0 || hooks == 0 ? size : size + HOOKS_SIZE;
+  return size == 0 ? 0 : size + hooksSize(hooks);
 }
 
-/** Sites of the window: offsets, sizes (0: a system call), fates, and the hooks that are called there. */
+/** Sites of the window: offsets, sizes (0: a system call), fates, and hooks with FLAGS_DEAD. */
 let offsets: usize = 0;
 let sizes: usize = 0;
 let fates: usize = 0;
@@ -185,17 +186,18 @@ function listSites(cluster: Cluster, high: Address): bool {
   const end = (high - cluster.address) as u32;
   count = 0;
   for (let at = nextSite(cluster, 0, end); at < end; at = nextSite(cluster, at + 1, end)) count += 1;
-  offsets = allocateTemporary((count as usize) * 7 + 16);
+  offsets = allocateTemporary((count as usize) * 8 + 16);
   if (offsets == 0) return false;
-  sizes = offsets + ((count as usize) << 2);
+  hooks = offsets + ((count as usize) << 2);
+  sizes = hooks + ((count as usize) << 1);
   fates = sizes + count;
-  hooks = fates + count;
   base = cluster.address;
   count = 0;
   let refused: u32 = 0;
   for (let at = nextSite(cluster, 0, end); at < end; at = nextSite(cluster, at + 1, end)) {
     const marks = load<u8>(cluster.boundary + at);
-    const acting: u32 = wanted == 0 ? 0 : load<u8>(wanted + at);
+    let acting: u32 = wanted == 0 ? 0 : load<u8>(wanted + at);
+    if (acting != 0 && areFlagsDead(cluster.code + at, end - at)) acting |= FLAGS_DEAD;
     const size = marks & SYSTEM_CALL ? 0 : sizeAt(cluster, at, acting);
     if (size == 0 && (marks & SYSTEM_CALL) == 0) {
       refused += 1;
@@ -203,7 +205,7 @@ function listSites(cluster: Cluster, high: Address): bool {
     }
     store<u32>(offsets + (count << 2), at);
     store<u8>(sizes + count, size);
-    store<u8>(hooks + count, acting);
+    store<u16>(hooks + (count << 1), acting);
     count += 1;
   }
   countFates(INSTRUCTIONS + FATE_REFUSED, refused);
@@ -236,7 +238,7 @@ export function planWindow(end: Address, low: Address, high: Address): usize {
   return isPlanned ? pointer : 0;
 }
 
-/** The hooks that are called at a site of the window, which is an instruction. */
+/** The hooks at a site of the window, which is an instruction, with FLAGS_DEAD. */
 export function hooksAt(site: Address): u32 {
   const offset = (site - base) as u32;
   let low: u32 = 0;
@@ -245,7 +247,7 @@ export function hooksAt(site: Address): u32 {
     if (load<u32>(offsets + (middle << 2)) <= offset) low = middle;
     else high = middle;
   }
-  return load<u8>(hooks + low);
+  return load<u16>(hooks + (low << 1));
 }
 
 /** Calls `visit` with the tactic, and the address of a system call or 0, of each site that was planned. */

@@ -23,7 +23,7 @@ import { gateFault } from "../gates";
 import { Address, copyIn, copyOut, poke16, poke64, poke8, syscall } from "../process";
 import { programOwnsGs, setProgramOwnsGs } from "../thread/gs-base";
 import { SKIP_SAVES } from "../thread/trampoline";
-import { HALT, descriptorOf } from "./instruction-trampoline";
+import { HALT, hasHooks } from "./instruction-trampoline";
 import { ISLAND_TARGET, countOutposts, islandAt } from "./outpost";
 import { Record, SITE } from "./record";
 import { PAGE_SHIFT, PAGE_SIZE, SLOT_PAGES, Slot, firstRecord } from "./slot";
@@ -69,7 +69,7 @@ function skipSavesInPages(slot: Slot, first: u32, count: u32): bool {
     for (let pointer = firstRecord(slot, i); pointer != 0; pointer = changetype<Record>(pointer).inPage) {
       const record = changetype<Record>(pointer);
       if (record.kind == SITE) poke16(copy + (record.address - start), SKIP_SAVES);
-      else if (descriptorOf(record) != 0) poke8(copy + (record.address - start), HALT);
+      else if (hasHooks(record)) poke8(copy + (record.address - start), HALT);
     }
   }
   return swapIn(copy, start, size);

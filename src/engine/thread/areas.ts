@@ -20,6 +20,8 @@ import {
   BLOCK_OFFSET,
   RETURN_FRAME_OFFSET,
 } from "../../abi/thread-block";
+import { counterCount } from "../hook/table";
+import { goneCounter, keepCounters, threadCounter } from "../hook/thread-counters";
 import { isVfork } from "../kernel/clone-flags";
 import { EEXIST } from "../kernel/errno";
 import { addressOf, isError, syscall2, syscall3 } from "../kernel/calls";
@@ -175,6 +177,7 @@ export function releaseBlock(block: ThreadBlock): void {
 function unmapAreas(start: u32, end: u32): void {
   const count = end - start;
   if (count == 0) return;
+  if (counterCount != 0) for (let index = start; index < end; index++) keepCounters(blockAt(index), counterCount);
   // The kernel may have to split a mapping, and refuse.
   const address = memoryBase() + placeOffset(start);
   const size = (count as u64) * AREA_SIZE;
@@ -251,6 +254,14 @@ export function isAlone(): bool {
   for (let index: u32 = 0; index < placeEnd; index++)
     if (load<u8>(places + index) == AREA && !isDead(blockAt(index))) count += 1;
   return count == 1;
+}
+
+/** What all threads have counted (hook/thread-counters.ts), those that have ended too. */
+export function sumOfThreads(counter: u32): u64 {
+  let sum = goneCounter(counter);
+  for (let index: u32 = 0; index < placeEnd; index++)
+    if (load<u8>(places + index) == AREA) sum += load<u64>(threadCounter(blockAt(index), counter));
+  return sum;
 }
 
 /** How many threads of a process go on. */

@@ -4,11 +4,10 @@ import { textStart, tryCopyFault, tryCopyInstruction } from "../gates";
 import { syscall1 } from "../kernel/calls";
 import { SYS_EXIT_GROUP } from "../kernel/numbers";
 import { reportTrap } from "../hook/failure";
-import { runHooksInSignal } from "../hook/instruction";
 import { hasActingHooks } from "../match";
 import { wasClosed } from "../patch/code-map";
 import { enterTrap } from "../patch/traps";
-import { descriptorAtTrampoline, retryWithoutGs } from "../patch/interrupted-trampoline";
+import { passHooks, retryWithoutGs } from "../patch/interrupted-trampoline";
 import { memoryBase } from "../process";
 import { STDERR, appendDecimal, appendHex, appendText, writeOut } from "../text";
 import { ASSERTION_STATUS } from "../assertion";
@@ -76,15 +75,6 @@ function waitForCode(thread: ThreadBlock, context: Context): bool {
   return found;
 }
 
-/** A thread that owns its gs base stands at the trampoline of an instruction with hooks. */
-function enterHooks(thread: ThreadBlock, context: Context): bool {
-  if (!programOwnsGs || !hasActingHooks()) return false;
-  const descriptor = descriptorAtTrampoline(thread, context.rip);
-  if (descriptor == 0) return false;
-  runHooksInSignal(thread, context, descriptor);
-  return true;
-}
-
 /** Signals that the kernel raises for what an instruction did. */
 function isFault(signal: u32): bool {
   return (
@@ -134,7 +124,7 @@ export function onSignal(thread: ThreadBlock, signal: u32, infoAddress: u64, con
     return false;
   }
   if (raised && signal != SIGSYS && isEngineCode(context.rip)) reportEngineFault(thread, signal, context);
-  if (raised && signal == SIGSEGV && enterHooks(thread, context)) return true;
+  if (raised && signal == SIGSEGV && programOwnsGs && hasActingHooks() && passHooks(thread, context)) return true;
   if (raised && signal == SIGSEGV && retryWithoutGs(thread, context)) return true;
   if (raised && signal == SIGILL && enterTrap(thread, context)) return true;
   if (raised && signal == SIGSEGV && waitForCode(thread, context)) return true;

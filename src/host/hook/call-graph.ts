@@ -1,6 +1,11 @@
 // Which functions of a hook can run when it is called: what its start did is over by then, and may have allocated memory.
 
-import { decodeFunction, type FunctionBody, type Permissions } from "../../backend/wasm/function-body.js";
+import {
+  decodeFunction,
+  type FunctionBody,
+  type Instruction,
+  type Permissions,
+} from "../../backend/wasm/function-body.js";
 import type { Module } from "../../backend/wasm/module.js";
 
 /** Everything that can be decoded: what is not compiled is refused later, and only where it can run. */
@@ -56,6 +61,11 @@ export class CallGraph {
     const reached = new Set(roots);
     for (const index of reached) for (const { callee } of this.callsOf(index)) reached.add(callee);
     return reached;
+  }
+
+  /** All instructions of these functions. */
+  instructionsOf(functions: Iterable<number>): Instruction[] {
+    return [...functions].flatMap((index) => (this.isImport(index) ? [] : this.bodyOf(index).instructions));
   }
 
   /** A function that may call itself, from `roots` on; null when there is none. */

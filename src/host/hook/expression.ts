@@ -9,7 +9,7 @@ import { compileMatch } from "../../match/compile.js";
 export function matchAsHook(expression: string): Hook {
   const { wasm, needs } = compileMatch(expression);
   return {
-    ...{ title: "--match", calls: [], counters: [], waitsForMatch: false },
+    ...{ title: "--match", calls: [], counters: [], sums: [], waitsForMatch: false },
     module: readModule(wasm),
     matcher: { needs: needs.bits, record: RECORD_ADDRESS },
     placeOf: () => null,

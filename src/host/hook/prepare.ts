@@ -11,9 +11,10 @@
 
 import type { Hook } from "../../backend/build-launcher.js";
 import { HOOK_IMPORTS } from "../../backend/build-launcher.js";
-import type { HookCounter } from "../../backend/hook-table.js";
+import type { CounterSum, HookCounter } from "../../backend/hook-table.js";
 import { HOOK_CALL_MAX } from "../../abi/hook-table.js";
 import { NEEDS_FACTS, NEEDS_NAME } from "../../abi/instruction-record.js";
+import type { Instruction } from "../../backend/wasm/function-body.js";
 import { showType, type Module, type WasmFunction } from "../../backend/wasm/module.js";
 import { WasmError, readModule } from "../../backend/wasm/reader.js";
 import { CallGraph } from "./call-graph.js";
@@ -83,6 +84,9 @@ export function prepareHook(
   if (used.has(`${HOOK_IMPORTS}.counter`)) refuse("a Counter is made in a function; make it at the top of the file");
   return {
     ...{ title, calls, counters, matcher, placeOf },
+    sums: has("before")
+      ? sumsOf(entries.find(({ name }) => name === "before")!.index, roots, graph, instance, counters)
+      : [],
     waitsForMatch: has("before") && !has("match"),
     module: snapshot(module, instance, reached, entries, graph, refuse),
     usesImport: (from, name) => used.has(`${from}.${name}`),
@@ -159,6 +163,46 @@ function matchingCalls(instance: WebAssembly.Instance, refuse: (what: string) =>
   }
 }
 
+/** An amount that an 8-bit immediate holds. */
+const AMOUNT_MAX = 127;
+
+/**
+ * What a `before` adds to which counters, when that is all it does and nothing in the hook reads a counter: trampolines then do the sum,
+ * in counts of the thread's own. Empty when it does more.
+ */
+function sumsOf(
+  before: number,
+  roots: readonly number[],
+  graph: CallGraph,
+  instance: WebAssembly.Instance,
+  counters: readonly HookCounter[],
+): CounterSum[] {
+  const instructions = graph.instructionsOf(graph.reachedFrom(roots));
+  if (instructions.some(({ name }) => name === "i64.atomic.load")) return [];
+  const written = writtenGlobals(instructions);
+  const sums: CounterSum[] = [];
+  const stack: number[] = [];
+  for (const { name, index, value, offset } of graph.bodyOf(before).instructions) {
+    if (name === "i32.const") stack.push(index);
+    else if (name === "i64.const") stack.push(Number(value));
+    else if (name === "global.get" && !written.has(index)) {
+      const { mutable, initial } = graph.module.globals[index]!;
+      stack.push(Number(mutable ? valueOf(instance, index) : initial));
+    } else if (name === "i64.atomic.rmw.add" && stack.length === 2) {
+      const [place = 0, amount = 0] = stack;
+      const counter = counters.findIndex((one) => one.offset === place + Number(offset));
+      if (counter < 0 || amount < 1 || amount > AMOUNT_MAX) return [];
+      sums.push({ counter, amount });
+      stack.splice(0, 2, 0);
+    } else if (name === "drop") stack.pop();
+    else if (name !== "end" || stack.length > 0) return [];
+  }
+  return sums;
+}
+
+const writtenGlobals = (instructions: readonly Instruction[]): Set<number> =>
+  new Set(instructions.filter(({ name }) => name === "global.set").map(({ index }) => index));
+
 /** The module as it is to start in a process. */
 function snapshot(
   module: Module,
@@ -172,8 +216,8 @@ function snapshot(
   const pages = bytes.length / PAGE_SIZE;
   if (pages > MEMORY_PAGES_MAX) refuse(`${pages} pages of memory; ${MEMORY_PAGES_MAX} (16 MiB) are the most`);
   const isReached = (index: number): boolean => reached.has(index);
-  const instructions = [...reached].flatMap((index) => (graph.isImport(index) ? [] : graph.bodyOf(index).instructions));
-  const written = new Set(instructions.filter(({ name }) => name === "global.set").map(({ index }) => index));
+  const instructions = graph.instructionsOf(reached);
+  const written = writtenGlobals(instructions);
   const usesTable = instructions.some(({ name }) => name === "call_indirect");
   return {
     ...module,

@@ -7,6 +7,7 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { after, before, describe, test } from "node:test";
+import { hookedLauncher } from "../hook/hooked.js";
 import { launcherPath } from "../support/launcher.js";
 
 const folder = new URL(".", import.meta.url).pathname;
@@ -45,15 +46,22 @@ describe("every byte of a signal frame, at every instruction of a system call", 
     return { states: new Set(lines), rounds: Number(rounds) };
   }
 
+  function compare(signal: number, every: number, launcher: readonly string[]): void {
+    const native = step(signal, 1, []);
+    const flicker = step(signal, every, [...launcher, "--"]);
+    for (const state of flicker.states) assert.ok(native.states.has(state), `not a state of the program's: ${state}`);
+    // Under Flicker there must have been something to step through: was the site patched?
+    assert.ok(flicker.rounds > 5 * native.rounds, `only ${flicker.rounds} rounds`);
+  }
+
   for (const signal of [SIGUSR1, SIGSEGV])
     for (const options of [[], ["--only-traps"]]) {
       test(`signal ${signal}, ${["flicker run", ...options].join(" ")}`, async () => {
-        const native = step(signal, 1, []);
-        const flicker = step(signal, stride, [await launcherPath(), "run", ...options, "--"]);
-        for (const state of flicker.states)
-          assert.ok(native.states.has(state), `not a state of the program's: ${state}`);
-        // Under Flicker there must have been something to step through: was the site patched?
-        assert.ok(flicker.rounds > 5 * native.rounds, `only ${flicker.rounds} rounds`);
+        compare(signal, stride, [await launcherPath(), "run", ...options]);
       });
     }
+
+  test(`signal ${SIGUSR1}, a hook on every call`, async () => {
+    compare(SIGUSR1, 3 * stride, [await hookedLauncher("nothing.ts"), "run"]);
+  });
 });

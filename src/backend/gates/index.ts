@@ -154,7 +154,7 @@ function clearFlags(a: Assembler): void {
   a.popfq();
 }
 
-/** Restores RFLAGS from the gate's frame where they are the usual ones; else goes to `others`. `popfq` takes some 20 cycles. */
+/** Restores RFLAGS from the gate's frame where they are the usual ones; else goes to `others`. `popfq` takes 3 ns more. */
 function restoreArithmeticFlags(a: Assembler, others: Label): void {
   a.mov(eax, mem32({ base: rsp, disp: FRAME_FLAGS }));
   a.test(eax, ~FLAGS_OF_ARITHMETIC);

@@ -118,7 +118,8 @@ async function waitFor(session: TraceSession, hasFile: boolean): Promise<Outcome
   return outcome;
 }
 
-function endAs({ status, signal }: Outcome): void {
+/** Ends this process as the program has ended. */
+export function endAs({ status, signal }: Outcome): void {
   if (signal === null) {
     process.exitCode = status ?? 0;
     return;

@@ -29,6 +29,7 @@ function isNodeCommand(stack: InitialStack): bool {
   return (
     load<u8>(word) == 45 ||
     equalsText(word, "completion") ||
+    equalsText(word, "count") ||
     equalsText(word, "doctor") ||
     equalsText(word, "help") ||
     equalsText(word, "inspect") ||

@@ -87,7 +87,7 @@ export function emitSiteCounter(pointer: usize, count: Address, flagsAreDead: bo
 function add(count: Address, amount: u64): void {
   let low = peek32(count);
   while (true) {
-    const found = compareExchange32(count, low, (low as u64 + amount) as u32);
+    const found = compareExchange32(count, low, ((low as u64) + amount) as u32);
     if (found == low) break;
     low = found;
   }

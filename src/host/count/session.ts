@@ -43,7 +43,7 @@ export function sumCounts(lines: Iterable<string>): SiteCount[] {
   const images = new Map<number, ByFile>();
   const settle = (pid: number): void => {
     for (const [file, counts] of images.get(pid) ?? []) {
-      const total: ByAddress = known(totals, file, () => new Map());
+      const total = known(totals, file, () => new Map<string, bigint>());
       for (const [address, count] of counts) total.set(address, (total.get(address) ?? 0n) + count);
     }
     images.delete(pid);
@@ -53,8 +53,8 @@ export function sumCounts(lines: Iterable<string>): SiteCount[] {
     const { event, pid, file = "", counts = [] } = JSON.parse(text) as Line;
     if (event === "start" || event === "fork") settle(pid);
     if (event !== "counts") continue;
-    const image: ByFile = known(images, pid, () => new Map());
-    const said: ByAddress = known(image, file, () => new Map());
+    const image = known(images, pid, () => new Map<string, ByAddress>());
+    const said = known(image, file, () => new Map<string, bigint>());
     for (const [address, count] of counts) said.set(address, BigInt(count));
   }
   for (const pid of [...images.keys()]) settle(pid);

@@ -1,15 +1,63 @@
-// Flicker from Node: `import { trace } from "flicker"`. The commands stand on the same parts; docs/api.md is for users.
+// Flicker from Node: `import { run, trace, count } from "flicker"`. The commands stand on the same parts; docs/api.md is for users.
 
-import { LauncherError } from "./host/launcher.js";
+import { spawn } from "node:child_process";
+import { type SiteCount, countSites } from "./host/count/session.js";
+import { findHookedLauncher } from "./host/hook/hooked-launcher.js";
+import { HookError } from "./host/hook/error.js";
+import { LauncherError, findLauncher } from "./host/launcher.js";
 import { packageRoot } from "./host/package-root.js";
 import { RingError } from "./host/ring/ring.js";
 import { type Outcome, TraceSession, findTraceLauncher } from "./host/trace/session.js";
+import { MatchError } from "./match/compile.js";
 import { FilterError, TraceFilter } from "./trace/filter.js";
 import { type EventObject, eventObject } from "./trace/json.js";
 import { isSaidLater, shownBy } from "./trace/output.js";
 
-export { FilterError, LauncherError, RingError };
-export type { EventObject, Outcome };
+export { FilterError, HookError, LauncherError, MatchError, RingError };
+export type { EventObject, Outcome, SiteCount };
+
+const warn = (line: string): void => process.emitWarning(line);
+
+export interface RunOptions {
+  /** Hooks' files, in the order in which they see a call (docs/hooks.md). */
+  readonly hooks?: readonly string[];
+  /** Instructions that are patched (docs/matching.md). */
+  readonly match?: string;
+  /** Further options of `flicker run`: `["--stats"]`. */
+  readonly options?: readonly string[];
+}
+
+/**
+ * Runs a program, with the standard descriptors of this process, and gives how it ended.
+ * @throws HookError, MatchError or LauncherError when it cannot be started
+ */
+export async function run(command: readonly string[], options: RunOptions = {}): Promise<Outcome> {
+  const { hooks = [], match = null } = options;
+  const isPlain = hooks.length === 0 && match === null;
+  const launcher = isPlain
+    ? await findLauncher(packageRoot, warn)
+    : await findHookedLauncher(packageRoot, hooks, warn, match);
+  return new Promise((resolve, reject) => {
+    const child = spawn(launcher, ["run", ...(options.options ?? []), "--", ...command], { stdio: "inherit" });
+    child.on("error", reject);
+    child.on("exit", (status, signal) => resolve({ status, signal }));
+  });
+}
+
+/** How a program ended, and what it executed. */
+export interface Count {
+  readonly outcome: Outcome;
+  /** The instructions that were executed, in no order. */
+  readonly counts: readonly SiteCount[];
+}
+
+/**
+ * Runs a program and counts how often it, and what it executes, comes to the instructions that an expression names.
+ * @throws MatchError or LauncherError when it cannot be started
+ */
+export async function count(command: readonly string[], match = "call"): Promise<Count> {
+  return countSites(packageRoot, command, match, warn);
+}
 
 export interface TraceOptions {
   /** As behind -e: `openat,%network`, `signal=!SIGCHLD`. */
@@ -45,7 +93,7 @@ export async function trace(command: readonly string[], options: TraceOptions = 
     isVerbose: options.verbose ?? false,
     withPaths: options.paths ?? false,
   };
-  const launcher = await findTraceLauncher(packageRoot, (line) => process.emitWarning(line));
+  const launcher = await findTraceLauncher(packageRoot, warn);
   const queue = new EventQueue();
   const session = new TraceSession(
     launcher,

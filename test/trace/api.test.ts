@@ -1,10 +1,10 @@
-// `import { trace } from "flicker"`.
+// `import { run, trace, count } from "flicker"`.
 
 import assert from "node:assert/strict";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { type EventObject, FilterError, trace } from "../../src/index.js";
+import { type EventObject, FilterError, MatchError, count, run, trace } from "../../src/index.js";
 
 process.env["XDG_CACHE_HOME"] = join(tmpdir(), `flicker-test-hooks-${userInfo().uid}`);
 
@@ -42,4 +42,14 @@ test("who has had enough stops nobody", async () => {
 
 test("an expression that means nothing", async () => {
   await assert.rejects(trace(["true"], { expressions: ["opennat"] }), FilterError);
+});
+
+test("a program is run, and its instructions counted", async () => {
+  assert.deepEqual(await run(["sh", "-c", "exit 4"]), { status: 4, signal: null });
+  assert.deepEqual(await run(["sh", "-c", "kill -KILL $$"], { match: "ret" }), { status: null, signal: "SIGKILL" });
+  const { outcome, counts } = await count(["sh", "-c", "exit 2"], "ret and file == libc");
+  assert.deepEqual(outcome, { status: 2, signal: null });
+  assert.ok(counts.length > 10);
+  assert.ok(counts.every(({ file, count: times }) => file.includes("libc") && times > 0n));
+  await assert.rejects(count(["true"], "rett"), MatchError);
 });

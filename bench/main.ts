@@ -7,12 +7,13 @@ import type { Benchmark, Table } from "./benchmark.js";
 import { decoder } from "./decoder.js";
 import { exec } from "./exec.js";
 import { gate } from "./gate.js";
+import { hooks } from "./hooks.js";
 import { instructions } from "./instructions.js";
 import { memory } from "./memory.js";
 import { start } from "./start.js";
 import { trace } from "./trace.js";
 
-const benchmarks: readonly Benchmark[] = [gate, start, exec, trace, memory, instructions, backend, decoder];
+const benchmarks: readonly Benchmark[] = [gate, start, exec, trace, memory, instructions, hooks, backend, decoder];
 
 function usage(): never {
   console.error("usage: npm run bench -- NAME... [--rounds N] [--json]\n");

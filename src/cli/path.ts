@@ -3,6 +3,7 @@
 
 import type { Command } from "commander";
 import { findHookedLauncher } from "../host/hook/hooked-launcher.js";
+import { Observations, rememberLauncher } from "../host/hook/known-launcher.js";
 import { findLauncher } from "../host/launcher.js";
 import { packageRoot } from "../host/package-root.js";
 import { productsOf } from "../host/products.js";
@@ -26,7 +27,11 @@ export function addPath(program: Command): void {
     .addHelpText("after", EXAMPLES)
     .action(async ({ gdb, hook, match }: { gdb?: true; hook?: string[]; match?: string }) => {
       if (gdb) console.log(productsOf(packageRoot).debuggerScript);
-      else if (hook ?? match) console.log(await findHookedLauncher(packageRoot, hook ?? [], warn, match));
-      else console.log(await findLauncher(packageRoot, warn));
+      else if (hook ?? match) {
+        const observed = new Observations();
+        const launcher = await findHookedLauncher(packageRoot, hook ?? [], warn, match, observed);
+        rememberLauncher({ root: packageRoot, hooks: hook ?? [], expression: match ?? "" }, launcher, observed);
+        console.log(launcher);
+      } else console.log(await findLauncher(packageRoot, warn));
     });
 }

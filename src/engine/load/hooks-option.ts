@@ -1,7 +1,7 @@
 // `flicker run --hook my.ts --match EXPR -- PROG`: the launcher with that linked in takes this one's place.
 //
-// Node compiles it, or finds it in the cache (src/host/hook/hooked-launcher.ts), as a child that prints the path: it must not
-// become the program's parent, and must leave no mark on the program. So the program's process is this one throughout; the
+// The one that the same question got before is known (known-launcher.ts). Otherwise Node compiles it, or finds it in the cache
+// (src/host/hook/hooked-launcher.ts), as a child that prints the path: it must not become the program's parent, and must leave no mark on the program. So the program's process is this one throughout; the
 // child is one whose end is ignored, since what a process waits for is added to the times of its children for good
 // (wait_task_zombie of kernel/exit.c), and that survives execve.
 
@@ -20,6 +20,7 @@ import {
 } from "../kernel/numbers";
 import { Address, poke64 } from "../process";
 import { appendText } from "../text";
+import { ask, beginQuestion, findKnownLauncher } from "./known-launcher";
 import { findScript } from "./node-command";
 import { InitialStack, argument } from "./stack";
 
@@ -132,14 +133,30 @@ function readPath(): bool {
   return true;
 }
 
+/** Whether the launcher of these options is known; its path is then at `path`. */
+function isKnown(stack: InitialStack, script: usize): bool {
+  if (!beginQuestion(script, expression, fileCount != 0)) return false;
+  for (let i: u32 = 0; i < fileCount; i++) if (!ask(load<u64>(files + ((i as usize) << 3)))) return false;
+  return findKnownLauncher(stack, path, PATH_MAX);
+}
+
+function becomeLauncherAtPath(stack: InitialStack): void {
+  dropArguments(stack);
+  syscall3(SYS_EXECVE, addressOf(path), stack.arguments as Address, stack.environment as Address);
+}
+
 /**
- * Becomes the launcher with the hooks that `addHook` got.
+ * Becomes the launcher with the hooks that `addHookOption` got.
  * @returns why that cannot be; does not return when the hooks cannot be built
  */
 export function becomeHookedLauncher(stack: InitialStack): string {
   const script = findScript();
   if (script == 0)
     return "--hook and --match need the installation's launcher: run it by the path that flicker path prints";
+  if (isKnown(stack, script)) {
+    becomeLauncherAtPath(stack);
+    return "the launcher with hooks cannot be executed";
+  }
   if (isError(syscall2(SYS_PIPE2, addressOf(pipe), O_CLOEXEC)))
     return "no descriptor is free to build a launcher with hooks (ulimit -n)";
   syscall4(SYS_RT_SIGACTION, SIGCHLD, addressOf(ignored), addressOf(before), SIGSET_SIZE);
@@ -152,7 +169,6 @@ export function becomeHookedLauncher(stack: InitialStack): string {
   syscall4(SYS_RT_SIGACTION, SIGCHLD, addressOf(before), 0, SIGSET_SIZE);
   if (isError(child)) return "no process can be made to build a launcher with hooks";
   if (!found) syscall1(SYS_EXIT_GROUP, STATUS_FAILED);
-  dropArguments(stack);
-  syscall3(SYS_EXECVE, addressOf(path), stack.arguments as Address, stack.environment as Address);
+  becomeLauncherAtPath(stack);
   return "the launcher with hooks cannot be executed";
 }

@@ -48,6 +48,17 @@ export function argument(stack: InitialStack, index: u64): Address {
   return peek64(stack.arguments + 8 * index);
 }
 
+/** The value of an environment variable as a process address, or 0. */
+export function environmentValue(stack: InitialStack, name: string): Address {
+  for (let at = stack.environment; peek64(at) != 0; at += 8) {
+    const entry = peek64(at);
+    let i: u32 = 0;
+    while (i < (name.length as u32) && peek8(entry + i) == (name.charCodeAt(i) as u32)) i++;
+    if (i == (name.length as u32) && peek8(entry + i) == 61) return entry + i + 1;
+  }
+  return 0;
+}
+
 /** Length of a zero-terminated string of the process, with its zero. */
 export function stringSize(address: Address): u64 {
   let at = address;

@@ -121,7 +121,7 @@ import {
   parseScriptLine,
 } from "./program";
 import { randomBits } from "./randomness";
-import { InitialStack, ProgramStack, readInitialStack, rewriteStack } from "./stack";
+import { InitialStack, ProgramStack, environmentValue, readInitialStack, rewriteStack } from "./stack";
 
 const PATH_MAX: usize = 4096;
 /** The least room that the kernel leaves for the stack to grow: MIN_GAP of arch/x86/mm/mmap.c. */
@@ -236,17 +236,6 @@ function insertFront(pointer: usize): void {
   memory.copy(inserted + 4, inserted, (insertedCount as usize) << 2);
   store<u32>(inserted, pointer as u32);
   insertedCount += 1;
-}
-
-/** The value of an environment variable as a process address, or 0. */
-function environmentValue(stack: InitialStack, name: string): Address {
-  for (let at = stack.environment; peek64(at) != 0; at += 8) {
-    const entry = peek64(at);
-    let i: u32 = 0;
-    while (i < (name.length as u32) && peek8(entry + i) == (name.charCodeAt(i) as u32)) i++;
-    if (i == (name.length as u32) && peek8(entry + i) == 61) return entry + i + 1;
-  }
-  return 0;
 }
 
 /** Opens the program as execvp would find it: along PATH unless its name has a slash. Gives KIND_* or -errno. */

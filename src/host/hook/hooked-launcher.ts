@@ -8,21 +8,28 @@ import { LauncherCache, sha256 } from "../cache.js";
 import { LauncherError, findLauncher } from "../launcher.js";
 import { hashInputs, productsOf } from "../products.js";
 import { HookError } from "./error.js";
+import { Observations } from "./known-launcher.js";
 
+/** What of the installation decides what a hook becomes, beside the launcher without hooks. */
+const HOOK_INPUTS = ["src/sdk", "src/host/hook", "src/backend", "src/match"];
 const IMPORT = /\b(?:from|import)\s*["'](\.[^"']*)["']/g;
 
 /** The file itself and what it imports by relative paths, each once: what a compiled hook is made from. */
-function sourcesOf(file: string, seen = new Map<string, Buffer>()): Map<string, Buffer> {
+function sourcesOf(file: string, observed: Observations, seen = new Map<string, Buffer>()): Map<string, Buffer> {
   const path = resolve(file);
   if (seen.has(path)) return seen;
+  observed.add(path);
   const content = readHook(file);
   seen.set(path, content);
   if (!path.endsWith(".ts")) return seen;
   for (const [, wanted = ""] of content.toString().matchAll(IMPORT)) {
     const target = resolve(dirname(path), wanted);
-    const found = [`${target}.ts`, join(target, "index.ts"), target].find((candidate) => existsSync(candidate));
+    const found = [`${target}.ts`, join(target, "index.ts"), target].find((candidate) => {
+      observed.add(candidate);
+      return existsSync(candidate);
+    });
     // What is missing is for the compiler to say.
-    if (found !== undefined) sourcesOf(found, seen);
+    if (found !== undefined) sourcesOf(found, observed, seen);
   }
   return seen;
 }
@@ -40,6 +47,7 @@ function readHook(file: string): Buffer {
  * The path of the launcher with these hooks, which see a call in the order of `files`.
  * @param expression which instructions are sites (docs/matching.md), or null
  * @param warn gets one line when the cache cannot be used
+ * @param observed gets everything that the launcher is made from
  * @throws HookError for a hook that cannot be built, MatchError, LauncherError or CacheError
  */
 export async function findHookedLauncher(
@@ -47,20 +55,18 @@ export async function findHookedLauncher(
   files: readonly string[],
   warn: (line: string) => void,
   expression: string | null = null,
+  observed = new Observations(),
 ): Promise<string> {
   // A mistake in it should not wait for the engine's build.
   if (expression !== null) (await import("./expression.js")).matchAsHook(expression);
+  observed.addInstallation(root, HOOK_INPUTS);
   // The launcher without hooks is as good as what the others are made from.
   const plain = await findLauncher(root, warn);
-  const key = [
-    "hooks",
-    sha256(readFileSync(plain)),
-    hashInputs(root, ["src/sdk", "src/host/hook", "src/backend", "src/match"]),
-  ];
+  const key = ["hooks", sha256(readFileSync(plain)), hashInputs(root, HOOK_INPUTS)];
   if (expression !== null) key.push("match", expression);
   for (const file of files) {
     if (!/\.(ts|wasm)$/.test(file)) throw new HookError(`${file}: a hook is a .ts or a .wasm file`);
-    key.push(basename(file), ...[...sourcesOf(file).values()].map((content) => sha256(content)));
+    key.push(basename(file), ...[...sourcesOf(file, observed).values()].map((content) => sha256(content)));
   }
   return LauncherCache.open(warn).findOrStore(sha256(key.join("\0")), () => build(root, files, expression));
 }

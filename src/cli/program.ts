@@ -15,6 +15,7 @@ import { FilterError } from "../trace/filter.js";
 import { messageColours, outputColours } from "./colour.js";
 import { addCompletion } from "./completion.js";
 import { addCount } from "./count.js";
+import { addCover } from "./cover.js";
 import { addDoctor } from "./doctor.js";
 import { EXIT_STATUS_HELP, STATUS_FAILED } from "./exit-status.js";
 import { addInspect } from "./inspect.js";
@@ -81,7 +82,8 @@ export function createProgram(): Command {
     .addHelpText("after", EXAMPLES + EXIT_STATUS_HELP)
     // Copied to each command that is added after it.
     .exitOverride();
-  for (const add of [addRun, addTrace, addCount, addInspect, addDoctor, addCompletion, addPath, addHelp]) add(program);
+  for (const add of [addRun, addTrace, addCount, addCover, addInspect, addDoctor, addCompletion, addPath, addHelp])
+    add(program);
   for (const command of [program, ...program.commands]) {
     const name = command === program ? "flicker" : `flicker ${command.name()}`;
     command.configureOutput({ outputError: (text, write) => write(formatMessage(errorLine(text, name))) });

@@ -1,0 +1,222 @@
+// `flicker cover`: which basic blocks a program executes, for the tools that show coverage.
+
+import { existsSync, statSync, writeFileSync } from "node:fs";
+import { basename, join } from "node:path";
+import { type Command, Option } from "commander";
+import {
+  type KnownFile,
+  KnownFiles,
+  type Sums,
+  blocksByFunction,
+  coveredBlocks,
+  mergeImages,
+  moduleOf,
+  sumsOf,
+} from "../host/cover/coverage.js";
+import { drcovOf } from "../host/cover/drcov.js";
+import { expressionOfGlobs } from "../host/cover/glob.js";
+import { type ImageFile, type ProcessImage, coverBlocks } from "../host/cover/session.js";
+import { packageRoot } from "../host/package-root.js";
+import { demangle, loadDemangler } from "../host/symbols.js";
+import { alignColumns } from "./columns.js";
+import { EXIT_STATUS_HELP } from "./exit-status.js";
+import { formatMessage, warn } from "./message.js";
+import { passSignals } from "./pass-signals.js";
+import { OutputError, endAs } from "./trace.js";
+
+const EXAMPLES = `
+Examples:
+  flicker cover -- ls                       a drcov file for Lighthouse or Cutter
+  flicker cover -o all.drcov -- make test   one file for all processes
+  flicker cover --file 'libpng*' -- ./view  of some libraries alone
+  flicker cover --per-function -- ./prog    how much of each function
+`;
+
+interface Options {
+  readonly format: "drcov" | "json";
+  readonly json?: true;
+  readonly output?: string;
+  readonly merge?: true;
+  readonly file?: readonly string[];
+  readonly perFunction?: true;
+}
+
+/** A file of the run, and what was executed of it by all processes. */
+interface Covered {
+  readonly path: string;
+  readonly known: KnownFile;
+  readonly image: ImageFile;
+}
+
+function writeFile(path: string, contents: Buffer | string): void {
+  try {
+    writeFileSync(path, contents);
+  } catch (error) {
+    throw new OutputError(`${path}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+
+/** `drcov.PROG.PID.0000.proc.log`, as DynamoRIO names it; another number where there is such a file. */
+function drcovName(folder: string, { program, pid }: ProcessImage): string {
+  for (let n = 0; ; n++) {
+    const number = String(n).padStart(4, "0");
+    const path = join(folder, `drcov.${basename(program)}.${String(pid).padStart(5, "0")}.${number}.proc.log`);
+    if (!existsSync(path)) return path;
+  }
+}
+
+async function drcovOfFiles(files: ReadonlyMap<string, ImageFile>, known: KnownFiles): Promise<Buffer> {
+  const modules = [];
+  for (const [path, image] of files) {
+    const file = await known.of(path);
+    if (file !== null) modules.push(moduleOf(path, file, image));
+  }
+  return drcovOf(modules);
+}
+
+/** Writes one file for each process image, or for all of them; gives their names. */
+async function writeDrcov(images: readonly ProcessImage[], options: Options, known: KnownFiles): Promise<string[]> {
+  const { output, merge } = options;
+  const isOne = output !== undefined && !isFolder(output);
+  if (images.length === 0 && !isOne) return [];
+  const folder = isOne ? "." : (output ?? ".");
+  if (isOne || merge) {
+    const name = isOne ? output : drcovName(folder, images.at(-1)!);
+    writeFile(name, await drcovOfFiles(mergeImages(images), known));
+    return [name];
+  }
+  const names = [];
+  for (const image of images) {
+    const name = drcovName(folder, image);
+    writeFile(name, await drcovOfFiles(image.files, known));
+    names.push(name);
+  }
+  return names;
+}
+
+const nameOf = (symbol: string | null): string | null => (symbol === null ? null : demangle(symbol));
+
+function jsonOfBlocks({ path, known, image }: Covered): string[] {
+  return coveredBlocks(known, image).map(({ start, size, count }) =>
+    JSON.stringify({
+      ...{ file: path, address: `0x${start.toString(16)}`, size, count },
+      function: nameOf(known.symbols.functionAt(BigInt(start))?.symbol ?? null),
+    }),
+  );
+}
+
+function jsonOfFunctions({ path, known, image }: Covered): string[] {
+  return [...blocksByFunction(known)].map(([symbol, blocks]) => {
+    const { executed, known: all, unseen } = sumsOf(blocks, image);
+    return JSON.stringify({ file: path, function: nameOf(symbol), executed, blocks: all, unseen });
+  });
+}
+
+const share = ({ executed, known }: Sums): string => `${((100 * executed) / Math.max(1, known)).toFixed(1)} %`;
+const cells = (sums: Sums): string[] => [String(sums.executed), String(sums.known), share(sums)];
+const NUMBERS = [0, 1, 2];
+
+/** What a person reads at the end. */
+function summaryOf(covered: readonly Covered[], isPerFunction: boolean): string[] {
+  if (covered.length === 0) return ["no block was executed"];
+  const rows = covered.flatMap(({ path, known, image }) => {
+    if (!isPerFunction) return [{ sums: sumsOf(known.blocks, image), names: [path] }];
+    return [...blocksByFunction(known)]
+      .map(([symbol, blocks]) => ({
+        sums: sumsOf(blocks, image),
+        names: [basename(path), nameOf(symbol) ?? "(no name)"],
+      }))
+      .filter(({ sums }) => sums.executed > 0);
+  });
+  rows.sort((a, b) => b.sums.executed - a.sums.executed);
+  const total = covered
+    .map(({ known, image }) => sumsOf(known.blocks, image))
+    .reduce((a, b) => ({ executed: a.executed + b.executed, known: a.known + b.known, unseen: a.unseen + b.unseen }));
+  const head = ["executed", "blocks", "", ...(isPerFunction ? ["file", "function"] : ["file"])];
+  const table = rows.map(({ sums, names }) => [...cells(sums), ...names]);
+  const count = covered.length === 1 ? "1 file" : `${covered.length} files`;
+  return [
+    ...alignColumns([head, ...table], NUMBERS),
+    `${total.executed} of ${total.known} blocks in ${count} (${share(total)})`,
+  ];
+}
+
+/** Files whose blocks are looked for before they are asked about: it takes a second for each 10 MB of code. */
+const PROGRESS_EVERY_MS = 200;
+
+function showProgress(): { onProgress: (path: string, part: number) => void; end: () => void } {
+  let shownAt = performance.now();
+  let isShown = false;
+  return {
+    onProgress: (path, part) => {
+      if (!process.stderr.isTTY || performance.now() - shownAt < PROGRESS_EVERY_MS) return;
+      shownAt = performance.now();
+      isShown = true;
+      process.stderr.write(`\r\x1b[K${basename(path)}: ${(100 * part).toFixed(0)} % of its blocks`);
+    },
+    end: () => {
+      if (isShown) process.stderr.write("\r\x1b[K");
+    },
+  };
+}
+
+function checkOutput(output: string | undefined): void {
+  if (output === undefined || isFolder(output)) return;
+  // Not after an hour of work.
+  writeFile(output, "");
+}
+
+async function cover(command: readonly string[], options: Options): Promise<void> {
+  const isJson = options.json ?? options.format === "json";
+  checkOutput(options.output);
+  const files = expressionOfGlobs(options.file ?? []);
+  const run = await passSignals((onStart) => coverBlocks(packageRoot, command, files, warn, onStart));
+  await loadDemangler();
+  const { onProgress, end } = showProgress();
+  const known = new KnownFiles(packageRoot, onProgress);
+  const covered: Covered[] = [];
+  for (const [path, image] of mergeImages(run.images)) {
+    const file = await known.of(path);
+    if (file === null) process.stderr.write(formatMessage(`${path}: its blocks are not known, since it is gone`));
+    else covered.push({ path, known: file, image });
+  }
+  const written = isJson ? [] : await writeDrcov(run.images, options, known);
+  end();
+  if (isJson) {
+    const lines = covered.flatMap(options.perFunction ? jsonOfFunctions : jsonOfBlocks);
+    const text = lines.map((line) => `${line}\n`).join("");
+    if (options.output === undefined) process.stderr.write(text);
+    else writeFile(options.output, text);
+  }
+  if (!isJson || options.output !== undefined) {
+    const lines = summaryOf(covered, options.perFunction ?? false);
+    if (run.isIncomplete) lines.push("files without an unwind table are left out");
+    if (written.length > 0)
+      lines.push(`written to ${written.length > 3 ? `${written.length} files` : written.join(", ")}`);
+    process.stderr.write(lines.map((line) => `${line}\n`).join(""));
+  }
+  endAs(run.outcome);
+}
+
+const addTo = (value: string, before: readonly string[] = []): readonly string[] => [...before, value];
+
+export function addCover(program: Command): void {
+  program
+    .command("cover")
+    .usage("[OPTIONS] -- PROG [ARGS...]")
+    .description("find out which basic blocks a program executes")
+    .addOption(new Option("--format <FORMAT>", "what is written").choices(["drcov", "json"]).default("drcov"))
+    .option("--json", "one JSON object a line: --format json")
+    .option("-o, --output <FILE>", "one file for all processes, or a folder")
+    .option("--merge", "one drcov file, not one for each process")
+    .option("--file <GLOB>", "only files that match; more than once", addTo)
+    .option("--per-function", "sums for functions, not for files")
+    .helpOption("-h, --help", "print this help")
+    .argument("<PROG>", "a path, or a name that is looked up in PATH")
+    .argument("[ARGS...]", "given to the program as they are")
+    .passThroughOptions()
+    .addHelpText("after", EXAMPLES + EXIT_STATUS_HELP)
+    .action((prog: string, args: readonly string[], options: Options) => cover([prog, ...args], options));
+}

@@ -17,14 +17,7 @@ import { Address } from "./process";
 import { doubt, doubtHits, doubtSkips } from "./scan/evidence";
 import { markBlocks } from "./scan/blocks";
 import { codeRangeCount, codeRangeEnd, codeRangeStart } from "./scan/sections";
-import {
-  functionCount,
-  functionEnd,
-  functionStart,
-  linkAddressOf,
-  openUnwindTable,
-  readFunction,
-} from "./scan/unwind";
+import { functionCount, functionEnd, functionStart, linkAddressOf, openUnwindTable, readFunction } from "./scan/unwind";
 import { fateCount, interiorCount } from "./stats/counters";
 import { decode } from "./x86/decode";
 import { Instruction } from "./x86/instruction";

@@ -26,7 +26,7 @@ import { OutputError, endAs } from "./trace.js";
 
 const EXAMPLES = `
 Examples:
-  flicker cover -- ls                       a drcov file for Lighthouse or Cutter
+  flicker cover -- ls                       for Lighthouse or Cutter
   flicker cover -o all.drcov -- make test   one file for all processes
   flicker cover --file 'libpng*' -- ./view  of some libraries alone
   flicker cover --per-function -- ./prog    how much of each function

@@ -7,10 +7,10 @@ import { type SiteCount, countSites } from "../host/count/session.js";
 import { packageRoot } from "../host/package-root.js";
 import { demangle, loadDemangler } from "../host/symbols.js";
 import { alignColumns } from "./columns.js";
+import { OutputError, endAs } from "./event-output.js";
 import { EXIT_STATUS_HELP } from "./exit-status.js";
 import { warn } from "./message.js";
 import { passSignals } from "./pass-signals.js";
-import { OutputError, endAs } from "./trace.js";
 
 const EXAMPLES = `
 Examples:

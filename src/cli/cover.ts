@@ -4,25 +4,27 @@ import { existsSync, statSync, writeFileSync } from "node:fs";
 import { basename, join } from "node:path";
 import { type Command, Option } from "commander";
 import {
-  type KnownFile,
+  type CoveredFile,
   KnownFiles,
   type Sums,
   blocksByFunction,
   coveredBlocks,
+  coveredFiles,
   mergeImages,
   moduleOf,
   sumsOf,
 } from "../host/cover/coverage.js";
 import { drcovOf } from "../host/cover/drcov.js";
 import { expressionOfGlobs } from "../host/cover/glob.js";
-import { type ImageFile, type ProcessImage, coverBlocks } from "../host/cover/session.js";
+import { type Source, executedLines, lcovOf, sourcesOf } from "../host/cover/lcov.js";
+import { type CoveredRun as Run, type ImageFile, type ProcessImage, coverBlocks } from "../host/cover/session.js";
 import { packageRoot } from "../host/package-root.js";
 import { demangle, loadDemangler } from "../host/symbols.js";
 import { alignColumns } from "./columns.js";
 import { EXIT_STATUS_HELP } from "./exit-status.js";
-import { formatMessage, warn } from "./message.js";
+import { warn } from "./message.js";
 import { passSignals } from "./pass-signals.js";
-import { OutputError, endAs } from "./trace.js";
+import { OutputError, endAs } from "./event-output.js";
 
 const EXAMPLES = `
 Examples:
@@ -30,22 +32,16 @@ Examples:
   flicker cover -o all.drcov -- make test   one file for all processes
   flicker cover --file 'libpng*' -- ./view  of some libraries alone
   flicker cover --per-function -- ./prog    how much of each function
+  flicker cover --format lcov -- ./prog     lines of its sources, for genhtml
 `;
 
 interface Options {
-  readonly format: "drcov" | "json";
+  readonly format: "drcov" | "lcov" | "json";
   readonly json?: true;
   readonly output?: string;
   readonly merge?: true;
   readonly file?: readonly string[];
   readonly perFunction?: true;
-}
-
-/** A file of the run, and what was executed of it by all processes. */
-interface Covered {
-  readonly path: string;
-  readonly known: KnownFile;
-  readonly image: ImageFile;
 }
 
 function writeFile(path: string, contents: Buffer | string): void {
@@ -98,7 +94,7 @@ async function writeDrcov(images: readonly ProcessImage[], options: Options, kno
 
 const nameOf = (symbol: string | null): string | null => (symbol === null ? null : demangle(symbol));
 
-function jsonOfBlocks({ path, known, image }: Covered): string[] {
+function jsonOfBlocks({ path, known, image }: CoveredFile): string[] {
   return coveredBlocks(known, image).map(({ start, size, count }) =>
     JSON.stringify({
       ...{ file: path, address: `0x${start.toString(16)}`, size, count },
@@ -107,19 +103,20 @@ function jsonOfBlocks({ path, known, image }: Covered): string[] {
   );
 }
 
-function jsonOfFunctions({ path, known, image }: Covered): string[] {
+function jsonOfFunctions({ path, known, image }: CoveredFile): string[] {
   return [...blocksByFunction(known)].map(([symbol, blocks]) => {
     const { executed, known: all, unseen } = sumsOf(blocks, image);
     return JSON.stringify({ file: path, function: nameOf(symbol), executed, blocks: all, unseen });
   });
 }
 
-const share = ({ executed, known }: Sums): string => `${((100 * executed) / Math.max(1, known)).toFixed(1)} %`;
-const cells = (sums: Sums): string[] => [String(sums.executed), String(sums.known), share(sums)];
+type Share = Pick<Sums, "executed" | "known">;
+const share = ({ executed, known }: Share): string => `${((100 * executed) / Math.max(1, known)).toFixed(1)} %`;
+const cells = (sums: Share): string[] => [String(sums.executed), String(sums.known), share(sums)];
 const NUMBERS = [0, 1, 2];
 
 /** What a person reads at the end. */
-function summaryOf(covered: readonly Covered[], isPerFunction: boolean): string[] {
+function summaryOf(covered: readonly CoveredFile[], isPerFunction: boolean): string[] {
   if (covered.length === 0) return ["no block was executed"];
   const rows = covered.flatMap(({ path, known, image }) => {
     if (!isPerFunction) return [{ sums: sumsOf(known.blocks, image), names: [path] }];
@@ -143,6 +140,23 @@ function summaryOf(covered: readonly Covered[], isPerFunction: boolean): string[
   ];
 }
 
+function summaryOfLines(sources: readonly Source[]): string[] {
+  if (sources.length === 0) return ["no file has line information (gcc -g)"];
+  const rows = sources.map((source) => ({
+    executed: executedLines(source),
+    known: source.lines.size,
+    path: source.path,
+  }));
+  rows.sort((a, b) => b.executed - a.executed);
+  const total = rows.reduce((a, b) => ({ executed: a.executed + b.executed, known: a.known + b.known, path: "" }));
+  const table = rows.map(({ executed, known, path }) => [...cells({ executed, known }), path]);
+  const count = sources.length === 1 ? "1 source" : `${sources.length} sources`;
+  return [
+    ...alignColumns([["executed", "lines", "", "source"], ...table], NUMBERS),
+    `${total.executed} of ${total.known} lines in ${count} (${share(total)})`,
+  ];
+}
+
 /** Files whose blocks are looked for before they are asked about: it takes a second for each 10 MB of code. */
 const PROGRESS_EVERY_MS = 200;
 
@@ -162,41 +176,58 @@ function showProgress(): { onProgress: (path: string, part: number) => void; end
   };
 }
 
-function checkOutput(output: string | undefined): void {
-  if (output === undefined || isFolder(output)) return;
+/** As lcov's own manual names it. */
+const LCOV_NAME = "coverage.info";
+
+function checkOutput({ format, json, output = format === "lcov" ? LCOV_NAME : undefined }: Options): void {
+  if (output === undefined) return;
+  if (isFolder(output) && format === "drcov" && !json) return;
   // Not after an hour of work.
   writeFile(output, "");
 }
 
+/** Writes what is asked for, and then, where that is not in the way, a summary. */
+async function report(
+  run: Run,
+  options: Options,
+  covered: readonly CoveredFile[],
+  known: KnownFiles,
+): Promise<string[]> {
+  const { format, output, perFunction = false } = options;
+  if (options.json || format === "json") {
+    const lines = covered.flatMap(perFunction ? jsonOfFunctions : jsonOfBlocks);
+    const text = lines.map((line) => `${line}\n`).join("");
+    if (output === undefined) {
+      process.stderr.write(text);
+      return [];
+    }
+    writeFile(output, text);
+    return [...summaryOf(covered, perFunction), `written to ${output}`];
+  }
+  if (format === "lcov") {
+    const sources = sourcesOf(covered);
+    const name = output ?? LCOV_NAME;
+    writeFile(name, lcovOf(sources));
+    return [...summaryOfLines(sources), `written to ${name}`];
+  }
+  const written = await writeDrcov(run.images, options, known);
+  const names = written.length > 3 ? `${written.length} files` : written.join(", ");
+  return [...summaryOf(covered, perFunction), ...(written.length > 0 ? [`written to ${names}`] : [])];
+}
+
 async function cover(command: readonly string[], options: Options): Promise<void> {
-  const isJson = options.json ?? options.format === "json";
-  checkOutput(options.output);
+  checkOutput(options);
   const files = expressionOfGlobs(options.file ?? []);
   const run = await passSignals((onStart) => coverBlocks(packageRoot, command, files, warn, onStart));
   await loadDemangler();
   const { onProgress, end } = showProgress();
   const known = new KnownFiles(packageRoot, onProgress);
-  const covered: Covered[] = [];
-  for (const [path, image] of mergeImages(run.images)) {
-    const file = await known.of(path);
-    if (file === null) process.stderr.write(formatMessage(`${path}: its blocks are not known, since it is gone`));
-    else covered.push({ path, known: file, image });
-  }
-  const written = isJson ? [] : await writeDrcov(run.images, options, known);
+  const { files: covered, gone } = await coveredFiles(run.images, known);
+  const notes = gone.map((path) => `${path} is gone, and left out`);
+  if (run.isIncomplete) notes.push("files without an unwind table are left out");
+  const lines = await report(run, options, covered, known);
   end();
-  if (isJson) {
-    const lines = covered.flatMap(options.perFunction ? jsonOfFunctions : jsonOfBlocks);
-    const text = lines.map((line) => `${line}\n`).join("");
-    if (options.output === undefined) process.stderr.write(text);
-    else writeFile(options.output, text);
-  }
-  if (!isJson || options.output !== undefined) {
-    const lines = summaryOf(covered, options.perFunction ?? false);
-    if (run.isIncomplete) lines.push("files without an unwind table are left out");
-    if (written.length > 0)
-      lines.push(`written to ${written.length > 3 ? `${written.length} files` : written.join(", ")}`);
-    process.stderr.write(lines.map((line) => `${line}\n`).join(""));
-  }
+  if (lines.length > 0) process.stderr.write([...lines, ...notes].map((line) => `${line}\n`).join(""));
   endAs(run.outcome);
 }
 
@@ -207,7 +238,7 @@ export function addCover(program: Command): void {
     .command("cover")
     .usage("[OPTIONS] -- PROG [ARGS...]")
     .description("find out which basic blocks a program executes")
-    .addOption(new Option("--format <FORMAT>", "what is written").choices(["drcov", "json"]).default("drcov"))
+    .addOption(new Option("--format <FORMAT>", "what is written").choices(["drcov", "lcov", "json"]).default("drcov"))
     .option("--json", "one JSON object a line: --format json")
     .option("-o, --output <FILE>", "one file for all processes, or a folder")
     .option("--merge", "one drcov file, not one for each process")

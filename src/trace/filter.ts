@@ -67,7 +67,7 @@ function parseRegex(source: string): RegExp {
 const allCalls = (): Set<number> => new Set(signatures.keys());
 
 /** Numbers of the calls that one value of trace= names. */
-function callsNamed(value: string): Iterable<number> {
+export function callsNamed(value: string): Iterable<number> {
   if (value === "all") return signatures.keys();
   if (value === "none") return [];
   const isOptional = value.startsWith("?");

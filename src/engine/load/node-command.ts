@@ -35,6 +35,7 @@ function isNodeCommand(stack: InitialStack): bool {
     equalsText(word, "help") ||
     equalsText(word, "inspect") ||
     equalsText(word, "path") ||
+    equalsText(word, "fault") ||
     equalsText(word, "trace")
   );
 }

@@ -80,6 +80,28 @@ export function mergeImages(images: readonly ProcessImage[]): Map<string, ImageF
   return merged;
 }
 
+/** A file of a run, and what all images together have executed of it. */
+export interface CoveredFile {
+  readonly path: string;
+  readonly known: KnownFile;
+  readonly image: ImageFile;
+}
+
+/** The files of a run; of those that are gone, the paths. */
+export async function coveredFiles(
+  images: readonly ProcessImage[],
+  known: KnownFiles,
+): Promise<{ files: CoveredFile[]; gone: string[] }> {
+  const files: CoveredFile[] = [];
+  const gone: string[] = [];
+  for (const [path, image] of mergeImages(images)) {
+    const file = await known.of(path);
+    if (file === null) gone.push(path);
+    else files.push({ path, known: file, image });
+  }
+  return { files, gone };
+}
+
 const ENTRY = 24;
 const PAGE = 4096n;
 

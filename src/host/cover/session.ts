@@ -61,6 +61,14 @@ export function imagesOf(lines: Iterable<string>): ProcessImage[] {
   return done;
 }
 
+/** How a program ended, and what each of its processes executed. */
+export interface CoveredRun {
+  readonly outcome: Outcome;
+  readonly images: readonly ProcessImage[];
+  /** Some files have no unwind table: nothing of them is in the images. */
+  readonly isIncomplete: boolean;
+}
+
 /** Whether there was code that has no unwind table: of it nothing is known. */
 export function isIncomplete(lines: readonly string[]): boolean {
   return lines.some((line) => {
@@ -82,7 +90,7 @@ export async function coverBlocks(
   files: string | null,
   warn: (line: string) => void,
   onStart?: (kill: (signal: NodeJS.Signals) => void) => void,
-): Promise<{ outcome: Outcome; images: ProcessImage[]; isIncomplete: boolean }> {
+): Promise<CoveredRun> {
   const expression = files === null ? "block" : `block and (${files})`;
   const { outcome, lines } = await runCounting(root, command, expression, warn, onStart);
   return { outcome, images: imagesOf(lines), isIncomplete: isIncomplete(lines) };

@@ -53,6 +53,22 @@ test("the n-th calls: counted for each process, across execve", async () => {
   );
 });
 
+test("a call that signals interrupt, and that is made again, is one call", async () => {
+  const program = await buildProgram("hooked-calls.c");
+  const restarts = logged(["-q", "read:delay_exit=1ns"], [program, "restarts"]);
+  assert.equal(restarts.stdout, "reads 1000, many interrupted\n", restarts.stderr);
+  const ends = [...restarts.log.matchAll(/= (?:1|-1 EINTR .*) \(INJECTED #(\d+)\)$/gm)];
+  assert.equal(ends.length, 1000);
+  assert.deepEqual(
+    ends.map(([, number]) => Number(number)),
+    ends.map((_, index) => Number(ends[0]![1]) + index),
+  );
+  const storm = logged(["getppid:delay=1ns:when=1+3"], [program, "storm"]);
+  const made = Number(/made (\d+)/.exec(storm.stdout)?.[1]);
+  assert.ok(made > 1000, storm.stdout);
+  assert.ok(storm.log.endsWith(`: ${made} calls, ${Math.ceil(made / 3)} faults\n`), storm.log.slice(-200));
+});
+
 test("count=tree: the n-th of all", async () => {
   const program = await buildProgram("faulty-calls.c");
   const { stdout } = logged(["getppid:retval=7:when=6:count=tree"], [program, "forks", "4"]);

@@ -51,9 +51,9 @@ function usedWords(thread: ThreadBlock): u32 {
   return count;
 }
 
-/** Bytes that `writeTally` needs, a zero among them. */
-export function sizeOfTally(thread: ThreadBlock): u64 {
-  return (usedWords(thread) as u64) * 16 + 1;
+/** Bytes that `writeTally` needs at most, a zero among them: other threads may count meanwhile. */
+export function sizeOfTally(): u64 {
+  return hookCount == 0 ? 1 : (SIZE as u64) * 2 + 1;
 }
 
 /** Writes the tally to the process, for an execve. */

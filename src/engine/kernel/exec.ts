@@ -250,7 +250,7 @@ function buildArguments(thread: ThreadBlock, request: Request, target: Target): 
   if (count < 0) return count;
   const pointers = ((count as u64) + 8) << 3;
   // A page that cannot be read in front: an array of the program's that ends nowhere must not go on in this one.
-  const size = PAGE_SIZE + pageCeil(pointers + sizeOfFilters(thread) + sizeOfTally(thread));
+  const size = PAGE_SIZE + pageCeil(pointers + sizeOfFilters(thread) + sizeOfTally());
   const place = syscall(SYS_MMAP, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (isError(place)) return place;
   thread.scratch = place as u64;

@@ -225,6 +225,7 @@ async function cover(command: readonly string[], options: Options): Promise<void
   const { files: covered, gone } = await coveredFiles(run.images, known);
   const notes = gone.map((path) => `${path} is gone, and left out`);
   if (run.isIncomplete) notes.push("files without an unwind table are left out");
+  if (run.unpatched > 0) notes.push(`${run.unpatched} blocks could not be patched, and may have run unseen`);
   const lines = await report(run, options, covered, known);
   end();
   if (lines.length > 0) process.stderr.write([...lines, ...notes].map((line) => `${line}\n`).join(""));

@@ -6,7 +6,7 @@ import { mkdtempSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { basename, join } from "node:path";
 import { test } from "node:test";
-import { imagesOf } from "../../src/host/cover/session.js";
+import { gapsOf, imagesOf } from "../../src/host/cover/session.js";
 import { expressionOfGlobs } from "../../src/host/cover/glob.js";
 import { buildProgram } from "../support/build-program.js";
 import { isNativeStandIn, launcherPath } from "../support/launcher.js";
@@ -210,4 +210,11 @@ test("an image that says its counts twice is one image", () => {
       [7, 16n, 2],
     ],
   );
+});
+
+test("what is missing is what the worst image has said", () => {
+  const end = (filesWithoutTable: number, unpatched: number, refused: number): string =>
+    JSON.stringify({ event: "end", pid: 1, exe: "/a", instructions: { filesWithoutTable, unpatched, refused } });
+  assert.deepEqual(gapsOf(["", end(0, 0, 0)]), { isIncomplete: false, unpatched: 0 });
+  assert.deepEqual(gapsOf([end(1, 3, 1), end(0, 2, 0)]), { isIncomplete: true, unpatched: 4 });
 });

@@ -30,7 +30,11 @@ interface Line {
   readonly file?: string;
   readonly bias?: string;
   readonly counts?: readonly (readonly [address: string, count: number])[];
-  readonly instructions?: { readonly filesWithoutTable: number };
+  readonly instructions?: {
+    readonly filesWithoutTable: number;
+    readonly unpatched: number;
+    readonly refused: number;
+  };
 }
 
 /**
@@ -67,15 +71,20 @@ export interface CoveredRun {
   readonly images: readonly ProcessImage[];
   /** Some files have no unwind table: nothing of them is in the images. */
   readonly isIncomplete: boolean;
+  /** Blocks that could not be patched, at most, in one image: they may have run unseen. */
+  readonly unpatched: number;
 }
 
-/** Whether there was code that has no unwind table: of it nothing is known. */
-export function isIncomplete(lines: readonly string[]): boolean {
-  return lines.some((line) => {
-    if (line === "") return false;
-    const { instructions } = JSON.parse(line) as Line;
-    return instructions !== undefined && instructions.filesWithoutTable > 0;
-  });
+/** What is missing from the images of a run. */
+export function gapsOf(lines: Iterable<string>): Pick<CoveredRun, "isIncomplete" | "unpatched"> {
+  let [filesWithoutTable, unpatched] = [0, 0];
+  for (const text of lines) {
+    const { instructions } = (text === "" ? {} : JSON.parse(text)) as Partial<Line>;
+    if (instructions === undefined) continue;
+    filesWithoutTable = Math.max(filesWithoutTable, instructions.filesWithoutTable);
+    unpatched = Math.max(unpatched, instructions.unpatched + instructions.refused);
+  }
+  return { isIncomplete: filesWithoutTable > 0, unpatched };
 }
 
 /**
@@ -93,5 +102,5 @@ export async function coverBlocks(
 ): Promise<CoveredRun> {
   const expression = files === null ? "block" : `block and (${files})`;
   const { outcome, lines } = await runCounting(root, command, expression, warn, onStart);
-  return { outcome, images: imagesOf(lines), isIncomplete: isIncomplete(lines) };
+  return { outcome, images: imagesOf(lines), ...gapsOf(lines) };
 }

@@ -1,7 +1,12 @@
-// Flicker from Node: `import { run, trace, count, fault } from "flicker"`. The commands stand on the same parts; docs/api.md is for users.
+// Flicker from Node: `import { run, trace, count, cover, fault } from "flicker"`. The commands stand on the same parts; docs/api.md is for users.
 
 import { spawn } from "node:child_process";
 import { type SiteCount, countSites } from "./host/count/session.js";
+import { KnownFiles, coveredBlocks, coveredFiles, moduleOf } from "./host/cover/coverage.js";
+import { drcovOf } from "./host/cover/drcov.js";
+import { expressionOfGlobs } from "./host/cover/glob.js";
+import { lcovOf, sourcesOf } from "./host/cover/lcov.js";
+import { coverBlocks } from "./host/cover/session.js";
 import { type FaultObject, type RuleCount, WholeCalls, countsOf, faultObject } from "./host/fault/output.js";
 import { type Rule, RuleError, parseRule } from "./host/fault/rule.js";
 import { findFaultLauncher, startFaulty } from "./host/fault/session.js";
@@ -60,6 +65,59 @@ export interface Count {
  */
 export async function count(command: readonly string[], match = "call"): Promise<Count> {
   return countSites(packageRoot, command, match, warn);
+}
+
+export interface CoverOptions {
+  /** Only files whose path, or its last part, matches one of these: `libc.so*`, `/usr/lib/**`. */
+  readonly files?: readonly string[];
+}
+
+/** A basic block that was executed. */
+export interface BlockCount {
+  /** Where it is in its file, as objdump prints it. */
+  readonly address: bigint;
+  /** In bytes. */
+  readonly size: number;
+  /** How often, over all processes. */
+  readonly count: number;
+}
+
+export interface FileCoverage {
+  readonly path: string;
+  /** Those that were executed, in order of address. */
+  readonly blocks: readonly BlockCount[];
+  /** How many the file has. */
+  readonly known: number;
+}
+
+/** How a program ended, and what it and all that it executed have executed. */
+export interface Coverage {
+  readonly outcome: Outcome;
+  readonly files: readonly FileCoverage[];
+  /** All of it as drcov's log. */
+  drcov(): Uint8Array;
+  /** Lines of the sources that the files name, as lcov's tracefile. */
+  lcov(): string;
+}
+
+/**
+ * Runs a program and finds out which basic blocks it, and what it executes, come to.
+ * @throws MatchError or LauncherError when it cannot be started
+ */
+export async function cover(command: readonly string[], options: CoverOptions = {}): Promise<Coverage> {
+  const expression = expressionOfGlobs(options.files ?? []);
+  const { outcome, images } = await coverBlocks(packageRoot, command, expression, warn);
+  const { files } = await coveredFiles(images, new KnownFiles(packageRoot));
+  return {
+    outcome,
+    files: files.map(({ path, known, image }) => ({
+      path,
+      blocks: coveredBlocks(known, image).map(({ start, size, count }) => ({ address: BigInt(start), size, count })),
+      known: known.blocks.length,
+    })),
+    drcov: () => drcovOf(files.map(({ path, known, image }) => moduleOf(path, known, image))),
+    lcov: () => lcovOf(sourcesOf(files)),
+  };
 }
 
 export interface TraceOptions {

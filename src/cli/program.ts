@@ -16,6 +16,7 @@ import { FilterError } from "../trace/filter.js";
 import { messageColours, outputColours } from "./colour.js";
 import { addCompletion } from "./completion.js";
 import { addCount } from "./count.js";
+import { addCover } from "./cover.js";
 import { addDoctor } from "./doctor.js";
 import { OutputError } from "./event-output.js";
 import { EXIT_STATUS_HELP, STATUS_FAILED } from "./exit-status.js";
@@ -84,7 +85,18 @@ export function createProgram(): Command {
     .addHelpText("after", EXAMPLES + EXIT_STATUS_HELP)
     // Copied to each command that is added after it.
     .exitOverride();
-  for (const add of [addRun, addTrace, addCount, addFault, addInspect, addDoctor, addCompletion, addPath, addHelp])
+  for (const add of [
+    addRun,
+    addTrace,
+    addCount,
+    addCover,
+    addFault,
+    addInspect,
+    addDoctor,
+    addCompletion,
+    addPath,
+    addHelp,
+  ])
     add(program);
   for (const command of [program, ...program.commands]) {
     const name = command === program ? "flicker" : `flicker ${command.name()}`;

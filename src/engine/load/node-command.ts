@@ -30,6 +30,7 @@ function isNodeCommand(stack: InitialStack): bool {
     load<u8>(word) == 45 ||
     equalsText(word, "completion") ||
     equalsText(word, "count") ||
+    equalsText(word, "cover") ||
     equalsText(word, "doctor") ||
     equalsText(word, "help") ||
     equalsText(word, "inspect") ||

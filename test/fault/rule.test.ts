@@ -29,6 +29,7 @@ test("what becomes of the call", () => {
 test("which calls", () => {
   assert.deepEqual(parseRule("read,openat:error=EIO").calls, numbers("read", "openat"));
   assert.deepEqual(parseRule("inject=read:error=EIO").calls, numbers("read"));
+  assert.deepEqual(parseRule("%net:delay=10ms").calls, parseRule("%network:delay=10ms").calls);
   assert.deepEqual(parseRule("/^pread:short=1").calls, numbers("pread64", "preadv"));
   const all = parseRule("all:error=EIO").calls;
   for (const name of ["exit", "exit_group", "rt_sigreturn"])

@@ -15,6 +15,7 @@ const JAVASCRIPT_INPUTS = [
   "src/cli",
   "src/host",
   "src/kernel-interface",
+  "src/match",
   "src/trace",
   "tsconfig.json",
   "tsconfig.build.json",

@@ -7,6 +7,7 @@ set -eu
 packages="
   bash bsdutils coreutils findutils gawk grep procps psmisc sed util-linux
   binutils gcc g++ libc6-dev make musl musl-dev musl-tools busybox-static golang-go
+  valgrind lcov
   git tar gzip xz-utils python3 perl sqlite3 lsof
   nginx-light curl strace gdb linux-perf stress tmux
   bash-completion

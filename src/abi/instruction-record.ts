@@ -107,6 +107,8 @@ export const NEEDS_FUNCTION = 8;
 export const NEEDS_TARGET_FILE = 16;
 export const NEEDS_TARGET_FUNCTION = 32;
 export const NEEDS_DISASSEMBLY = 64;
+/** The class block. */
+export const NEEDS_BLOCKS = 128;
 
 // HAS_ bits.
 export const HAS_TARGET = 1;
@@ -142,3 +144,4 @@ export const CLASS_REP = 1 << 16;
 export const CLASS_VEX = 1 << 17;
 export const CLASS_EVEX = 1 << 18;
 export const CLASS_RIP_RELATIVE = 1 << 19;
+export const CLASS_BLOCK = 1 << 20;

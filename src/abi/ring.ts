@@ -22,11 +22,12 @@
 //   0x088   8     tail again, written behind it: pwrite may store a number in pieces, and the smaller of the two is never too large
 //   0x0c0   64    bit n: hooks see the system call with number n
 //   0x100         what the host tells the hooks (parameters), up to the data
+//   0x3e00  512   sums that hooks add to and the host reads, u64 each
 //   0x4000        data
 //
 // No type annotations and no imports: this file is TypeScript for the host and AssemblyScript for the engine.
 
-export const RING_MAGIC = 0x31726c66; // "flr1"
+export const RING_MAGIC = 0x32726c66; // "flr2"
 export const RING_MAGIC_AT = 0x000;
 export const RING_SIZE = 0x008;
 export const RING_FLAGS = 0x010;
@@ -40,7 +41,9 @@ export const RING_TAIL = 0x080;
 export const RING_TAIL_AGAIN = 0x088;
 export const RING_CALLS = 0x0c0;
 export const RING_PARAMETERS = 0x100;
-export const RING_PARAMETERS_SIZE = 0x3f00;
+export const RING_PARAMETERS_SIZE = 0x3d00;
+export const RING_SUMS = 0x3e00;
+export const RING_SUM_COUNT = 64;
 export const RING_DATA = 0x4000;
 
 /** A writer waits for room; without it, what finds none is lost. */
@@ -49,8 +52,10 @@ export const RING_LOSSLESS = 1;
 export const RING_FOLLOW = 2;
 /** Records have the time. */
 export const RING_TIMES = 4;
-/** The engine writes what no hook sees: signals, beginnings and ends, the execve that a program comes from. */
+/** The engine writes what no hook sees: signals, beginnings and ends. */
 export const RING_EVENTS = 8;
+/** Hooks see the execve that a program comes from, as a call that succeeds. */
+export const RING_EXECVE = 16;
 
 // A record.
 //

@@ -10,14 +10,15 @@
 //   0x14000   0x01000  the frame that the engine hands to rt_sigreturn to enter any program state
 //   0x15000   0x05000  paths and file heads of an execve
 //   0x1a000   0x09000  deferred signals: the interrupted ucontext with its xstate, then the siginfos
-//   0x23000   0x00800  system calls that hooks have seen (src/engine/hook/record.ts)
-//   0x23800   0x00800  the thread's own counts (src/engine/hook/thread-counters.ts)
+//   0x23000   0x00c00  system calls that hooks have seen (src/engine/hook/record.ts)
+//   0x23c00   0x00800  the thread's own counts (src/engine/hook/thread-counters.ts)
+//   0x24400   0x00c00  the tally of a process that lives in another's memory, in the area of its first thread (src/engine/hook/tally.ts)
 //
 // A thread that gets no signal touches the page of the block alone: the stack's first 3 KiB are in it.
 //
 // No type annotations and no imports: this file is TypeScript for the backend and AssemblyScript for the engine.
 
-export const AREA_SIZE = 0x24000;
+export const AREA_SIZE = 0x25000;
 export const ALTERNATE_STACK_OFFSET = 0x00000;
 export const ALTERNATE_STACK_SIZE = 0x08000;
 export const BLOCK_OFFSET = 0x13c00;
@@ -25,10 +26,12 @@ export const RETURN_FRAME_OFFSET = 0x14000;
 export const EXEC_SCRATCH_OFFSET = 0x15000;
 export const DEFERRED_OFFSET = 0x1a000;
 export const CALL_RECORDS_OFFSET = 0x23000;
-export const CALL_RECORDS_SIZE = 0x00800;
-export const THREAD_COUNTERS_OFFSET = 0x23800;
+export const CALL_RECORDS_SIZE = 0x00c00;
+export const THREAD_COUNTERS_OFFSET = 0x23c00;
 /** u64 each. */
 export const THREAD_COUNTERS_MAX = 256;
+export const TALLY_OFFSET = 0x24400;
+export const TALLY_SIZE = 0x00c00;
 
 // Fields of the block that gates touch. src/engine/thread/block.ts declares them in this order.
 export const BLOCK_SELF = 0x00; // u32: engine pointer of the block

@@ -14,7 +14,8 @@
 //   0x20    8     time at exit; of other events as at entry
 //   0x28    8     result
 //   0x30    48    the six arguments
-//   0x60          ranges
+//   0x60    8     what the hook has noted of the call
+//   0x68          ranges
 //
 // A range is memory of the program as it was:
 //
@@ -35,7 +36,8 @@ export const EVENT_START = 0x18;
 export const EVENT_END = 0x20;
 export const EVENT_RESULT = 0x28;
 export const EVENT_ARGUMENTS = 0x30;
-export const EVENT_HEADER_SIZE = 0x60;
+export const EVENT_NOTE = 0x60;
+export const EVENT_HEADER_SIZE = 0x68;
 
 export const RANGE_ADDRESS = 0x00;
 export const RANGE_SIZE = 0x08;

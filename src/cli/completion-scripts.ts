@@ -18,6 +18,8 @@ const fishQuoted = (text: string): string => `'${text.replace(/['\\]/g, "\\$&")}
 
 const takesNextWord = ({ value, isValueOptional }: OptionWords): boolean => value !== null && !isValueOptional;
 const namesOf = (words: Words): string[] => words.commands.map(({ name }) => name);
+const namesBeforeProgram = (words: Words): string[] =>
+  words.commands.filter(({ isBeforeProgram }) => isBeforeProgram).map(({ name }) => name);
 
 // ---- bash
 
@@ -145,7 +147,7 @@ _flicker() {
     elif [[ $command == run ]]; then
       _flicker_program "$at"
       return
-    else
+    elif [[ ! $command =~ ^(${namesBeforeProgram(words).join("|")})$ ]]; then
       return
     fi
   done
@@ -219,13 +221,23 @@ function zshProgram(options: readonly OptionWords[]): string {
 `;
 }
 
-function zshCommand({ name, options, argument }: CommandWords): string {
+/** A program behind -- likewise. */
+const ZSH_BEHIND_DASHES = `      local -i at=$words[(i)--]
+      if ((at < CURRENT)); then
+        shift $at words
+        ((CURRENT -= at))
+        _normal
+        return
+      fi
+`;
+
+function zshCommand({ name, options, argument, isBeforeProgram }: CommandWords): string {
   const specifications = options.flatMap(zshOption);
   if (argument !== null) specifications.push(quoted(`1:argument:${zshAction(argument)}`));
   return `    ${name})
       shift words
       ((CURRENT--))
-${argument?.kind === "program" ? zshProgram(options) : ""}      _arguments -S : \\
+${argument?.kind === "program" ? zshProgram(options) : isBeforeProgram ? ZSH_BEHIND_DASHES : ""}      _arguments -S : \\
 ${specifications.map((specification) => `        ${specification}`).join(" \\\n")}
       ;;`;
 }
@@ -356,8 +368,10 @@ function __flicker_place
                 set at (math $at + 1)
             case '-*'
             case '*'
-                test $words[2] = run; and echo program $at
-                return
+                if not contains -- $words[2] ${namesBeforeProgram(words).join(" ")}
+                    test $words[2] = run; and echo program $at
+                    return
+                end
         end
         set at (math $at + 1)
     end

@@ -25,6 +25,8 @@ export interface CommandWords {
   readonly options: readonly OptionWords[];
   /** The first argument, or null. */
   readonly argument: Value | null;
+  /** Arguments of its own may come before a `--` with a program behind it. */
+  readonly isBeforeProgram: boolean;
 }
 
 export interface Words {
@@ -72,6 +74,7 @@ export function wordsOf(program: Command): Words {
       description: command.description(),
       options: optionsOf(command),
       argument: argumentValue(command.registeredArguments[0]),
+      isBeforeProgram: / -- PROG/.test(command.usage()) && command.registeredArguments[0]?.name() !== "PROG",
     })),
   };
 }

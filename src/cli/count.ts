@@ -6,9 +6,11 @@ import { Names } from "../host/count/names.js";
 import { type SiteCount, countSites } from "../host/count/session.js";
 import { packageRoot } from "../host/package-root.js";
 import { demangle, loadDemangler } from "../host/symbols.js";
+import { alignColumns } from "./columns.js";
+import { OutputError, endAs } from "./event-output.js";
 import { EXIT_STATUS_HELP } from "./exit-status.js";
 import { warn } from "./message.js";
-import { OutputError, endAs } from "./trace.js";
+import { passSignals } from "./pass-signals.js";
 
 const EXAMPLES = `
 Examples:
@@ -69,17 +71,6 @@ function jsonOf({ count, file, address, function: name, sites }: Row, by: Option
   });
 }
 
-/** Lines with columns as wide as they must be. */
-function align(lines: readonly (readonly string[])[]): string[] {
-  const widths = lines[0]!.map((_, column) => Math.max(...lines.map((line) => line[column]!.length)));
-  return lines.map((line) =>
-    line
-      .map((cell, i) => (i === 0 ? cell.padStart(widths[i]!) : cell.padEnd(widths[i]!)))
-      .join("  ")
-      .trimEnd(),
-  );
-}
-
 const lastPart = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
 
 function linesOf(rows: readonly Row[], { by, top }: Options, names: Names): string[] {
@@ -99,7 +90,7 @@ function linesOf(rows: readonly Row[], { by, top }: Options, names: Names): stri
   const rest = rows.length - shown.length;
   const what = by === "site" ? "instructions" : `${by}s`;
   return [
-    ...(shown.length > 0 ? align([heads[by], ...cells]) : []),
+    ...(shown.length > 0 ? alignColumns([heads[by], ...cells]) : []),
     `${total} executions in ${rows.length} ${what}${rest > 0 ? `; ${rest} more: --top shows them` : ""}`,
   ];
 }
@@ -116,15 +107,8 @@ function write(text: string, file: string | undefined): void {
   }
 }
 
-const PASSED_ON = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
-
 async function count(command: readonly string[], options: Options): Promise<void> {
-  // The program decides what ends it: its counts are wanted all the more then.
-  let kill: (signal: NodeJS.Signals) => void = () => undefined;
-  const onSignal = (signal: NodeJS.Signals): void => kill(signal);
-  for (const signal of PASSED_ON) process.on(signal, onSignal);
-  const run = await countSites(packageRoot, command, options.match, warn, (send) => (kill = send));
-  for (const signal of PASSED_ON) process.off(signal, onSignal);
+  const run = await passSignals((onStart) => countSites(packageRoot, command, options.match, warn, onStart));
   await loadDemangler();
   const names = new Names();
   const rows = rowsOf(run.counts, options.by, names);

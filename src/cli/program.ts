@@ -7,6 +7,7 @@
 import { Argument, Command, CommanderError } from "commander";
 import { CacheError } from "../host/cache.js";
 import { HookError } from "../host/hook/error.js";
+import { RuleError } from "../host/fault/rule.js";
 import { LauncherError } from "../host/launcher.js";
 import { packageVersion } from "../host/package-root.js";
 import { RingError } from "../host/ring/ring.js";
@@ -15,13 +16,16 @@ import { FilterError } from "../trace/filter.js";
 import { messageColours, outputColours } from "./colour.js";
 import { addCompletion } from "./completion.js";
 import { addCount } from "./count.js";
+import { addCover } from "./cover.js";
 import { addDoctor } from "./doctor.js";
+import { OutputError } from "./event-output.js";
 import { EXIT_STATUS_HELP, STATUS_FAILED } from "./exit-status.js";
+import { UsageError, addFault } from "./fault.js";
 import { addInspect } from "./inspect.js";
 import { formatMessage, warn } from "./message.js";
 import { addPath } from "./path.js";
 import { addRun } from "./run.js";
-import { OutputError, addTrace } from "./trace.js";
+import { addTrace } from "./trace.js";
 
 const EXAMPLES = `
 Examples:
@@ -81,7 +85,19 @@ export function createProgram(): Command {
     .addHelpText("after", EXAMPLES + EXIT_STATUS_HELP)
     // Copied to each command that is added after it.
     .exitOverride();
-  for (const add of [addRun, addTrace, addCount, addInspect, addDoctor, addCompletion, addPath, addHelp]) add(program);
+  for (const add of [
+    addRun,
+    addTrace,
+    addCount,
+    addCover,
+    addFault,
+    addInspect,
+    addDoctor,
+    addCompletion,
+    addPath,
+    addHelp,
+  ])
+    add(program);
   for (const command of [program, ...program.commands]) {
     const name = command === program ? "flicker" : `flicker ${command.name()}`;
     command.configureOutput({ outputError: (text, write) => write(formatMessage(errorLine(text, name))) });
@@ -97,7 +113,17 @@ export async function runCommand(args: readonly string[]): Promise<number> {
     return Number(process.exitCode ?? 0);
   } catch (error) {
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : STATUS_FAILED;
-    const expected = [LauncherError, CacheError, HookError, MatchError, RingError, FilterError, OutputError];
+    const expected = [
+      LauncherError,
+      CacheError,
+      HookError,
+      MatchError,
+      RingError,
+      FilterError,
+      RuleError,
+      OutputError,
+      UsageError,
+    ];
     if (!(error instanceof Error && expected.some((kind) => error instanceof kind))) throw error;
     warn(error.message);
     return STATUS_FAILED;

@@ -1,11 +1,12 @@
 // `flicker trace`: the options, and what becomes of the events.
 
-import { closeSync, openSync, writeSync } from "node:fs";
+import { closeSync } from "node:fs";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { packageRoot } from "../host/package-root.js";
-import { type Outcome, TraceSession, findTraceLauncher } from "../host/trace/session.js";
+import { TraceSession, findTraceLauncher } from "../host/trace/session.js";
 import { RESULT_COLUMN, type TimeFormat } from "../trace/lines.js";
 import { TraceOutput } from "../trace/output.js";
+import { Sink, endAs, openOutput, waitFor } from "./event-output.js";
 import { EXIT_STATUS_HELP } from "./exit-status.js";
 import { warn } from "./message.js";
 
@@ -49,84 +50,6 @@ function timeFormatOf({ absoluteTimestamps, relativeTimestamps }: Options): Time
   return TIMES[Math.min(absoluteTimestamps, TIMES.length - 1)]!;
 }
 
-/** Where lines go: gathered, and written when the events that are there have been said. */
-class Sink {
-  private text = "";
-  isBroken = false;
-
-  constructor(
-    private readonly descriptor: number,
-    private readonly encoding: BufferEncoding,
-  ) {}
-
-  add(text: string): void {
-    this.text += text;
-    if (this.text.length > 1 << 16) this.flush();
-  }
-
-  flush(): void {
-    if (this.text === "") return;
-    const bytes = Buffer.from(this.text, this.encoding);
-    this.text = "";
-    for (let at = 0; at < bytes.length && !this.isBroken;) {
-      try {
-        at += writeSync(this.descriptor, bytes, at);
-      } catch (error) {
-        const { code, message } = error as NodeJS.ErrnoException;
-        if (code === "EAGAIN") Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
-        else {
-          this.isBroken = true;
-          if (code !== "EPIPE") warn(`the trace cannot be written: ${message}`);
-        }
-      }
-    }
-  }
-}
-
-/** The file of -o cannot be had, as one line for the user. */
-export class OutputError extends Error {}
-
-function openOutput(file: string): number {
-  try {
-    return openSync(file, "w", 0o666);
-  } catch (error) {
-    throw new OutputError(`${file}: ${(error as Error).message}`, { cause: error });
-  }
-}
-
-const DEADLY = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
-
-/**
- * The end of the run. As strace: with a file of its own for the output it leaves signals to the program, else it passes them on.
- * Whoever sends a second one wants this to end as well.
- */
-async function waitFor(session: TraceSession, hasFile: boolean): Promise<Outcome> {
-  let leave = (_: Outcome): void => undefined;
-  const left = new Promise<Outcome>((resolve) => (leave = resolve));
-  let received = 0;
-  const onSignal = (signal: NodeJS.Signals): void => {
-    if (hasFile) return;
-    session.kill(signal);
-    if (++received === 1) return;
-    session.stop();
-    leave({ status: null, signal });
-  };
-  for (const signal of DEADLY) process.on(signal, onSignal);
-  await session.follow();
-  const outcome = await Promise.race([session.ended, left]);
-  for (const signal of DEADLY) process.off(signal, onSignal);
-  return outcome;
-}
-
-/** Ends this process as the program has ended. */
-export function endAs({ status, signal }: Outcome): void {
-  if (signal === null) {
-    process.exitCode = status ?? 0;
-    return;
-  }
-  process.kill(process.pid, signal);
-}
-
 async function trace(command: readonly string[], options: Options): Promise<void> {
   const timeFormat = timeFormatOf(options);
   const isFollowing = options.followForks ?? false;
@@ -144,7 +67,7 @@ async function trace(command: readonly string[], options: Options): Promise<void
   });
   const launcher = await findTraceLauncher(packageRoot, warn);
   const descriptor = options.output === undefined ? process.stderr.fd : openOutput(options.output);
-  const sink = new Sink(descriptor, format === "json" ? "utf8" : "latin1");
+  const sink = new Sink(descriptor, format === "json" ? "utf8" : "latin1", "trace");
   const session = new TraceSession(
     launcher,
     command,

@@ -15,7 +15,9 @@ import { countSlots } from "./patch/territory";
 import { trapTrampolineOf } from "./patch/traps";
 import { Address } from "./process";
 import { doubt, doubtHits, doubtSkips } from "./scan/evidence";
+import { markBlocks } from "./scan/blocks";
 import { codeRangeCount, codeRangeEnd, codeRangeStart } from "./scan/sections";
+import { functionCount, functionEnd, functionStart, linkAddressOf, openUnwindTable, readFunction } from "./scan/unwind";
 import { fateCount, interiorCount } from "./stats/counters";
 import { decode } from "./x86/decode";
 import { Instruction } from "./x86/instruction";
@@ -149,6 +151,26 @@ export function describeCode(size: u32, address: Address, offset: u64, needs: u3
 export function describedSize(): u32 {
   return describedBytes;
 }
+
+// For `flicker cover` and the class `block` (src/host/cover/blocks.ts): the basic blocks of each function of a file.
+
+/** Opens a file; gives how many functions its unwind table has. */
+export function openFunctions(descriptor: i32): u32 {
+  openUnwindTable(descriptor);
+  return functionCount();
+}
+/** Finds a function, for the three below; false when it is none that is patched. */
+export { readFunction };
+export function functionOffset(): u64 {
+  return functionStart;
+}
+export function functionAddress(): u64 {
+  return linkAddressOf(functionStart);
+}
+export function functionSize(): u64 {
+  return functionEnd - functionStart;
+}
+export { markBlocks };
 
 export { trapTrampolineOf, codeRangeCount, codeRangeStart, codeRangeEnd, countSlots, outpostCount, outpostAt };
 export { fateCount };

@@ -4,10 +4,13 @@
 // Under the engine lock: the records are in static memory, and matchers remember answers in theirs.
 
 import {
+  CLASS_BLOCK,
   FILE_TEXT_MAX,
   FUNCTION_TEXT_MAX,
+  NEEDS_BLOCKS,
   NEEDS_FILE,
   NEEDS_FUNCTION,
+  RECORD_CLASSES,
   RECORD_FIELDS_SIZE,
   RECORD_FILE,
   RECORD_FUNCTION,
@@ -108,6 +111,11 @@ export function needsFunctions(): bool {
   return (needs & NEEDS_FUNCTION) != 0;
 }
 
+/** Whether it matters which instructions stand for basic blocks. */
+export function needsBlocks(): bool {
+  return (needs & NEEDS_BLOCKS) != 0;
+}
+
 function writeText(place: Address, number: u32, text: usize, most: u32): void {
   const size = text == 0 ? 0 : min(lengthOf(text) as u32, most);
   poke32(place + TEXT_NUMBER, number);
@@ -143,6 +151,7 @@ function isWanted(matcher: Matcher, functionStart: u64): bool {
  * @param address where it is in the file's own terms, as objdump prints it
  * @param offset in the file
  * @param functionStart the file's address of the function that it is in
+ * @param isOfBlock whether it stands for a basic block (scan/blocks.ts)
  * @returns bit n for hook n
  */
 export function hooksWanting(
@@ -151,8 +160,10 @@ export function hooksWanting(
   address: u64,
   offset: u64,
   functionStart: u64,
+  isOfBlock: bool,
 ): u32 {
   fillInstructionRecord(needs, code, changetype<usize>(instruction), address, offset, record);
+  if (isOfBlock) store<u32>(record, load<u32>(record, RECORD_CLASSES) | CLASS_BLOCK, RECORD_CLASSES);
   const thread = runningThread();
   let wanting: u32 = 0;
   thread.hookPhase = IN_MATCH;

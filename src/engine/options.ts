@@ -1,7 +1,7 @@
 // Options of `flicker run`, and how they travel through execve.
 //
 // A followed execve runs the launcher again: its argv is { HANDOVER_NAME, handover, path to open,
-// path as the program knows it, seccomp filters (seccomp/handover.ts), argv of the program... }. The
+// path as the program knows it, seccomp filters (seccomp/handover.ts), the process's tally (hook/tally.ts), argv of the program... }. The
 // handover string is: follow, traps, count, thoroughness (strict and exhaustive), statistics, debugging and gs digits, 1 when the program's name is its file's, 16 hexadecimal digits of the program's signal mask, the number of
 // a descriptor to close in 8 hexadecimal digits (or ffffffff), those of the statistics' descriptor and of the launcher's likewise, 16 digits
 // of the address of the engine's call site (seccomp/site.ts), a digit of the ring's state, 8 digits each of its host, its descriptor there and

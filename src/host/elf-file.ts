@@ -19,6 +19,7 @@ export interface Section {
   readonly name: string;
   readonly type: number;
   readonly executable: boolean;
+  readonly compressed: boolean;
   readonly address: bigint;
   readonly offset: number;
   readonly size: number;
@@ -51,6 +52,7 @@ const PF_X = 1;
 const SHT_SYMTAB = 2;
 const SHT_NOBITS = 8;
 const SHF_EXECINSTR = 4n;
+const SHF_COMPRESSED = 0x800n;
 const DT_NEEDED = 1n;
 const DT_STRTAB = 5n;
 const DT_RPATH = 15n;
@@ -212,6 +214,7 @@ function readSections(bytes: Buffer): Section[] {
       name: name < size ? stringAt(bytes, Number(name)) : "",
       type,
       executable: (bytes.readBigUInt64LE(at + 8) & SHF_EXECINSTR) !== 0n && isInside,
+      compressed: (bytes.readBigUInt64LE(at + 8) & SHF_COMPRESSED) !== 0n,
       address: bytes.readBigUInt64LE(at + 16),
       offset: isInside ? Number(offset) : 0,
       size: isInside ? Number(length) : 0,

@@ -77,6 +77,12 @@ export interface Engine {
   recordBuffer(): number;
   describeCode(size: number, address: bigint, offset: bigint, needs: number): number;
   describedSize(): number;
+  openFunctions(descriptor: number): number;
+  readFunction(index: number): number;
+  functionOffset(): bigint;
+  functionAddress(): bigint;
+  functionSize(): bigint;
+  markBlocks(code: number, size: number, marks: number, address: bigint): number;
   inspectFile(descriptor: number): bigint;
   inspectVdso(address: bigint): void;
   inspectedBias(): bigint;

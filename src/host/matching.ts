@@ -5,10 +5,12 @@
 // starts, and after a byte that begins no instruction. So data among code shows up as instructions.
 
 import {
+  CLASS_BLOCK,
   HAS_TARGET,
   NEEDS_FILE,
   RECORD_ADDRESS,
   RECORD_BYTES,
+  RECORD_CLASSES,
   RECORD_FIELDS_SIZE,
   RECORD_FILE_OFFSET,
   RECORD_HAS,
@@ -24,6 +26,7 @@ import type { CompiledMatch } from "../match/compile.js";
 import { TEXTS, type TextField } from "../match/names.js";
 import type { Disassembler } from "./disassembly.js";
 import type { ElfFile } from "./elf-file.js";
+import { BlockFinder } from "./cover/blocks.js";
 import { type Engine, instantiate } from "./inspection.js";
 import { Libraries, LinkageTable } from "./plt.js";
 import { SimulatedProcess } from "./simulated-process.js";
@@ -54,6 +57,11 @@ interface Piece {
 
 const NO_TEXT_NUMBER = 0;
 const INSTRUCTION_MAX = 15;
+
+async function sitesOfBlocks(root: string, file: ElfFile): Promise<Set<bigint>> {
+  const blocks = (await BlockFinder.create(root)).blocksOf(file);
+  return new Set(blocks.flatMap(({ site }) => (site === null ? [] : [BigInt(site)])));
+}
 
 /** Writes texts into the record that `match` sees. */
 class TextWriter {
@@ -96,6 +104,8 @@ export class Matching {
     private readonly matcher: MatchExports,
     private readonly engine: Engine,
     private readonly disassembler: Disassembler | null,
+    /** Addresses of the instructions that stand for basic blocks; null where that does not matter. */
+    private readonly ofBlocks: ReadonlySet<bigint> | null,
   ) {
     this.symbols = new Symbols(file);
     this.linkage = new LinkageTable(file);
@@ -113,7 +123,9 @@ export class Matching {
     const disassembler = compiled.needs.disassembly
       ? new (await import("./disassembly.js")).Disassembler(file, false)
       : null;
-    return new Matching(file, compiled, instance.exports as unknown as MatchExports, engine, disassembler);
+    const ofBlocks = compiled.needs.blocks ? await sitesOfBlocks(root, file) : null;
+    const exports = instance.exports as unknown as MatchExports;
+    return new Matching(file, compiled, exports, engine, disassembler, ofBlocks);
   }
 
   /** Calls `onMatch` for each matched instruction, in the order of the sections; `onProgress` gets the part that is done. */
@@ -180,6 +192,8 @@ export class Matching {
 
   private isMatched(): boolean {
     const { matcher, compiled } = this;
+    if (this.ofBlocks?.has(this.recordView.getBigUint64(RECORD_INSTRUCTION_ADDRESS, true)))
+      this.recordView.setUint32(RECORD_CLASSES, this.recordView.getUint32(RECORD_CLASSES, true) | CLASS_BLOCK, true);
     if (matcher.mayMatch() === 0) return false;
     if (compiled.needs.bits >= NEEDS_FILE) this.writeTexts();
     return matcher.match() !== 0;

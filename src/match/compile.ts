@@ -6,6 +6,7 @@
 // `flicker inspect`, and is compiled to machine code for a launcher, like a hook.
 
 import {
+  NEEDS_BLOCKS,
   NEEDS_DISASSEMBLY,
   NEEDS_FACTS,
   NEEDS_FILE,
@@ -27,6 +28,7 @@ export interface Needs {
   readonly bits: number;
   readonly name: boolean;
   readonly facts: boolean;
+  readonly blocks: boolean;
   readonly file: boolean;
   readonly function: boolean;
   readonly targetFile: boolean;
@@ -55,6 +57,7 @@ export function compileMatch(text: string, texts: readonly TextField[] = TEXTS_O
     bits,
     name: has(NEEDS_NAME),
     facts: has(NEEDS_FACTS),
+    blocks: has(NEEDS_BLOCKS),
     file: has(NEEDS_FILE),
     function: has(NEEDS_FUNCTION),
     targetFile: has(NEEDS_TARGET_FILE),

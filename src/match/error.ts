@@ -1,24 +1,33 @@
 // What is wrong with an expression, with a line that points at it.
 
-/** A mistake in a --match expression; the message shows the place. */
-export class MatchError extends Error {
+/** A mistake in something that was written on the command line; the message shows the place. */
+export class PlacedError extends Error {
   /**
-   * @param text the whole expression
+   * @param what what it is, for the message
+   * @param text all of it
    * @param start offset of the first character that is wrong
    * @param end offset behind the last
    */
   constructor(
+    what: string,
     readonly reason: string,
     readonly text: string,
     readonly start: number,
     readonly end: number,
   ) {
-    super(`--match, column ${columnOf(text, start)}: ${reason}\n${quote(text, start, end)}`);
+    super(`${what}, column ${columnOf(text, start)}: ${reason}\n${quote(text, start, end)}`);
   }
 
   /** From 1, in characters. */
   get column(): number {
     return columnOf(this.text, this.start);
+  }
+}
+
+/** A mistake in a --match expression. */
+export class MatchError extends PlacedError {
+  constructor(reason: string, text: string, start: number, end: number) {
+    super("--match", reason, text, start, end);
   }
 }
 

@@ -181,6 +181,10 @@ export const NAMES: ReadonlyMap<string, Name> = new Map<string, Name>([
   ["vex", classOf(record.CLASS_VEX, 0, "encoded with VEX (AVX, AVX2, BMI) or XOP")],
   ["evex", classOf(record.CLASS_EVEX, 0, "encoded with EVEX (AVX-512)")],
   ["pcrel", classOf(record.CLASS_RIP_RELATIVE, 0, "has an operand in memory relative to rip")],
+  [
+    "block",
+    classOf(record.CLASS_BLOCK, record.NEEDS_BLOCKS, "one instruction of each basic block: [below](#basic-blocks)"),
+  ],
   ["mem", hasOf(record.HAS_MEMORY, "has an operand in memory, an address at least (`lea`)")],
   ["mem.read", hasOf(record.HAS_MEMORY_READ, "reads its operand in memory")],
   ["mem.write", hasOf(record.HAS_MEMORY_WRITE, "writes its operand in memory")],

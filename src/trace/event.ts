@@ -11,6 +11,7 @@ import {
   EVENT_KILLED,
   EVENT_KIND,
   EVENT_LEAVE,
+  EVENT_NOTE,
   EVENT_LOST,
   EVENT_NUMBER,
   EVENT_PROCESS,
@@ -69,6 +70,8 @@ export interface TraceEvent {
   /** Six, unsigned. */
   readonly arguments: readonly bigint[];
   readonly ranges: readonly CapturedRange[];
+  /** What the hook has noted of a call. */
+  readonly note?: bigint;
   /** Calls with the same key are said in the same words, but for times and threads. */
   readonly key?: string;
 }
@@ -92,6 +95,7 @@ export function encodeEvent(event: TraceEvent): Uint8Array {
   view.setBigUint64(EVENT_START, event.start, true);
   view.setBigUint64(EVENT_END, event.end, true);
   view.setBigInt64(EVENT_RESULT, event.result, true);
+  view.setBigUint64(EVENT_NOTE, event.note ?? 0n, true);
   event.arguments.forEach((value, index) => view.setBigUint64(EVENT_ARGUMENTS + 8 * index, value, true));
   let at = EVENT_HEADER_SIZE;
   for (const range of event.ranges) {
@@ -137,6 +141,7 @@ export function decodeEvent(bytes: Uint8Array, offset = 0): DecodedEvent | null 
     result: view.getBigInt64(EVENT_RESULT, true),
     arguments: argumentsOf(view),
     ranges: rangesOf(bytes, view, offset, size),
+    note: view.getBigUint64(EVENT_NOTE, true),
   };
   return { event, next: offset + size };
 }
@@ -223,6 +228,9 @@ export class RecordedCall implements TraceEvent {
       ...rangesOf(this.beginning, this.begun, 0, this.beginning.length),
       ...rangesOf(this.ending, this.done, 0, this.ending.length),
     ]);
+  }
+  get note(): bigint {
+    return this.begun.getBigUint64(EVENT_NOTE, true);
   }
   get key(): string {
     if (this.beginning.length + this.ending.length > KEY_MAX) return "";

@@ -66,8 +66,11 @@ function parseRegex(source: string): RegExp {
 
 const allCalls = (): Set<number> => new Set(signatures.keys());
 
+/** Short names that strace has for classes. */
+const classAliases = new Map([["net", "network"]]);
+
 /** Numbers of the calls that one value of trace= names. */
-function callsNamed(value: string): Iterable<number> {
+export function callsNamed(value: string): Iterable<number> {
   if (value === "all") return signatures.keys();
   if (value === "none") return [];
   const isOptional = value.startsWith("?");
@@ -81,7 +84,7 @@ function callsNamed(value: string): Iterable<number> {
     return calls;
   }
   if (name.startsWith("%")) {
-    const wanted = name.slice(1);
+    const wanted = classAliases.get(name.slice(1)) ?? name.slice(1);
     if (classNames.has(wanted)) return matching((_, classes) => classes.has(wanted));
     if (isOptional) return [];
     const known = [...classNames].map((className) => `%${className}`).sort();

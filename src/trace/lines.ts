@@ -14,13 +14,19 @@ import { valueText } from "./value.js";
 export type TimeFormat = "none" | "seconds" | "microseconds" | "epoch" | "relative";
 
 export interface LineOptions extends DecodeOptions {
-  /** How a line says whose it is: not at all; as in a file (`1234  `); as on a terminal (`[pid  1234] `), when there are several. */
-  readonly pidStyle: "none" | "file" | "terminal";
+  /**
+   * How a line says whose it is: not at all; as in a file (`1234  `); as on a terminal (`[pid  1234] `), when there are
+   * several; so always. */
+  readonly pidStyle: "none" | "file" | "terminal" | "always";
   readonly timeFormat: TimeFormat;
   /** -T: the time that the call took. */
   readonly withDuration: boolean;
   /** -a: the column of the result. */
   readonly resultColumn: number;
+  /** What is said behind a result. */
+  readonly remark?: (event: TraceEvent) => string;
+  /** Neither signals nor ends are said. */
+  readonly callsOnly?: boolean;
 }
 
 export const RESULT_COLUMN = 40;
@@ -116,15 +122,14 @@ export class LineWriter {
     const { pidStyle, timeFormat } = this.options;
     const time = timeFormat === "none" ? "" : this.time(isAtEnd ? event.end : event.start);
     if (pidStyle === "file") return `${String(event.tid).padEnd(5)} ${time}`;
-    if (pidStyle === "none" || this.threads.size < 2) return time;
+    if (pidStyle === "none" || (pidStyle === "terminal" && this.threads.size < 2)) return time;
     return `[pid ${String(event.tid).padStart(5)}] ${time}`;
   }
 
-  /** @param event says how long the call took; null for one that does not return */
-  private result(line: string, result: string, event: TraceEvent | null): string {
+  private result(line: string, result: string, event: TraceEvent, returns = true): string {
     const padded = `${line}) `.padEnd(this.options.resultColumn);
-    const time = this.options.withDuration && event !== null ? durationText(event.end - event.start) : "";
-    return `${padded}= ${result}${time}\n`;
+    const time = this.options.withDuration && returns ? durationText(event.end - event.start) : "";
+    return `${padded}= ${result}${this.options.remark?.(event) ?? ""}${time}\n`;
   }
 
   private wordsOf(event: TraceEvent): Words {
@@ -209,7 +214,7 @@ export class LineWriter {
     const entered = this.held?.event ?? this.unfinished.get(event.tid)!.event;
     const { line, count } = this.begun({ ...entered, end: event.start });
     const { said } = decodeCall(entered, this.options);
-    return before + this.rest(this.result(line + join(said.slice(count)), "?", null));
+    return before + this.rest(this.result(line + join(said.slice(count)), "?", entered, false));
   }
 
   private signalLine(event: TraceEvent): string {
@@ -229,6 +234,7 @@ export class LineWriter {
 
   private textOf(event: TraceEvent): string {
     const line = (text: string): string => `${this.head(event)}${text}\n`;
+    const end = (text: string): string => (this.options.callsOnly ? "" : line(text));
     switch (event.kind) {
       case "call":
         return this.call(event);
@@ -237,15 +243,16 @@ export class LineWriter {
       case "leave":
         return this.leave(event);
       case "signal": {
+        if (this.options.callsOnly) return "";
         const before = this.interrupt();
         return before + line(this.signalLine(event));
       }
       case "exited":
-        return this.ended(event) + line(`+++ exited with ${event.number} +++`);
+        return this.ended(event) + end(`+++ exited with ${event.number} +++`);
       case "killed": {
         const name = constantSet("signal").names.get(BigInt(event.number)) ?? `SIG${signalName(BigInt(event.number))}`;
         const core = event.result === 0n ? "" : " (core dumped)";
-        return this.ended(event) + line(`+++ killed by ${name}${core} +++`);
+        return this.ended(event) + end(`+++ killed by ${name}${core} +++`);
       }
       case "lost": {
         const before = this.interrupt();

@@ -79,6 +79,7 @@ for (const shell of SHELLS) {
         "flicker run",
         "flicker run --stats",
         "flicker run --stats=json --",
+        "flicker fault read:error=EIO --",
         "flicker --",
         "flicker",
       ]) {

@@ -22,7 +22,7 @@ function compile(text: string): Compiled {
 }
 
 const CLASS_BITS =
-  "jump cond call ret indirect syscall interrupt load store stack atomic string simd x87 nop lock rep vex evex pcrel".split(
+  "jump cond call ret indirect syscall interrupt load store stack atomic string simd x87 nop lock rep vex evex pcrel block".split(
     " ",
   );
 const HAS_BITS: Record<string, number> = { mem: 4, "mem.read": 16, "mem.write": 32, known: 128 };

@@ -1,10 +1,20 @@
-// `import { run, trace, count } from "flicker"`.
+// `import { run, trace, count, fault } from "flicker"`.
 
 import assert from "node:assert/strict";
 import { tmpdir, userInfo } from "node:os";
 import { join } from "node:path";
 import { test } from "node:test";
-import { type EventObject, FilterError, MatchError, count, run, trace } from "../../src/index.js";
+import {
+  type EventObject,
+  type FaultObject,
+  FilterError,
+  MatchError,
+  RuleError,
+  count,
+  fault,
+  run,
+  trace,
+} from "../../src/index.js";
 
 process.env["XDG_CACHE_HOME"] = join(tmpdir(), `flicker-test-hooks-${userInfo().uid}`);
 
@@ -52,4 +62,18 @@ test("a program is run, and its instructions counted", async () => {
   assert.ok(counts.length > 10);
   assert.ok(counts.every(({ file, count: times }) => file.includes("libc") && times > 0n));
   await assert.rejects(count(["true"], "rett"), MatchError);
+});
+
+test("a program fails as rules say, and what was changed is an event", async () => {
+  const faulty = await fault(["cat", "/etc/hostname"], ["openat:error=EACCES:path=/etc/hostname", "read:delay=1us"]);
+  assert.deepEqual(faulty.rules, ["openat:error=EACCES:path=/etc/hostname", "read:delay=1us"]);
+  const events: FaultObject[] = [];
+  for await (const event of faulty) events.push(event);
+  const denied = events.find(({ rule }) => rule === 0);
+  assert.deepEqual([denied?.call, denied?.error, denied?.count], ["openat", "EACCES", 1]);
+  assert.deepEqual(await faulty.outcome, { status: 1, signal: null });
+  const [first, second] = await faulty.counts;
+  assert.deepEqual(first, { rule: faulty.rules[0], matched: 1, injected: 1 });
+  assert.ok(second!.matched > 0 && second!.matched === second!.injected);
+  await assert.rejects(fault(["true"], "openat:error=EACESS"), RuleError);
 });

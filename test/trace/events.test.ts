@@ -2,6 +2,7 @@
 
 import assert from "node:assert/strict";
 import { test } from "node:test";
+import { EVENT_HEADER_SIZE, RANGE_SIZE, RANGE_WHEN } from "../../src/abi/trace-event.js";
 import {
   BadRecord,
   type CapturedRange,
@@ -42,6 +43,7 @@ function randomEvent(next: (below: number) => number): TraceEvent {
     result: BigInt.asIntN(64, word()),
     arguments: Array.from({ length: 6 }, word),
     ranges: Array.from({ length: next(5) }, range),
+    note: BigInt(next(1 << 30)),
   };
 }
 
@@ -89,6 +91,6 @@ test("what is no event is refused", () => {
   assert.throws(() => decodeEvent(damaged(0, 3)), BadRecord); // a size that is no multiple of 8
   assert.throws(() => decodeEvent(damaged(4, 99)), BadRecord); // no such kind
   assert.throws(() => decodeEvent(damaged(6, 9)), BadRecord); // more ranges than fit
-  assert.throws(() => decodeEvent(damaged(0x60 + 8, 200)), BadRecord); // a range that is too long
-  assert.throws(() => decodeEvent(damaged(0x60 + 12, 7)), BadRecord); // no such time
+  assert.throws(() => decodeEvent(damaged(EVENT_HEADER_SIZE + RANGE_SIZE, 200)), BadRecord); // a range that is too long
+  assert.throws(() => decodeEvent(damaged(EVENT_HEADER_SIZE + RANGE_WHEN, 7)), BadRecord); // no such time
 });

@@ -182,7 +182,7 @@ static void capture(struct thread *t, int is_exit, int64_t result) {
 }
 
 static void event(struct thread *t, int kind, uint32_t number, int64_t result, uint64_t end) {
-  unsigned char head[0x60] = {0};
+  unsigned char head[0x68] = {0};
   memcpy(head, &(uint32_t){sizeof head + t->size}, 4);
   head[4] = kind;
   memcpy(head + 6, &(uint16_t){t->count}, 2);

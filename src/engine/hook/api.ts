@@ -14,7 +14,7 @@ import { IN_AFTER, IN_BEFORE, IN_INSTRUCTION, RETRY, SKIP } from "./call";
 import { beginFailure, endFailure, failHook } from "./failure";
 import { appendRangeToLine, appendToLine, endLine } from "./line";
 import { CHUNK, isForeign, ownRange } from "./memory";
-import { CallRecord, currentCall } from "./record";
+import { CallRecord, currentCall, markPlace } from "./record";
 import { PLACES, RSP, STATUS_FLAGS, operandAddress, registerOf } from "./instruction";
 import { hookMemory } from "./table";
 
@@ -88,6 +88,18 @@ export function hookSetResult(result: i64): void {
   const thread = runningThread();
   requirePhase(thread, IN_AFTER, "the result is set outside of afterCall");
   finish(thread, gateFrameOf(thread), result);
+}
+
+/** What the hook has noted of this call: 0 at first. */
+export function hookMark(): u64 {
+  const thread = runningThread();
+  isBeforeCall(thread);
+  return load<u64>(markPlace(currentCall(thread), thread.hook - 1));
+}
+export function hookSetMark(mark: u64): void {
+  const thread = runningThread();
+  isBeforeCall(thread);
+  store<u64>(markPlace(currentCall(thread), thread.hook - 1), mark);
 }
 
 /** The call is not made, and has this result. */

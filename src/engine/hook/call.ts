@@ -16,7 +16,7 @@ import { EINTR } from "../kernel/errno";
 import { SYS_EXECVE, SYS_RT_SIGRETURN } from "../kernel/numbers";
 import { Address, callHook } from "../process";
 import { GateFrame, ThreadBlock, gateFrameOf } from "../thread/block";
-import { recordsEvents } from "../ring/ring";
+import { showsExecve } from "../ring/ring";
 import { lockEngine, unlockEngine } from "../thread/lock";
 import { endLine } from "./line";
 import {
@@ -134,7 +134,7 @@ export function endHookedCall(thread: ThreadBlock, frame: GateFrame): bool {
  * @param isBegun whether they have seen its beginning, in the process image before
  */
 export function showExecve(thread: ThreadBlock, path: Address, argv: Address, envp: Address, isBegun: bool): void {
-  if (!recordsEvents(thread) || !isHooked(SYS_EXECVE)) return;
+  if (!showsExecve(thread) || !isHooked(SYS_EXECVE)) return;
   const frame = gateFrameOf(thread);
   memory.fill(changetype<usize>(frame), 0, offsetof<GateFrame>());
   frame.rax = SYS_EXECVE;

@@ -43,7 +43,17 @@ export class CallRecord {
   made3: u64;
   made4: u64;
   made5: u64;
+  /** What each hook has noted of it. */
+  mark0: u64;
+  mark1: u64;
+  mark2: u64;
+  mark3: u64;
+  mark4: u64;
+  mark5: u64;
+  mark6: u64;
+  mark7: u64;
 }
+const MARKS_SIZE: usize = 64;
 
 /** The first is the current one. */
 const WAITING_MAX: u32 = CALL_RECORDS_SIZE / offsetof<CallRecord>() - 1;
@@ -71,6 +81,13 @@ export function beginRecord(thread: ThreadBlock, frame: GateFrame): void {
   record.argument3 = frame.r10;
   record.argument4 = frame.r8;
   record.argument5 = frame.r9;
+  memory.fill(changetype<usize>(record) + offsetof<CallRecord>("mark0"), 0, MARKS_SIZE);
+}
+
+/** Where a hook's mark is, by the hook's number from 0. */
+export function markPlace(record: CallRecord, hook: u32): usize {
+  assert(hook < 8, "a hook at system calls that is none of eight");
+  return changetype<usize>(record) + offsetof<CallRecord>("mark0") + ((hook as usize) << 3);
 }
 
 /** Hooks have made of it what is in the gate's frame. */

@@ -20,12 +20,14 @@ import {
   RECORD_TIME,
   RING_PARAMETERS,
   RING_PARAMETERS_SIZE,
+  RING_SUM_COUNT,
 } from "../../abi/ring";
 import {
   EVENT_ARGUMENTS,
   EVENT_END,
   EVENT_HEADER_SIZE,
   EVENT_KIND,
+  EVENT_NOTE,
   EVENT_NUMBER,
   EVENT_PROCESS,
   EVENT_RANGES,
@@ -37,18 +39,16 @@ import {
   RANGE_PATH,
   RANGE_SIZE,
 } from "../../abi/trace-event";
-import { addressOf, isError, syscall3 } from "../kernel/calls";
-import { SYS_READLINK } from "../kernel/numbers";
 import { Address, copyIn, copyOut, peek64, poke16, poke32, poke64, poke8, tryCopyIn } from "../process";
-import { canRecord, commitRecord, recordSize, recordTime, reserveRecord, ring } from "../ring/ring";
-import { appendDecimal, appendText } from "../text";
+import { addToSum, canRecord, commitRecord, recordSize, recordTime, reserveRecord, ring } from "../ring/ring";
 import { runningThread } from "../thread/areas";
 import { ThreadBlock, execScratchOf, gateFrameOf } from "../thread/block";
 import { frameBufferOf } from "../thread/deferred";
 import { IN_AFTER, NO_RECORD } from "./call";
 import { failHook } from "./failure";
 import { CHUNK, isForeign, ownRange } from "./memory";
-import { CallRecord, currentCall } from "./record";
+import { pathOfDescriptor, stringSize } from "./paths";
+import { CallRecord, currentCall, markPlace } from "./record";
 
 /** ThreadBlock.recordForm, besides NO_RECORD. */
 const PLAIN: u32 = 1;
@@ -85,6 +85,8 @@ function aligned(size: u64): u64 {
 
 function begin(thread: ThreadBlock, form: u32, kind: u32): u32 {
   thread.recordForm = NO_RECORD;
+  // Its pieces take the place of the path.
+  thread.pathSize = 0;
   if (!canRecord(thread)) return 0;
   thread.recordTime = recordTime(frameBufferOf(thread));
   thread.recordForm = form;
@@ -140,40 +142,14 @@ export function hookRecordMemory(address: Address, size: u32, mark: u32): void {
 export function hookRecordString(address: Address, most: u32, mark: u32): void {
   const thread = runningThread();
   if (thread.recordForm == NO_RECORD) return;
-  const buffer = frameBufferOf(thread);
-  let size: u32 = 0;
-  while (size < most) {
-    // As far as a page goes: the next need not be there.
-    const from = address + (size as u64);
-    const step = min<u32>(min<u32>(most - size, 256), CHUNK - ((from & (CHUNK - 1)) as u32));
-    const copied = step - (tryCopyIn(buffer, from, step) as u32);
-    let length: u32 = 0;
-    while (length < copied && load<u8>(buffer + (length as usize)) != 0) length++;
-    if (length < copied) {
-      size += length + 1;
-      break;
-    }
-    size += copied;
-    if (copied != step) break;
-  }
-  addMemory(thread, address, size, mark);
-}
-
-function readPath(buffer: usize, descriptor: u32): u32 {
-  const AT_FDCWD: u32 = -100;
-  let at = appendText(buffer, "/proc/thread-self/");
-  if (descriptor == AT_FDCWD) at = appendText(at, "cwd");
-  else at = appendDecimal(appendText(at, "fd/"), descriptor);
-  store<u8>(at, 0);
-  const size = syscall3(SYS_READLINK, addressOf(buffer), addressOf(buffer), CHUNK);
-  return isError(size) ? 0 : (size as u32);
+  addMemory(thread, address, stringSize(frameBufferOf(thread), address, most), mark);
 }
 
 /** What a descriptor is called. */
 export function hookRecordPath(descriptor: u32): void {
   const thread = runningThread();
   if (thread.recordForm == NO_RECORD) return;
-  const size = readPath(frameBufferOf(thread), descriptor);
+  const size = pathOfDescriptor(frameBufferOf(thread), descriptor);
   if (size != 0) add(thread, PATH, descriptor, size, aligned(size) + RANGE_HEADER_SIZE);
 }
 
@@ -181,6 +157,13 @@ export function hookRecordPath(descriptor: u32): void {
 export function hookParameter(offset: u32): u64 {
   if (offset > (RING_PARAMETERS_SIZE as u32) - 8) failHook(runningThread(), "a parameter behind the last is asked for");
   return ring == 0 ? 0 : peek64(ring + RING_PARAMETERS + (offset as u64));
+}
+
+/** Adds to a sum of the whole tree that the host reads; gives what it was. */
+export function hookSum(index: u32, value: u64): u64 {
+  const thread = runningThread();
+  if (index >= (RING_SUM_COUNT as u32)) failHook(thread, "a sum behind the last is asked for");
+  return addToSum(thread, index, value);
 }
 
 /** Copies the program's memory into the ring; gives how many bytes there were. */
@@ -218,7 +201,7 @@ function writePiece(thread: ThreadBlock, piece: Piece, at: Address): Address {
     start = at + RANGE_HEADER_SIZE;
     if (kind == MEMORY) size = copyMemory(thread, start, piece.address, size);
     else {
-      size = min(size, readPath(buffer, piece.address as u32));
+      size = min(size, pathOfDescriptor(buffer, piece.address as u32));
       copyOut(start, buffer, size);
     }
     if (size == 0) return at;
@@ -244,6 +227,7 @@ function writeHead(thread: ThreadBlock, at: Address): void {
   if (thread.hookPhase == IN_AFTER) store<u64>(head, gateFrameOf(thread).rax, EVENT_RESULT);
   const first = changetype<usize>(record) + offsetof<CallRecord>("argument0");
   memory.copy(head + EVENT_ARGUMENTS, first, 48);
+  store<u64>(head, load<u64>(markPlace(record, thread.hook - 1)), EVENT_NOTE);
   copyOut(at, head, EVENT_HEADER_SIZE);
 }
 

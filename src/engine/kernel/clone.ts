@@ -28,6 +28,7 @@ import { nameAsCreated, nameFirst, nameSharing } from "../thread/presence";
 import { FLAG_TRAP, kernelMask } from "../thread/signal-frame";
 import { clearCounts } from "../patch/site-counts";
 import { resetCounters } from "../hook/counters";
+import { beginCopied, beginSharing, placeChild } from "../hook/tally";
 import { describeFork } from "../debug/describe";
 import { recordStart } from "../ring/events";
 import { ringAfterFork } from "../ring/ring";
@@ -78,6 +79,7 @@ function blockForChild(thread: ThreadBlock, frame: GateFrame, flags: u64): usize
   child.borrowed = flags & CLONE_THREAD ? thread.borrowed : 1;
   if (child.borrowed && !isVfork(flags)) expectGone();
   child.pid = thread.pid;
+  child.tally = thread.tally;
   // It starts with its parent's gs base, and its parent leaves the engine before.
   settleGs(thread);
   child.hasProgramGs = thread.hasProgramGs;
@@ -113,6 +115,10 @@ function cloneWith(thread: ThreadBlock, frame: GateFrame, flags: u64): u32 {
     setKernelMask(thread, kernelMask(thread.programMask));
     frame.flags |= thread.heldFlags;
     return finish(thread, frame, -EAGAIN);
+  }
+  if (!(flags & CLONE_THREAD)) {
+    placeChild(thread);
+    if (flags & CLONE_VM) beginSharing(changetype<ThreadBlock>(child), thread);
   }
   thread.child = child as u32;
   thread.childBirth = changetype<ThreadBlock>(child).birth;
@@ -160,6 +166,7 @@ function inChild(thread: ThreadBlock): void {
     releaseOtherActions(thread.actions);
     describeFork();
     resetCounters(thread);
+    beginCopied(thread);
     clearCounts();
     ringAfterFork();
   }

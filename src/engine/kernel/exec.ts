@@ -16,6 +16,7 @@ import { Address, poke64, programSyscall, syscall, tryCopyIn } from "../process"
 import { ARGUMENT_MAX, sizeOfFilters, writeFilters } from "../seccomp/handover";
 import { lets, verdictOf } from "../seccomp/filters";
 import { letsLauncherStart } from "../seccomp/needs";
+import { sizeOfTally, writeTally } from "../hook/tally";
 import { closeRingForExec, openRingForExec } from "../ring/ring";
 import { endDeparture } from "../stats/departure";
 import { keepReport, reportExec, reportsEnds } from "../stats/report";
@@ -247,9 +248,9 @@ function buildArguments(thread: ThreadBlock, request: Request, target: Target): 
   const scratch = execScratchOf(thread);
   const count = countPointers(request.argv, frameBufferOf(thread));
   if (count < 0) return count;
-  const pointers = ((count as u64) + 7) << 3;
+  const pointers = ((count as u64) + 8) << 3;
   // A page that cannot be read in front: an array of the program's that ends nowhere must not go on in this one.
-  const size = PAGE_SIZE + pageCeil(pointers + sizeOfFilters(thread));
+  const size = PAGE_SIZE + pageCeil(pointers + sizeOfFilters(thread) + sizeOfTally());
   const place = syscall(SYS_MMAP, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (isError(place)) return place;
   thread.scratch = place as u64;
@@ -272,8 +273,10 @@ function buildArguments(thread: ThreadBlock, request: Request, target: Target): 
   poke64(at + 16, target.path);
   poke64(at + 24, target.fileName);
   poke64(at + 32, at + pointers);
-  writeFilters(thread, at + pointers);
-  at += 40;
+  const tally = writeFilters(thread, at + pointers);
+  poke64(at + 40, tally);
+  writeTally(thread, tally);
+  at += 48;
   const pointer = frameBufferOf(thread);
   for (let i: u64 = 0; i < (count as u64); i++) {
     if (tryCopyIn(pointer, request.argv + (i << 3), 8) != 0) break;

@@ -89,6 +89,8 @@ export class CommandLine {
   fileName: Address;
   /** Process address of the seccomp filters that a handover brought; 0 else. */
   filters: Address;
+  /** That of the tally; 0 likewise. */
+  tally: Address;
 }
 
 function readWord(stack: InitialStack, index: u64): void {
@@ -215,16 +217,18 @@ function readOptions(stack: InitialStack, index: u64): u64 {
 export function readCommandLine(stack: InitialStack, result: CommandLine): void {
   result.handedOver = 0;
   result.filters = 0;
+  result.tally = 0;
   if (stack.argumentCount == 0) fail(0, "no program to run", STATUS_FAILED);
   readWord(stack, 0);
-  if (equalsText(word, HANDOVER_NAME) && stack.argumentCount >= 5) {
+  if (equalsText(word, HANDOVER_NAME) && stack.argumentCount >= 6) {
     readWord(stack, 1);
     readHandover(word);
     result.handedOver = 1;
     result.path = argument(stack, 2);
     result.fileName = argument(stack, 3);
     result.filters = argument(stack, 4);
-    result.dropped = 5;
+    result.tally = argument(stack, 5);
+    result.dropped = 6;
     return;
   }
   becomeNodeCommand(stack);

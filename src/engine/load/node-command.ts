@@ -30,10 +30,12 @@ function isNodeCommand(stack: InitialStack): bool {
     load<u8>(word) == 45 ||
     equalsText(word, "completion") ||
     equalsText(word, "count") ||
+    equalsText(word, "cover") ||
     equalsText(word, "doctor") ||
     equalsText(word, "help") ||
     equalsText(word, "inspect") ||
     equalsText(word, "path") ||
+    equalsText(word, "fault") ||
     equalsText(word, "trace")
   );
 }

@@ -53,6 +53,7 @@ import { patchVdso } from "../patch/executable";
 import { launcherEnd, launcherStart } from "../gates";
 import { showExecve } from "../hook/call";
 import { adoptHooks } from "../hook/table";
+import { adoptTally } from "../hook/tally";
 import { adoptMatchers } from "../match";
 import { claimMemory } from "../own-memory";
 import { attachRing } from "../ring/ring";
@@ -408,6 +409,7 @@ function adoptThread(thread: ThreadBlock, line: CommandLine): void {
   thread.pid = thread.tid;
   nameFirst(thread);
   thread.actions = newActions() as u32;
+  adoptTally(thread, line.tally);
   const mask = kernelMaskNow(thread);
   thread.programMask = (line.handedOver ? handoverMask : mask) & ~UNBLOCKABLE;
   resetAlternateStack(thread);

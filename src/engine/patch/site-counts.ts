@@ -22,6 +22,8 @@ class Region {
   places: Address;
   end: Address;
   count: u32;
+  /** What is added to the file's own addresses in this process. */
+  bias: u64;
   /** Engine pointer of the file's path. */
   file: usize;
   next: usize;
@@ -33,8 +35,8 @@ let regions: usize = 0;
 /** The region of the window that is being planned, or 0. */
 let open: usize = 0;
 
-/** Makes room for `count` sites; false when memory is out. */
-export function openCounts(count: u32): bool {
+/** Makes room for `count` sites of code that is `bias` from where its file has it; false when memory is out. */
+export function openCounts(count: u32, bias: u64): bool {
   const pointer = allocate(offsetof<Region>(), 8);
   if (pointer == 0) return false;
   const countsSize = pageCeil((count as u64) << 3);
@@ -50,6 +52,7 @@ export function openCounts(count: u32): bool {
   region.places = region.counts + countsSize;
   region.end = region.counts + size;
   region.count = count;
+  region.bias = bias;
   region.file = mappingFile();
   open = pointer;
   return true;
@@ -90,13 +93,13 @@ export function clearCounts(): void {
   }
 }
 
-/** Calls `visit` for each site that was executed: its file's path, its place there, and how often. */
-export function forEachCount(visit: (file: usize, address: u64, count: u64) => void): void {
+/** Calls `visit` for each site that was executed: its file's path, where that is loaded, the site's place there, and how often. */
+export function forEachCount(visit: (file: usize, bias: u64, address: u64, count: u64) => void): void {
   for (let pointer = regions; pointer != 0; pointer = changetype<Region>(pointer).next) {
     const region = changetype<Region>(pointer);
     for (let i: u64 = 0; i < (region.count as u64); i++) {
       const count = peek64(region.counts + (i << 3));
-      if (count != 0) visit(region.file, peek64(region.places + (i << 3)), count);
+      if (count != 0) visit(region.file, region.bias, peek64(region.places + (i << 3)), count);
     }
   }
 }

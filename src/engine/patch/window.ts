@@ -194,7 +194,7 @@ function listSites(cluster: Cluster, high: Address): bool {
   sizes = hooks + ((count as usize) << 1);
   fates = sizes + count;
   base = cluster.address;
-  const counts = countSites && openCounts(count);
+  const counts = countSites && openCounts(count, base - linkAddressOf(base - bias));
   count = 0;
   let refused: u32 = 0;
   for (let at = nextSite(cluster, 0, end); at < end; at = nextSite(cluster, at + 1, end)) {

@@ -19,6 +19,7 @@ import {
   RING_CLOSED,
   RING_DATA,
   RING_EVENTS,
+  RING_EXECVE,
   RING_FIRST,
   RING_FLAGS,
   RING_FOLLOW,
@@ -29,6 +30,7 @@ import {
   RING_MAGIC,
   RING_MAGIC_AT,
   RING_SIZE,
+  RING_SUMS,
   RING_TAIL,
   RING_TAIL_AGAIN,
   RING_TIMES,
@@ -205,6 +207,10 @@ export function canRecord(thread: ThreadBlock): bool {
 export function recordsEvents(thread: ThreadBlock): bool {
   return ring != 0 && (flags & RING_EVENTS) != 0 && canRecord(thread);
 }
+/** Whether hooks see the execve that a program comes from. */
+export function showsExecve(thread: ThreadBlock): bool {
+  return recordsEvents(thread) && (flags & RING_EXECVE) != 0;
+}
 
 function writerName(thread: ThreadBlock): u32 {
   return ringState & RING_ELSEWHERE ? thread.tid | RECORD_ELSEWHERE : thread.tid;
@@ -255,6 +261,17 @@ function takeRing(thread: ThreadBlock): void {
 
 function freeRing(): void {
   poke32(ring + RING_LOCK, 0);
+}
+
+/** Adds to a sum that all processes of the tree share; gives what it was. */
+export function addToSum(thread: ThreadBlock, index: u32, value: u64): u64 {
+  if (ring == 0) return 0;
+  const sum = ring + RING_SUMS + ((index as u64) << 3);
+  takeRing(thread);
+  const before = peek64(sum);
+  poke64(sum, before + value);
+  freeRing();
+  return before;
 }
 
 // ---- records ----

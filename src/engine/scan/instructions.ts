@@ -4,15 +4,10 @@
 // instructions that anybody may patch.
 
 import { decode } from "../x86/decode";
-import {
-  FLOW_CALL_INDIRECT,
-  FLOW_CALL_RELATIVE,
-  FLOW_JUMP_RELATIVE,
-  Instruction,
-  PREFIX_LOCK,
-} from "../x86/instruction";
-import { hooksActing, hooksWanting } from "../match";
+import { FLOW_CALL_INDIRECT, FLOW_CALL_RELATIVE, Instruction, PREFIX_LOCK } from "../x86/instruction";
+import { hooksActing, hooksWanting, needsBlocks } from "../match";
 import { isRelativeBranch } from "../patch/relocate";
+import { OF_BLOCK, branchTarget, isReadByGo, markBlocks } from "./blocks";
 
 const instruction = changetype<Instruction>(memory.data(offsetof<Instruction>(), 8));
 
@@ -30,21 +25,6 @@ function unmark(code: usize, size: u32, marks: usize): void {
   }
 }
 
-/** Where a relative branch at `at` leads, from the function's start; more than any size when it leaves it backwards. */
-function branchTarget(code: usize, at: u32): u32 {
-  const immediate = code + at + instruction.immOffset;
-  const distance = instruction.immSize == 1 ? (load<i8>(immediate) as i32) : load<i32>(immediate);
-  return at + instruction.length + (distance as u32);
-}
-
-/**
- * `jmp` back to the function's start right behind a call: Go's `rewindmorestack` reads it there (runtime/sys_x86.go).
- */
-function isReadByGo(code: usize, at: u32, isAfterCall: bool): bool {
-  if (!isAfterCall || instruction.flow != FLOW_JUMP_RELATIVE) return false;
-  return branchTarget(code, at) == 0;
-}
-
 /**
  * glibc has jumped over `lock` prefixes where there is one thread (`cmpl $0,%fs:24; je 1f; lock; 1: cmpxchg`): marks the
  * instructions with such a prefix that no branch of the function enters behind it.
@@ -53,7 +33,7 @@ function markWhole(code: usize, size: u32, marks: usize): void {
   for (let at: u32 = 0; at < size; at += instruction.length) {
     decode(code + at, size - at, changetype<usize>(instruction));
     if (!isRelativeBranch(instruction)) continue;
-    const target = branchTarget(code, at);
+    const target = branchTarget(instruction, code, at);
     if (target < size && load<u8>(marks + target) == 0) store<u8>(marks + target, STARTS);
   }
   for (let at: u32 = 0; at < size; at += instruction.length) {
@@ -76,14 +56,17 @@ function markWhole(code: usize, size: u32, marks: usize): void {
 export function markFunction(code: usize, size: u32, marks: usize, hooks: usize, address: u64, offset: u64): bool {
   let isAfterCall = false;
   let hasLocks = false;
+  if (needsBlocks()) markBlocks(code, size, marks, address);
   for (let at: u32 = 0; at < size;) {
     const length = decode(code + at, size - at, changetype<usize>(instruction));
     if (length == 0) {
       unmark(code, at, marks);
       return false;
     }
-    const wanting = hooksWanting(instruction, code + at, address + (at as u64), offset + (at as u64), address);
-    const matches = wanting != 0 && !isReadByGo(code, at, isAfterCall);
+    const isOfBlock = (load<u8>(marks + at) & OF_BLOCK) != 0;
+    const place = address + (at as u64);
+    const wanting = hooksWanting(instruction, code + at, place, offset + (at as u64), address, isOfBlock);
+    const matches = wanting != 0 && !isReadByGo(instruction, code, at, isAfterCall);
     store<u8>(marks + at, matches ? STARTS | MATCHES : STARTS);
     if (hooks != 0) store<u8>(hooks + at, hooksActing(wanting) as u8);
     isAfterCall = instruction.flow == FLOW_CALL_RELATIVE || instruction.flow == FLOW_CALL_INDIRECT;

@@ -80,6 +80,20 @@ function readAt(address: u64, size: usize): bool {
   return syscall4(SYS_PREAD64, descriptor, addressOf(buffer), size, offset) == (size as i64);
 }
 
+/** Reads a word of 4 or 8 bytes at an address of the open file's own, sign-extended, into `word`; false when none is there. */
+export function readWord(address: u64, size: usize): bool {
+  if (!readAt(address, size)) return false;
+  word = size == 4 ? (load<i32>(buffer) as i64) : load<i64>(buffer);
+  return true;
+}
+export let word: i64 = 0;
+
+/** Whether code of the open file is at an address of the file's own. */
+export function isCodeAt(address: u64): bool {
+  const segment = segmentOf(address, false);
+  return segment != null && (segment.flags & PF_X) != 0;
+}
+
 /** Bytes that a copy of the open file's table has, with all that lies behind it in its segment: .eh_frame is there. */
 export function unwindTableSize(): usize {
   const segment = segmentOf(table, false);

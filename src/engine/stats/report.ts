@@ -464,6 +464,7 @@ function writeCounters(pid: u32, isExec: bool): void {
 /** The line of site counts that is being written, its file, and the process; how many executions of how many sites there were. */
 let countLine: usize = 0;
 let countFile: usize = 0;
+let countBias: u64 = 0;
 let countProcess: u32 = 0;
 let executions: u64 = 0;
 let executedSites: u64 = 0;
@@ -473,19 +474,21 @@ function endCountLine(): void {
   countLine = 0;
 }
 
-function addCount(file: usize, address: u64, count: u64): void {
+function addCount(file: usize, bias: u64, address: u64, count: u64): void {
   executions += count;
   executedSites += 1;
   if (statsMode != STATS_JSON) return;
-  if (file != countFile || countLine + 64 > lineBuffer + LISTS_END) endCountLine();
+  if (file != countFile || bias != countBias || countLine + 64 > lineBuffer + LISTS_END) endCountLine();
   countFile = file;
+  countBias = bias;
   if (countLine != 0) {
     countLine = appendText(countLine, ",");
   } else {
     countLine = appendMember(appendText(lineBuffer, '{"event":"counts"'), "pid", countProcess);
     countLine = appendJsonString(appendText(countLine, ',"exe":'), programPath);
     countLine = appendJsonString(appendText(countLine, ',"file":'), file);
-    countLine = appendText(countLine, ',"counts":[');
+    countLine = appendHex(appendText(countLine, ',"bias":"0x'), bias);
+    countLine = appendText(countLine, '","counts":[');
   }
   countLine = appendHex(appendText(countLine, '["0x'), address);
   countLine = appendText(countLine, '",');

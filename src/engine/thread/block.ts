@@ -132,6 +132,11 @@ export class ThreadBlock {
   recordPieces: u32;
   recordSize: u32;
   recordTime: u64;
+  /** Bytes of the path that the hook has asked for (hook/paths.ts). */
+  pathSize: u32;
+  /** Engine pointer of the process's tally (hook/tally.ts), and the place of the process that the thread is making. */
+  tally: u32;
+  childPlace: u64;
 }
 
 export const BLOCK_SIZE = offsetof<ThreadBlock>();

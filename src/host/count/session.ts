@@ -64,17 +64,17 @@ export function sumCounts(lines: Iterable<string>): SiteCount[] {
 }
 
 /**
- * Runs a program, with the standard descriptors of this process, and counts the instructions that an expression names.
- * @param onStart gets a function that sends the program a signal
+ * Runs a program under --count-sites, with the standard descriptors of this process.
+ * @returns how it ended, and the lines of its statistics
  * @throws MatchError, LauncherError
  */
-export async function countSites(
+export async function runCounting(
   root: string,
   command: readonly string[],
   expression: string,
   warn: (line: string) => void,
   onStart: (kill: (signal: NodeJS.Signals) => void) => void = () => undefined,
-): Promise<{ outcome: Outcome; counts: SiteCount[] }> {
+): Promise<{ outcome: Outcome; lines: string[] }> {
   const launcher = await findHookedLauncher(root, [], warn, expression);
   const folder = mkdtempSync(join(tmpdir(), "flicker-count-"));
   try {
@@ -86,10 +86,26 @@ export async function countSites(
       child.on("error", reject);
       child.on("exit", (status, signal) => resolve({ status, signal }));
     });
-    return { outcome, counts: sumCounts(readLines(statistics)) };
+    return { outcome, lines: readLines(statistics) };
   } finally {
     rmSync(folder, { recursive: true, force: true });
   }
+}
+
+/**
+ * Runs a program and counts the instructions that an expression names.
+ * @param onStart gets a function that sends the program a signal
+ * @throws MatchError, LauncherError
+ */
+export async function countSites(
+  root: string,
+  command: readonly string[],
+  expression: string,
+  warn: (line: string) => void,
+  onStart?: (kill: (signal: NodeJS.Signals) => void) => void,
+): Promise<{ outcome: Outcome; counts: SiteCount[] }> {
+  const { outcome, lines } = await runCounting(root, command, expression, warn, onStart);
+  return { outcome, counts: sumCounts(lines) };
 }
 
 /** A program that could not be started has said nothing. */

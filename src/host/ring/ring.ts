@@ -34,6 +34,8 @@ export interface RingOptions {
   readonly hasTimes: boolean;
   /** The engine writes events of its own (src/abi/trace-event.ts). */
   readonly hasEvents: boolean;
+  /** Hooks see the execve that a program comes from, if there are events. */
+  readonly showsExecve?: boolean;
   /** Numbers of the system calls that hooks see of those that they ask for; null: all. */
   readonly calls: ReadonlySet<number> | null;
   /** What hooks read by `ring.parameter`. */
@@ -107,6 +109,7 @@ export class Ring {
       options.isFollowing ? abi.RING_FOLLOW : 0,
       options.hasTimes ? abi.RING_TIMES : 0,
       options.hasEvents ? abi.RING_EVENTS : 0,
+      options.showsExecve ? abi.RING_EXECVE : 0,
     ];
     header.writeUInt32LE(
       flags.reduce((sum, flag) => sum | flag),
@@ -149,6 +152,11 @@ export class Ring {
     const added = lost - this.lostBefore;
     this.lostBefore = lost;
     return added;
+  }
+
+  /** What hooks have added to each sum. */
+  sums(): number[] {
+    return Array.from({ length: abi.RING_SUM_COUNT }, (_, index) => this.word(abi.RING_SUMS + 8 * index));
   }
 
   /** The first thread of the first program, 0 until it has started. */

@@ -8,6 +8,7 @@ import {
   TRACE_TEXT_LIMIT,
 } from "../../abi/trace-parameters.js";
 import { STEP_SIZE } from "../../abi/capture.js";
+import { RING_PARAMETERS_SIZE } from "../../abi/ring.js";
 import { type CaptureStep, capturePlan, encodePlan } from "../../kernel-interface/capture-plan.js";
 import { type Signature, signatures } from "../../kernel-interface/signature.js";
 
@@ -45,7 +46,7 @@ export function encodeParameters(captured: Captured): Uint8Array {
     head.writeUInt32LE((word | (paths << TRACE_CALL_PATHS_SHIFT)) >>> 0, TRACE_CALLS + 8 * signature.number);
     steps.push(...plan);
   }
-  if (TRACE_STEPS + steps.length * STEP_SIZE > 0x3f00)
+  if (TRACE_STEPS + steps.length * STEP_SIZE > RING_PARAMETERS_SIZE)
     throw new RangeError("more steps than the ring's header has room for");
   return Buffer.concat([head, encodePlan(steps)]);
 }

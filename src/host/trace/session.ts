@@ -19,6 +19,8 @@ export interface TraceSettings extends Captured {
   readonly hasTimes: boolean;
   /** Bytes of events that fit. */
   readonly ringSize?: number;
+  /** All that the hook is told, if it is another one than that of a trace. */
+  readonly parameters?: Uint8Array;
 }
 
 /** How the program ended: one of the two. */
@@ -55,6 +57,8 @@ export class TraceSession {
   /** How the program ended. */
   readonly ended: Promise<Outcome>;
   private isStopped = false;
+  /** What hooks have added to the ring's sums, once the events have been followed to their end. */
+  sums: readonly number[] = [];
 
   /**
    * Starts the program, with the standard descriptors of this process.
@@ -73,8 +77,9 @@ export class TraceSession {
       isFollowing: settings.isFollowing,
       hasTimes: settings.hasTimes,
       hasEvents: true,
+      showsExecve: settings.parameters === undefined,
       calls: settings.calls,
-      parameters: encodeParameters(settings),
+      parameters: settings.parameters ?? encodeParameters(settings),
     });
     this.child = spawn(launcher, ["run", `--ring=${this.ring.option}`, "--", ...command], { stdio: "inherit" });
     if (this.child.pid !== undefined) this.assembler.addProcess(this.child.pid);
@@ -105,6 +110,7 @@ export class TraceSession {
       await Promise.race([this.poll(), this.ended.then(() => new Promise<never>(() => undefined))]);
     } finally {
       this.isStopped = true;
+      this.sums = this.ring.sums();
       this.ring.close();
     }
   }

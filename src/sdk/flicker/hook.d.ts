@@ -58,6 +58,8 @@ export declare class SystemCall {
   skip(result: i64): void;
   /** In `afterCall`: the call is made again, with the arguments that `beforeCall` left, and `afterCall` is called again. */
   retry(): void;
+  /** A note of the hook's own on this call: 0 in `beforeCall`, and in `afterCall` what that has left. */
+  mark: u64;
   /** The kernel's number of the calling thread (`gettid`), and of its process. */
   readonly thread: u32;
   readonly process: u32;
@@ -181,6 +183,31 @@ export declare function read(pointer: usize, address: u64, size: u32): bool;
 /** Copies from the hook's memory to the program's; false when not all of it can be written. */
 export declare function write(address: u64, pointer: usize, size: u32): bool;
 
+/** The calling thread waits, and signals for it do. Not in a hook with global variables that change. */
+export declare function sleep(nanoseconds: u64): void;
+
+/** What is kept for a process, whatever it executes: its threads share it, and a child begins with zeros. */
+export declare class Tally {
+  private constructor();
+  /** Where the process stands among those that the first one has made: the same in each run of programs that do the same. */
+  readonly place: u64;
+  /** Adds to number 0 to 31 of the hook's in this process; gives what it was. */
+  add(index: u32, value: u64): u64;
+}
+export declare const tally: Tally;
+
+/** A path, kept for the hook until it asks for another or begins a record. */
+export declare class Path {
+  private constructor();
+  /** Takes what /proc/self/fd says of a descriptor; gives its size, 0 when there is none. */
+  of(descriptor: u32): u32;
+  /** Takes the string at an address of the program's, behind the path of `directory` when it is relative. */
+  at(directory: u32, address: u64): u32;
+  /** One byte of it; 0 behind its end. */
+  byte(index: u32): u8;
+}
+export declare const path: Path;
+
 /** A line on the program's standard error, put together piece by piece. It is written at `end`, or when the hook returns. */
 export declare class Log {
   private constructor();
@@ -220,6 +247,8 @@ export declare class Ring {
   end(): boolean;
   /** Eight bytes of what the reader tells the hook, from a multiple of eight on; 0 without a reader. */
   parameter(offset: u32): u64;
+  /** Adds to one of 64 sums that all processes share and the reader sees; gives what it was, 0 without a reader. */
+  add(index: u32, value: u64): u64;
 }
 /** `if (ring.begin(1)) ring.u64(call.argument(0)).string(call.argument(1)).end()` */
 export declare const ring: Ring;

@@ -27,6 +27,33 @@ namespace imports {
   @external("flicker", "retry")
   export declare function retry(): void;
   // @ts-ignore: decorator
+  @external("flicker", "mark")
+  export declare function mark(): u64;
+  // @ts-ignore: decorator
+  @external("flicker", "setMark")
+  export declare function setMark(mark: u64): void;
+  // @ts-ignore: decorator
+  @external("flicker", "place")
+  export declare function place(): u64;
+  // @ts-ignore: decorator
+  @external("flicker", "tally")
+  export declare function tally(index: u32, value: u64): u64;
+  // @ts-ignore: decorator
+  @external("flicker", "sleep")
+  export declare function sleep(nanoseconds: u64): void;
+  // @ts-ignore: decorator
+  @external("flicker", "pathOf")
+  export declare function pathOf(descriptor: u32): u32;
+  // @ts-ignore: decorator
+  @external("flicker", "pathAt")
+  export declare function pathAt(directory: u32, address: u64): u32;
+  // @ts-ignore: decorator
+  @external("flicker", "pathByte")
+  export declare function pathByte(index: u32): u32;
+  // @ts-ignore: decorator
+  @external("flicker", "sum")
+  export declare function sum(index: u32, value: u64): u64;
+  // @ts-ignore: decorator
   @external("flicker", "instruction")
   export declare function instruction(place: usize): void;
   // @ts-ignore: decorator
@@ -147,6 +174,12 @@ export class SystemCall {
   }
   retry(): void {
     imports.retry();
+  }
+  get mark(): u64 {
+    return imports.mark();
+  }
+  set mark(mark: u64) {
+    imports.setMark(mark);
   }
   get thread(): u32 {
     return imports.thread();
@@ -422,6 +455,35 @@ export function write(address: u64, pointer: usize, size: u32): bool {
   return imports.write(address, pointer, size) == 0;
 }
 
+export function sleep(nanoseconds: u64): void {
+  imports.sleep(nanoseconds);
+}
+
+@unmanaged
+export class Tally {
+  get place(): u64 {
+    return imports.place();
+  }
+  add(index: u32, value: u64): u64 {
+    return imports.tally(index, value);
+  }
+}
+export const tally = changetype<Tally>(0);
+
+@unmanaged
+export class Path {
+  of(descriptor: u32): u32 {
+    return imports.pathOf(descriptor);
+  }
+  at(directory: u32, address: u64): u32 {
+    return imports.pathAt(directory, address);
+  }
+  byte(index: u32): u8 {
+    return imports.pathByte(index) as u8;
+  }
+}
+export const path = changetype<Path>(0);
+
 @unmanaged
 export class Log {
   text(text: string): Log {
@@ -483,6 +545,9 @@ export class Ring {
   }
   parameter(offset: u32): u64 {
     return imports.parameter(offset);
+  }
+  add(index: u32, value: u64): u64 {
+    return imports.sum(index, value);
   }
 }
 export const ring = changetype<Ring>(0);

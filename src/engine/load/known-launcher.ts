@@ -111,11 +111,11 @@ function isUnchanged(known: Address, path: Address): bool {
 
 /** Gives the process address of the launcher's path in the mapped file, or 0 when it says nothing about this question as things are. */
 function readAnswer(start: Address, size: u64): Address {
-  const asked = questionEnd - question;
+  const asked = (questionEnd - question) as u32;
   if (size < KNOWN_HEADER_SIZE + asked || peek32(start) != KNOWN_MAGIC || peek32(start + 4) != asked) return 0;
   let at = start + KNOWN_HEADER_SIZE;
   // Two questions may have the same hash.
-  for (let i: usize = 0; i < asked; i++) if (peek8(at + i) != load<u8>(question + i)) return 0;
+  for (let i: u32 = 0; i < asked; i++) if (peek8(at + i) != load<u8>(question + i)) return 0;
   at += asked;
   let launcher: Address = 0;
   for (let left = peek32(start + 8); left != 0; left--) {

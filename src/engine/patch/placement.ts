@@ -23,32 +23,29 @@ import {
   lowest,
   setWindows,
   sharedValue,
+  windowHigh,
+  windowLow,
 } from "./reach";
 import { Record, SITE, STUB, VICTIM, createRecord, destroyRecord, originalBytes } from "./record";
 import { JUMP_SIZE, isPlaceDependent, placeOf } from "./relocate";
 import { SLOT_SIZE, Slot } from "./slot";
 import {
-  BESIDE,
-  NEW,
-  OPEN,
   Round,
   Tour,
   allowedPages,
   endRound,
   freeInWindow,
-  isInBulk,
   isNearTerritory,
   mapWindow,
   nextOfRound,
-  offersMore,
   nextOfTour,
+  offersMore,
   search,
   searchNew,
   startRound,
   startTour,
-  takeTerritory,
-  untakeTerritory,
-} from "./territory";
+} from "./search";
+import { BESIDE, NEW, OPEN, isInBulk, slotOf, takeTerritory, untakeTerritory } from "./territory";
 
 /** What is to be moved into a trampoline: a site's instruction or a victim. */
 @unmanaged
@@ -325,6 +322,35 @@ function placePairInSlots(pair: Pair, isStub: bool, memory: u32): bool {
   return false;
 }
 
+/** Whether a reach has windows as large as slots, and few: those of a T2 of three bytes, 16 MiB apart. */
+function isSparse(reach: Reach): bool {
+  return reach.shift == 24 && reach.count > 1;
+}
+
+/** Windows of a sparse reach that are tried, nearest to the site first. */
+const SPARSE_MAX: u32 = 8;
+
+/** Places a pair with a sparse reach: few slots are in it, and those that it opens are for others of its kind. */
+function placePairNearby(pair: Pair, memory: u32): bool {
+  const first = changetype<Moved>(pair.firstMoved);
+  const nearest = firstWindow(firstReach, first.address as i64);
+  for (let i: u32 = 0; i < SPARSE_MAX; i++) {
+    // Alternately above and below.
+    const window = (i & 1) == 0 ? nearest + (i >> 1) : nearest - 1 - (i >> 1);
+    if (window >= firstReach.count) continue;
+    const low = windowLow(firstReach, window, firstReach.low);
+    const high = windowHigh(firstReach, window, firstReach.high);
+    // The upper slot first: the windows of all sites of 64 KiB of text begin in front of it, and meet at its start.
+    const last = low & ~((SLOT_SIZE - 1) as i64);
+    for (let base = high & ~((SLOT_SIZE - 1) as i64); base >= last; base -= SLOT_SIZE) {
+      const slot = memory == NEW ? mapWindow(base, firstReach, window, first.size) : slotOf(base as Address);
+      if (slot != null && placeInWindow(pair, slot, window, false, memory)) return true;
+      if (outOfMemory) return false;
+    }
+  }
+  return false;
+}
+
 function placePairInNewSlots(pair: Pair, isStub: bool, memory: u32): bool {
   const first = changetype<Moved>(pair.firstMoved);
   windowsTried = 0;
@@ -370,6 +396,7 @@ export function placePair(pair: Pair, memory: u32): bool {
   windowsTried = 0;
   // A stub is one more jump at each execution: a plan in bulk has other places to go to first.
   const stubs: i32 = isInBulk() && memory != NEW ? 1 : 2;
+  if (isInBulk() && isSparse(firstReach)) return placePairNearby(pair, memory);
   for (let isStub = 0; isStub < stubs; isStub++) {
     if (placePairInSlots(pair, isStub != 0, memory)) return true;
     if (memory >= BESIDE && placePairInNewSlots(pair, isStub != 0, memory)) return true;

@@ -32,9 +32,9 @@ import { RELOCATED_MAX, JUMP_SIZE, doneOffset, emitJump, endsFlow, relocate } fr
 import { FLOW_LOOP } from "../x86/instruction";
 import { Emit } from "./site-trampoline";
 import { PAGE_SIZE } from "./slot";
+import { ensureHome } from "./search";
 import {
   beginTerritory,
-  ensureHome,
   prepareTerritory,
   sealTerritory,
   settleTerritory,

@@ -34,7 +34,8 @@ import { Address } from "../process";
 import { Reach, setWindows } from "./reach";
 import { ENTERED_BY_CALL, RELAY, Record, SITE, VICTIM } from "./record";
 import { JUMP_SIZE, endsFlow, relocatedSize } from "./relocate";
-import { BESIDE, MAPPED, NEW, OPEN, hasManySlotsLeft, isInBulk, offersMore } from "./territory";
+import { offersMore } from "./search";
+import { BESIDE, MAPPED, NEW, OPEN, WRITABLE, hasManySlotsLeft, isInBulk } from "./territory";
 
 export const TACTIC_B0: u8 = 0;
 export const TACTIC_B1: u8 = 1;
@@ -97,25 +98,37 @@ export function planSite(cluster: Cluster, offset: u32, instruction: Instruction
 }
 
 /**
- * The forms of the tactics that fit nearly every site of a plan in bulk, each with few attempts. Slots are cheap here, pages too, and what runs often should jump seldom.
+ * The forms of the tactics that fit nearly every site of a plan in bulk, each with few attempts. Slots are cheap here, but what runs
+ * together should lie together: a trampoline on a page of its own costs each execution more than one more jump does.
  */
 function planInstruction(): u8 {
+  // One behind the other, and not into the gaps that puns have left.
   if (site.length >= JUMP_SIZE)
-    return directJump(OPEN) || directJump(BESIDE) || directJump(NEW) ? TACTIC_B1 : TACTIC_B0;
-  if (pun(OPEN)) return TACTIC_B2;
-  if (padding(OPEN)) return TACTIC_T1;
-  if (evictPlainSuccessor(OPEN)) return TACTIC_T2;
+    return directJump(WRITABLE) || directJump(BESIDE) || directJump(NEW) ? TACTIC_B1 : TACTIC_B0;
+  if (site.length == 3 && evictIntoNearby()) return TACTIC_T2;
+  for (let memory = site.length == 2 ? WRITABLE : OPEN; memory <= WRITABLE; memory++) {
+    if (pun(memory)) return TACTIC_B2;
+    if (site.length == 4 && memory == WRITABLE && hasManySlotsLeft() && pun(NEW)) return TACTIC_B2;
+    if (padding(memory)) return TACTIC_T1;
+    if (evictPlainSuccessor(memory)) return TACTIC_T2;
+  }
   if (site.length > 2 && hasManySlotsLeft() && pun(NEW)) return TACTIC_B2;
-  if (evictLongNeighbour(OPEN)) return TACTIC_T3;
+  if (evictLongNeighbour(WRITABLE)) return TACTIC_T3;
   if (hasManySlotsLeft() && evictPlainSuccessor(BESIDE)) return TACTIC_T2;
   if (evictLongNeighbour(BESIDE)) return TACTIC_T3;
   return evictLongNeighbour(NEW) ? TACTIC_T3 : TACTIC_B0;
 }
 
+/** T2 of a site of three bytes, whose places are few, but near those of its neighbours. */
+function evictIntoNearby(): bool {
+  if (evictPlainSuccessor(OPEN) || evictPlainSuccessor(WRITABLE)) return true;
+  return hasManySlotsLeft() && evictPlainSuccessor(NEW);
+}
+
 /** All forms of the tactics: a slot that a site opens for itself is the last thing to be asked for. */
 function planStubbornInstruction(): u8 {
   if (site.length >= JUMP_SIZE) return TACTIC_B0;
-  for (let memory = OPEN; memory <= BESIDE; memory++) {
+  for (let memory = WRITABLE; memory <= BESIDE; memory++) {
     if (!offersMore(memory)) continue;
     if (evictSuccessor(memory)) return TACTIC_T2;
     if (evictNeighbour(memory)) return TACTIC_T3;

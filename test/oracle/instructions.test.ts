@@ -55,6 +55,18 @@ describe("programs with their instructions patched", { skip, concurrency: 2 }, (
     }
   }
 
+  test("what follows a patched instruction is not entered by its trap", async () => {
+    const program = await buildProgram("one-byte-instructions.c", "dynamic");
+    const options = ["run", "--stats=json", "--match=all", "--", program];
+    const { stderr } = spawnSync(await launcherPath(), options, { encoding: "utf8" });
+    const end = JSON.parse(stderr.trimEnd().split("\n").at(-1) ?? "") as {
+      hottestInstructions: { executed: number }[];
+    };
+    const [first = 0, second = 0] = end.hottestInstructions.map((trap) => trap.executed);
+    assert.equal(first, 10_000, "the function's first instruction is called");
+    assert.ok(second < 10_000, "its other nineteen are not");
+  });
+
   interface Instructions {
     jumps: number;
     B0: number;

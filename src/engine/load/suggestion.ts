@@ -7,7 +7,7 @@
 const OPTIONS =
   "--stats --stats-file --hook --no-follow-exec --count-calls --count-sites --match --ring --perf-map --gdb-jit --only-traps --strict --exhaustive --no-fsgsbase --yield-gs --help ";
 /** The commands, likewise; the same test compares them with src/cli/program.ts. */
-const COMMANDS = "run trace count fault inspect doctor completion path help ";
+const COMMANDS = "run trace count cover fault inspect doctor completion path help ";
 
 const DISTANCE_MAX: u32 = 3;
 const LENGTH_MAX: usize = 63;

@@ -27,11 +27,11 @@ import { Cluster, Explore, decodeAt } from "./cluster";
 import { LOCK_PENDING, lock } from "./locks";
 import { boundSites, isOutOfMemory, newestRecord, resetPlacement, setCookie, takeRecords, undoTo } from "./placement";
 import { DISTANCE_MAX } from "./reach";
-import { RELAY, Record, SITE, STUB, originalBytes, publish } from "./record";
+import { ENTERED_BY_CALL, RELAY, Record, SITE, STUB, VICTIM, originalBytes, publish } from "./record";
 import { RELOCATED_MAX, JUMP_SIZE, doneOffset, emitJump, endsFlow, relocate } from "./relocate";
 import { FLOW_LOOP } from "../x86/instruction";
 import { Emit } from "./site-trampoline";
-import { PAGE_SIZE } from "./slot";
+import { PAGE_SHIFT, PAGE_SIZE } from "./slot";
 import { ensureHome } from "./search";
 import {
   beginTerritory,
@@ -141,6 +141,33 @@ export function planCluster(cluster: Cluster, offsets: usize, count: u32, fates:
   return trapped;
 }
 
+/** The records of a site: its own, its victim's, a stub's, a relay's. The next site's come behind them. */
+const RECORDS_OF_TWO_SITES: u32 = 8;
+
+/**
+ * Where a trampoline leads when its instruction is done: to the next instruction, or at once to that one's trampoline, if it has one
+ * in the same page of code. What only follows another patched instruction is then never entered by its own jump, or by its trap.
+ * The page is for what happens when code goes away (`widenToPatches`): it takes those with it that lead into it.
+ */
+function resumeAddress(record: Record): Address {
+  const next = record.original + (record.length as u64);
+  if (next >> (PAGE_SHIFT as u64) != record.original >> (PAGE_SHIFT as u64)) return next;
+  let pointer = record.inPage;
+  for (let i: u32 = 0; i < RECORDS_OF_TWO_SITES && pointer != 0; i++) {
+    const other = changetype<Record>(pointer);
+    pointer = other.inPage;
+    if (other.original != next || (other.kind != SITE && other.kind != VICTIM)) continue;
+    // A trampoline that is entered by a call finds the address pushed.
+    if (other.entry == ENTERED_BY_CALL) return next;
+    const distance = (other.address - record.address) as i64;
+    // Both are in reach of the code, but one may lie far below it and the other far above.
+    if (distance < -DISTANCE_MAX || distance > DISTANCE_MAX) return next;
+    record.locked = max<u8>(record.locked, record.length + 1);
+    return other.address;
+  }
+  return next;
+}
+
 /** Writes a victim's trampoline into the buffer: the instruction, and the jump back if it can fall through. */
 function emitVictim(record: Record): u32 {
   const bytes = originalBytes(record);
@@ -150,21 +177,13 @@ function emitVictim(record: Record): u32 {
   assert(size <= RELOCATED_MAX, "a relocated instruction is longer than any");
   record.done = doneOffset(instruction) as u8;
   if (endsFlow(instruction) || instruction.flow == FLOW_LOOP) return size;
-  const next = record.original + (record.length as u64);
-  const reached = emitJump(buffer + size, record.address + (size as u64), next);
+  const reached = emitJump(buffer + size, record.address + (size as u64), resumeAddress(record));
   assert(reached, "a victim's jump back is out of reach");
   return size + JUMP_SIZE;
 }
 
 function emitSite(record: Record): u32 {
-  let resume = record.original + (record.length as u64);
-  if (record.companion != 0) {
-    // Both are in reach of the site, but one may lie far below it and the other far above.
-    const successor = changetype<Record>(record.companion).address;
-    const distance = (successor - record.address) as i64;
-    if (distance >= -DISTANCE_MAX && distance <= DISTANCE_MAX) resume = successor;
-  }
-  return call_indirect<u32>(emitIndex, buffer, changetype<usize>(record), resume);
+  return call_indirect<u32>(emitIndex, buffer, changetype<usize>(record), resumeAddress(record));
 }
 
 function emitStub(record: Record): u32 {

@@ -6,16 +6,15 @@
 //   16  bytes      u8[16] the original instruction, of `length` bytes
 //   32  inPage     u32   next published record that starts in the same page, or next of the plan
 //   36  ofCode     u32   next published record in the same bucket of code
-//   40  companion  u32   while planned: the record that this one jumps to, for a STUB its SITE, for a SITE the VICTIM
-//                        that was evicted behind it by T2; else 0. Once published, for an INSTRUCTION that is
-//                        trapped: how often it was executed
+//   40  companion  u32   while planned, for a STUB: its SITE; else 0. Once published, for an INSTRUCTION that is
+//                        trapped: how often its trap was executed
 //   44  cookie     u32   SITE: the caller's word for its cluster; INSTRUCTION: its hooks (patch/instruction-trampoline.ts)
 //   48  size       u16   bytes at `address`
 //   50  kind       u8
 //   51  length     u8    of the original instruction
 //   52  tactic     u8    SITE: how its jump was written
 //   53  done       u8    VICTIM: offset after the relocated instruction
-//   54  locked     u8    bytes of code from `original` on that are written or that a pun depends on
+//   54  locked     u8    bytes of code from `original` on that are written, or that a pun or the trampoline's end depends on
 //   55  entry      u8    SITE: ENTERED_BY_JUMP or ENTERED_BY_CALL
 //
 // Records are published when their plan is committed. All functions expect the caller to hold the engine lock; the

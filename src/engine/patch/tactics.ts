@@ -311,7 +311,6 @@ function evictWith(count: u32, victimCount: u32, memory: u32): bool {
   setJump(victimJump, successor, victimCount, successor + victimMoved.length);
   if (!placeWithPrefixes(siteJump, victimJump, memory)) return false;
   settleSite(TACTIC_T2, jumpEnd(siteJump));
-  siteRecord().companion = changetype<usize>(victimRecord());
   victimRecord().locked = (jumpEnd(victimJump) - successor) as u8;
   writeJump(site.cluster, victimJump, pair.secondTarget);
   writeJump(site.cluster, siteJump, pair.firstTarget);

@@ -116,6 +116,17 @@ test("a module in wasm, whose start function fills its memory", async () => {
   assert.match(run.stdout, /^getppid gave 1344$/m, run.stderr);
 });
 
+test("a hook in C", async () => {
+  const path = join(folder, "failed.wasm");
+  const source = join(hooksFolder, "failed.c");
+  const options = ["--target=wasm32", "-O2", "-nostdlib", "-Wl,--no-entry", "-o", path, source];
+  const compiled = spawnSync("clang", options, { encoding: "utf8" });
+  assert.equal(compiled.status, 0, compiled.stderr);
+  const run = await runHooked(path, ["/bin/cat", "/nowhere"], { LC_ALL: "C" });
+  assert.equal(run.status, 1);
+  assert.match(run.stderr, /^flicker: failed\.wasm: system call 257 fails with errno 2$/m);
+});
+
 test("flicker run --hook: Node compiles, and leaves no mark on the program", { skip: isNativeStandIn() }, async () => {
   const launcher = join(packageRoot, "dist/launcher");
   const program = await buildProgram("hooked-calls.c");

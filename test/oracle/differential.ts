@@ -12,7 +12,7 @@
 import { spawn, spawnSync } from "node:child_process";
 import { closeSync, openSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
-import { tmpdir } from "node:os";
+import { tmpdir, userInfo } from "node:os";
 import { basename, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { isNativeStandIn, launcherPath } from "../support/launcher.js";
@@ -64,6 +64,7 @@ interface StatisticsEvent {
 }
 
 const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+const launcherCache = join(tmpdir(), `flicker-test-hooks-${userInfo().uid}`);
 const defaultTimeoutMs = 60_000;
 const longTimeoutMs = 1_200_000;
 const terminalHelper = fileURLToPath(new URL("../support/terminal.py", import.meta.url));
@@ -126,6 +127,8 @@ async function run(
       TMPDIR: directory,
       LC_ALL: "C.UTF-8",
       TZ: "UTC",
+      // A launcher for an expression is built once, not once in each fresh home folder.
+      ...(options.some((option) => option.startsWith("--match")) ? { XDG_CACHE_HOME: launcherCache } : {}),
       ...scenario.environment,
       [markVariable]: mark,
       ...(process.env["FLICKER_TEST_LONG"] ? { FLICKER_TEST_LONG: process.env["FLICKER_TEST_LONG"] } : {}),

@@ -233,8 +233,9 @@ export function startRound(round: Round, reach: Reach, memory: u32): Slot | null
   const first: u32 = isInBulk() ? 0 : slotIndex(lowest(reach));
   const end = isInBulk() ? roomyCount : countSlots();
   if (first >= end || lowest(reach) > round.high) return null;
-  round.left = isInBulk() ? min(ROUND_MAX, end) : end - first;
   round.index = (isInBulk() || memory == OPEN) && round.hint >= first && round.hint < end ? round.hint : first;
+  // A round in bulk begins again at the list's end, another ends there.
+  round.left = isInBulk() ? min(ROUND_MAX, end) : end - round.index;
   return slotOfRound(round);
 }
 
@@ -249,7 +250,6 @@ function slotOfRound(round: Round): Slot | null {
     } else if (roomyCount == 0) return null;
     round.left -= 1;
     round.index += 1;
-    if (!isInBulk() && round.index == countSlots()) return null;
   }
   return null;
 }

@@ -68,6 +68,7 @@ let mappingCount: u32 = 0;
 let inBulk: bool = false;
 
 export function slotAt(index: u32): Slot {
+  assert(index < slotCount, "a slot is asked for behind the last");
   return changetype<Slot>(load<u32>(directory + (index << 2)));
 }
 

@@ -1,5 +1,7 @@
 // A program that sets the trap flag itself: SIGTRAP behind each of its instructions, and none in between.
 // variants: dynamic static musl
+// options:
+// options: --match=all
 #include "cases.h"
 #include <ucontext.h>
 
@@ -7,7 +9,9 @@ extern char step_start[], step_end[];
 long step_over(long number, long a, long b, long c, long d);
 __asm__(
     ".text\n"
+    ".type step_over,@function\n"
     "step_over:\n"
+    ".cfi_startproc\n"
     "  push %rbx; mov %rdi,%rax; mov %rsi,%rdi; mov %rdx,%rsi; mov %rcx,%rdx; mov %r8,%r10\n"
     "  pushfq; orl $0x100,(%rsp); popfq\n"
     "step_start:\n"
@@ -27,7 +31,9 @@ __asm__(
     "1:ret\n"
     "2:pushfq; andl $~0x100,(%rsp); popfq\n"
     "step_end:\n"
-    "  nop; mov %rbx,%rax; pop %rbx; ret\n");
+    "  nop; mov %rbx,%rax; pop %rbx; ret\n"
+    ".cfi_endproc\n"
+    ".size step_over,.-step_over\n");
 
 static long offsets[200], codes[200], flags[200];
 static volatile int steps;

@@ -2,7 +2,7 @@
 
 import { runHooksInSignal } from "../hook/instruction";
 import { endInstruction, resumedInstruction } from "../hook/record";
-import { Address } from "../process";
+import { Address, peek32, peek8 } from "../process";
 import { Context } from "../thread/signal-frame";
 import { lockEngine, unlockEngine } from "../thread/lock";
 import { ThreadBlock } from "../thread/block";
@@ -11,6 +11,7 @@ import { isError } from "../kernel/calls";
 import { findTrapTrampoline } from "./traps";
 import { yieldGs } from "./yield-gs";
 import { behindHooks, descriptorOf, hasHooks, instructionTrampolineState, passInline } from "./instruction-trampoline";
+import { JUMP_SIZE } from "./relocate";
 import { INSTRUCTION, Record, SITE, findInstruction, findTrampoline, translate } from "./record";
 
 /**
@@ -81,6 +82,26 @@ export function isTrampoline(thread: ThreadBlock, rip: Address): bool {
   const found = findTrampoline(rip) != 0 || findTrapTrampoline(rip) != 0;
   unlockEngine();
   return found;
+}
+
+/** `e9 <rel32>` at the end of a trampoline. */
+const JUMP_OPCODE: u32 = 0xe9;
+
+/**
+ * Whether a thread is between two trampolines: the one's instruction is done, and the jump behind it leads straight to the next
+ * one's (patch/plan.ts). That is the only place where the program's state is that between the two.
+ */
+export function isBetweenTrampolines(thread: ThreadBlock, rip: Address): bool {
+  lockEngine(thread);
+  const pointer = findTrampoline(rip);
+  const record = changetype<Record>(pointer);
+  let isBetween = pointer != 0 && record.kind != SITE && record.done != 0 && rip == record.address + (record.done as u64);
+  if (isBetween) {
+    const to = rip + JUMP_SIZE + ((peek32(rip + 1) as i32 as i64) as u64);
+    isBetween = peek8(rip) == JUMP_OPCODE && to != record.original + (record.length as u64);
+  }
+  unlockEngine();
+  return isBetween;
 }
 
 /** Where the program goes on, if `rip` is behind the `syscall` of a site's trampoline; else 0. */

@@ -35,7 +35,6 @@ import { PAGE_SHIFT, PAGE_SIZE } from "./slot";
 import { ensureHome } from "./search";
 import {
   beginTerritory,
-  isInBulk,
   prepareTerritory,
   sealTerritory,
   settleTerritory,
@@ -44,7 +43,7 @@ import {
   writeTerritory,
 } from "./territory";
 import { onlyTraps } from "../options";
-import { TACTIC_B0, TACTIC_T2, planSite, planTrap, setExplorer } from "./tactics";
+import { TACTIC_B0, planSite, planTrap, setExplorer } from "./tactics";
 
 export { TACTIC_B0, TACTIC_B1, TACTIC_B2, TACTIC_T1, TACTIC_T2, TACTIC_T3 } from "./tactics";
 
@@ -158,8 +157,6 @@ function resumeAddress(record: Record): Address {
     const other = changetype<Record>(pointer);
     pointer = other.inPage;
     if (other.original != next || (other.kind != SITE && other.kind != VICTIM)) continue;
-    // Elsewhere a thread that is single-stepped is to be seen at each instruction: all but behind a site with its successor.
-    if (!isInBulk() && (record.kind != SITE || record.tactic != TACTIC_T2 || other.kind != VICTIM)) return next;
     // A trampoline that is entered by a call finds the address pushed.
     if (other.entry == ENTERED_BY_CALL) return next;
     const distance = (other.address - record.address) as i64;

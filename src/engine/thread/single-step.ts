@@ -4,11 +4,12 @@
 //
 // A `syscall` ends in sysret or iret, which restores the flag, and the trap comes behind the instruction after that. So
 // natively no SIGTRAP is seen between a `syscall` and the next instruction: the jump out of a trampoline or gate to that
-// place is silent, too. An evicted instruction's trampoline ends in a jump whose trap is the instruction's own.
+// place is silent, too. An evicted instruction's trampoline ends in a jump whose trap is the instruction's own, and so is the trap in
+// front of that jump where it leads into the next instruction's trampoline.
 
 import { gateExitJump, gateNative, gateNativeEnd, textStart } from "../gates";
 import { isIsland } from "../patch/outpost";
-import { isTrampoline, resumesFromTrampoline } from "../patch/interrupted-trampoline";
+import { isBetweenTrampolines, isTrampoline, resumesFromTrampoline } from "../patch/interrupted-trampoline";
 import { memoryBase } from "../process";
 import { isInArea } from "./areas";
 import { ThreadBlock } from "./block";
@@ -32,5 +33,6 @@ export function isSilentStep(thread: ThreadBlock, context: Context): bool {
   const silent = thread.silentStep;
   thread.silentStep = resumesAt(thread, context);
   if (rip == silent || isInArea(thread, context.rsp)) return true;
-  return (rip >= textStart() && rip < memoryBase()) || isIsland(rip) || isTrampoline(thread, rip);
+  if ((rip >= textStart() && rip < memoryBase()) || isIsland(rip)) return true;
+  return isTrampoline(thread, rip) && !isBetweenTrampolines(thread, rip);
 }

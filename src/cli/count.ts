@@ -1,13 +1,13 @@
 // `flicker count`: how often a program executes instructions, by instruction, function or file.
 
-import { writeFileSync } from "node:fs";
+import { basename } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import { Names } from "../host/count/names.js";
 import { type SiteCount, countSites } from "../host/count/session.js";
 import { packageRoot } from "../host/package-root.js";
 import { demangle, loadDemangler } from "../host/symbols.js";
 import { alignColumns } from "./columns.js";
-import { OutputError, endAs } from "./event-output.js";
+import { endAs, writeOutput } from "./event-output.js";
 import { EXIT_STATUS_HELP } from "./exit-status.js";
 import { warn } from "./message.js";
 import { passSignals } from "./pass-signals.js";
@@ -71,15 +71,13 @@ function jsonOf({ count, file, address, function: name, sites }: Row, by: Option
   });
 }
 
-const lastPart = (path: string): string => path.slice(path.lastIndexOf("/") + 1);
-
 function linesOf(rows: readonly Row[], { by, top }: Options, names: Names): string[] {
   const shown = rows.slice(0, top);
   const cells = shown.map(({ count, file, address, function: name, sites }) => {
     if (by === "file") return [count.toString(), sites.toString(), file];
     const place = by === "function" && name !== null ? demangle(name) : names.placeOf(file, address!);
-    if (by === "function") return [count.toString(), sites.toString(), lastPart(file), place];
-    return [count.toString(), names.textOf(file, address!) ?? "(bad)", lastPart(file), place];
+    if (by === "function") return [count.toString(), sites.toString(), basename(file), place];
+    return [count.toString(), names.textOf(file, address!) ?? "(bad)", basename(file), place];
   });
   const heads = {
     site: ["executions", "instruction", "file", "place"],
@@ -100,11 +98,7 @@ function write(text: string, file: string | undefined): void {
     process.stderr.write(text);
     return;
   }
-  try {
-    writeFileSync(file, text);
-  } catch (error) {
-    throw new OutputError(`${file}: ${(error as Error).message}`, { cause: error });
-  }
+  writeOutput(file, text);
 }
 
 async function count(command: readonly string[], options: Options): Promise<void> {

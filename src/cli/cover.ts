@@ -1,6 +1,6 @@
 // `flicker cover`: which basic blocks a program executes, for the tools that show coverage.
 
-import { existsSync, statSync, writeFileSync } from "node:fs";
+import { existsSync, statSync } from "node:fs";
 import { basename, join } from "node:path";
 import { type Command, Option } from "commander";
 import {
@@ -24,7 +24,7 @@ import { alignColumns } from "./columns.js";
 import { EXIT_STATUS_HELP } from "./exit-status.js";
 import { warn } from "./message.js";
 import { passSignals } from "./pass-signals.js";
-import { OutputError, endAs } from "./event-output.js";
+import { endAs, writeOutput } from "./event-output.js";
 
 const EXAMPLES = `
 Examples:
@@ -42,14 +42,6 @@ interface Options {
   readonly merge?: true;
   readonly file?: readonly string[];
   readonly perFunction?: true;
-}
-
-function writeFile(path: string, contents: Buffer | string): void {
-  try {
-    writeFileSync(path, contents);
-  } catch (error) {
-    throw new OutputError(`${path}: ${(error as Error).message}`, { cause: error });
-  }
 }
 
 const isFolder = (path: string): boolean => statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
@@ -80,13 +72,13 @@ async function writeDrcov(images: readonly ProcessImage[], options: Options, kno
   const folder = isOne ? "." : (output ?? ".");
   if (isOne || merge) {
     const name = isOne ? output : drcovName(folder, images.at(-1)!);
-    writeFile(name, await drcovOfFiles(mergeImages(images), known));
+    writeOutput(name, await drcovOfFiles(mergeImages(images), known));
     return [name];
   }
   const names = [];
   for (const image of images) {
     const name = drcovName(folder, image);
-    writeFile(name, await drcovOfFiles(image.files, known));
+    writeOutput(name, await drcovOfFiles(image.files, known));
     names.push(name);
   }
   return names;
@@ -183,7 +175,7 @@ function checkOutput({ format, json, output = format === "lcov" ? LCOV_NAME : un
   if (output === undefined) return;
   if (isFolder(output) && format === "drcov" && !json) return;
   // Not after an hour of work.
-  writeFile(output, "");
+  writeOutput(output, "");
 }
 
 /** Writes what is asked for, and then, where that is not in the way, a summary. */
@@ -201,13 +193,13 @@ async function report(
       process.stderr.write(text);
       return [];
     }
-    writeFile(output, text);
+    writeOutput(output, text);
     return [...summaryOf(covered, perFunction), `written to ${output}`];
   }
   if (format === "lcov") {
     const sources = sourcesOf(covered);
     const name = output ?? LCOV_NAME;
-    writeFile(name, lcovOf(sources));
+    writeOutput(name, lcovOf(sources));
     return [...summaryOfLines(sources), `written to ${name}`];
   }
   const written = await writeDrcov(run.images, options, known);

@@ -1,8 +1,10 @@
 // What commands that show a program's events have in common: where the lines go, and how this process ends.
 
-import { openSync, writeSync } from "node:fs";
-import type { Outcome, TraceSession } from "../host/trace/session.js";
+import { openSync, writeFileSync, writeSync } from "node:fs";
+import type { Listener, Outcome, TraceSession } from "../host/trace/session.js";
+import type { TraceEvent } from "../trace/event.js";
 import { warn } from "./message.js";
+import { PASSED_ON } from "./pass-signals.js";
 
 /** Where lines go: gathered, and written when the events that are there have been said. */
 export class Sink {
@@ -39,8 +41,36 @@ export class Sink {
   }
 }
 
+/** Says events as lines in a sink. @param stop is called when nobody reads them any more */
+export function listenTo(
+  output: { add(event: TraceEvent): string; idle(): string },
+  sink: Sink,
+  stop: () => void,
+): Listener {
+  return {
+    event: (event) => sink.add(output.add(event)),
+    flush: () => {
+      sink.flush();
+      if (sink.isBroken) stop();
+    },
+    idle: () => {
+      sink.add(output.idle());
+      sink.flush();
+    },
+  };
+}
+
 /** The file of -o cannot be had, as one line for the user. */
 export class OutputError extends Error {}
+
+/** Writes a whole file. */
+export function writeOutput(file: string, contents: Buffer | string): void {
+  try {
+    writeFileSync(file, contents);
+  } catch (error) {
+    throw new OutputError(`${file}: ${(error as Error).message}`, { cause: error });
+  }
+}
 
 export function openOutput(file: string): number {
   try {
@@ -49,8 +79,6 @@ export function openOutput(file: string): number {
     throw new OutputError(`${file}: ${(error as Error).message}`, { cause: error });
   }
 }
-
-const DEADLY = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
 
 /**
  * The end of the run. As strace: with a file of its own for the output it leaves signals to the program, else it passes them on.
@@ -67,10 +95,10 @@ export async function waitFor(session: TraceSession, hasFile: boolean): Promise<
     session.stop();
     leave({ status: null, signal });
   };
-  for (const signal of DEADLY) process.on(signal, onSignal);
+  for (const signal of PASSED_ON) process.on(signal, onSignal);
   await session.follow();
   const outcome = await Promise.race([session.ended, left]);
-  for (const signal of DEADLY) process.off(signal, onSignal);
+  for (const signal of PASSED_ON) process.off(signal, onSignal);
   return outcome;
 }
 

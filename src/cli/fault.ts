@@ -6,7 +6,7 @@ import { FaultOutput } from "../host/fault/output.js";
 import { parseRule } from "../host/fault/rule.js";
 import { findFaultLauncher, startFaulty } from "../host/fault/session.js";
 import { packageRoot } from "../host/package-root.js";
-import { Sink, endAs, openOutput, waitFor } from "./event-output.js";
+import { Sink, endAs, openOutput, waitFor, listenTo } from "./event-output.js";
 import { EXIT_STATUS_HELP } from "./exit-status.js";
 import { warn } from "./message.js";
 
@@ -70,17 +70,7 @@ async function fault(texts: readonly string[], program: readonly string[] | null
     launcher,
     program,
     { ...decode, rules },
-    {
-      event: (event) => sink.add(output.add(event)),
-      flush: () => {
-        sink.flush();
-        if (sink.isBroken) session.stop();
-      },
-      idle: () => {
-        sink.add(output.idle());
-        sink.flush();
-      },
-    },
+    listenTo(output, sink, () => session.stop()),
   );
   const outcome = await waitFor(session, options.output !== undefined);
   sink.add(output.finish());

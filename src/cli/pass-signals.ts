@@ -1,4 +1,5 @@
-const PASSED_ON = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
+/** What a terminal or a supervisor sends to end a program. */
+export const PASSED_ON = ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const;
 
 /**
  * Lets a program decide what ends it: while `run` does, signals go to the program by the function that is given to `onStart`. What

@@ -6,7 +6,7 @@ import { packageRoot } from "../host/package-root.js";
 import { TraceSession, findTraceLauncher } from "../host/trace/session.js";
 import { RESULT_COLUMN, type TimeFormat } from "../trace/lines.js";
 import { TraceOutput } from "../trace/output.js";
-import { Sink, endAs, openOutput, waitFor } from "./event-output.js";
+import { Sink, endAs, openOutput, waitFor, listenTo } from "./event-output.js";
 import { EXIT_STATUS_HELP } from "./exit-status.js";
 import { warn } from "./message.js";
 
@@ -80,17 +80,7 @@ async function trace(command: readonly string[], options: Options): Promise<void
       isLossless: !options.lossy,
       hasTimes: format !== "lines" || timeFormat !== "none" || (options.syscallTimes ?? false),
     },
-    {
-      event: (event) => sink.add(output.add(event)),
-      flush: () => {
-        sink.flush();
-        if (sink.isBroken) session.stop();
-      },
-      idle: () => {
-        sink.add(output.idle());
-        sink.flush();
-      },
-    },
+    listenTo(output, sink, () => session.stop()),
   );
   const outcome = await waitFor(session, options.output !== undefined);
   sink.add(output.finish());

@@ -1,6 +1,8 @@
 // Code that the program makes executable after it was mapped, changes, drops, moves and unmaps in part. Whether a system
 // call in it is seen by Flicker shows in what it says of /proc/self/exe: the program, not the launcher.
 // variants: dynamic static musl-static
+// options:
+// options: --match=store
 #include "cases.h"
 #include <pthread.h>
 #include <sys/prctl.h>
@@ -191,12 +193,14 @@ static int works(void) {
 
 // Calls `act` for each executable mapping of a file; how often it failed.
 static int for_each_text(int (*act)(char *start, size_t size)) {
-  static char text[1 << 20];
+  static char text[1 << 24];
   int file = open("/proc/self/maps", O_RDONLY), count = 0;
   size_t size = 0;
   ssize_t got;
   while ((got = read(file, text + size, sizeof text - 1 - size)) > 0) size += got;
   close(file);
+  text[size] = 0;
+  check(got == 0 && size < sizeof text - 1);
   for (char *line = text; *line; line = strchr(line, '\n') + 1) {
     unsigned long start, end;
     char protection[8], name[4096] = "";

@@ -1,9 +1,9 @@
 // `flicker run --hook my.ts --match EXPR -- PROG`: the launcher with that linked in takes this one's place.
 //
 // The one that the same question got before is known (known-launcher.ts). Otherwise Node compiles it, or finds it in the cache
-// (src/host/hook/hooked-launcher.ts), as a child that prints the path: it must not become the program's parent, and must leave no mark on the program. So the program's process is this one throughout; the
-// child is one whose end is ignored, since what a process waits for is added to the times of its children for good
-// (wait_task_zombie of kernel/exit.c), and that survives execve.
+// (src/host/hook/hooked-launcher.ts), as a child that prints the path: it must not become the program's parent, and must leave no
+// mark on the program. So the program's process is this one throughout; the child is one whose end is ignored, since what a
+// process waits for is added to the times of its children for good (wait_task_zombie of kernel/exit.c), and that survives execve.
 
 import { addressOf, isError, syscall0, syscall1, syscall2, syscall3, syscall4 } from "../kernel/calls";
 import {

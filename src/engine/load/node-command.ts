@@ -32,10 +32,10 @@ function isNodeCommand(stack: InitialStack): bool {
     equalsText(word, "count") ||
     equalsText(word, "cover") ||
     equalsText(word, "doctor") ||
+    equalsText(word, "fault") ||
     equalsText(word, "help") ||
     equalsText(word, "inspect") ||
     equalsText(word, "path") ||
-    equalsText(word, "fault") ||
     equalsText(word, "trace")
   );
 }

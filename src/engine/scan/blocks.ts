@@ -13,7 +13,7 @@
 // always lies behind a jump.
 
 import { instructionTrampolineSize } from "../patch/instruction-trampoline";
-import { isRelativeBranch } from "../patch/relocate";
+import { JUMP_SIZE, isRelativeBranch } from "../patch/relocate";
 import { decode } from "../x86/decode";
 import {
   FLOW_CALL_INDIRECT,
@@ -42,8 +42,6 @@ export const FILLING: u8 = 16;
 /** A branch leads into the middle of it: over its prefix. */
 const ENTERED: u8 = 128;
 
-/** Room for a jump, which always fits. */
-const JUMP_SIZE: u32 = 5;
 /** More cases than compilers make one table for. */
 const CASES_MAX: u32 = 8192;
 
@@ -169,10 +167,9 @@ function markFilling(code: usize, size: u32, marks: usize): void {
 }
 
 /**
- * How well an instruction can stand for its block: 0 for not at all. Of those without room for a jump the shorter ones fit better, but
- * for one byte: 2 bytes mostly lead to evicting a neighbour, whose trampolines may lie anywhere, 3 and 4 to puns, each in a place of
- * its own. With python3 that is 370 MB of address space for trampolines and 40 traps, and 610 MB and 479 the other way round
- * (`flicker run --match block --stats=json -- python3 -c 1`).
+ * How well an instruction can stand for its block: 0 for not at all. A jump always has room in five bytes. Of the others the shorter ones fit
+ * better, but for one byte: 2 bytes mostly lead to evicting a neighbour, whose trampolines may lie anywhere, 3 and 4 to puns, which
+ * have few places (trampolineBytes and B0 of `flicker run --match block --stats=json`).
  */
 function fitness(code: usize, at: u32, marks: u8, isAfterCall: bool): u32 {
   if (marks & (ENTERED | FILLING) || instruction.flow == FLOW_SYSCALL) return 0;

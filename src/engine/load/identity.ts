@@ -2,6 +2,7 @@
 
 import { addressOf, isError, syscall2, syscall3 } from "../kernel/calls";
 import { SYS_FSTAT, SYS_READLINK, SYS_STAT } from "../kernel/numbers";
+import { STAT_DEVICE, STAT_INODE } from "../kernel/stat";
 import { appendBytes, appendDecimal, appendText } from "../text";
 
 const PATH_MAX: usize = 4096;
@@ -9,7 +10,7 @@ const PATH_MAX: usize = 4096;
 /** The absolute path of the program's file, zero-terminated; as the kernel's links have it, " (deleted)" included. */
 export const programPath = memory.data(4352, 8);
 
-/** struct stat: st_dev at 0, st_ino at 8. */
+/** A struct stat. */
 const stat = memory.data(144, 8);
 const path = memory.data(64, 8);
 
@@ -28,8 +29,8 @@ export function identify(descriptor: i32, fallback: usize): void {
   if (isError(size)) store<u8>(appendBytes(programPath, fallback), 0);
   else store<u8>(programPath + (size as usize), 0);
   if (syscall2(SYS_FSTAT, descriptor, addressOf(stat)) == 0) {
-    programDevice = load<u64>(stat);
-    programInode = load<u64>(stat, 8);
+    programDevice = load<u64>(stat, STAT_DEVICE);
+    programInode = load<u64>(stat, STAT_INODE);
   }
 }
 
@@ -40,7 +41,7 @@ export function identifyMapping(start: u64): void {
 
 /** Whether a struct stat is of the program's file. */
 export function isProgram(file: usize): bool {
-  return load<u64>(file) == programDevice && load<u64>(file, 8) == programInode;
+  return load<u64>(file, STAT_DEVICE) == programDevice && load<u64>(file, STAT_INODE) == programInode;
 }
 
 /** Whether a path leads to the program's file. `buffer` is for a struct stat. */

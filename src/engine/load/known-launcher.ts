@@ -16,20 +16,15 @@ import {
   SYS_OPEN,
   SYS_STAT,
 } from "../kernel/numbers";
+import { STAT_CHANGED, STAT_INODE, STAT_MODE, STAT_MODIFIED, STAT_SIZE, STAT_USER } from "../kernel/stat";
 import { Address, peek16, peek32, peek64, peek8, syscall } from "../process";
 import { appendBytes, appendHex, appendText, copyString } from "../text";
 import { MAP_PRIVATE, PROT_READ } from "./map";
 import { InitialStack, environmentValue } from "./stack";
 
 const PATH_MAX: usize = 4096;
-/** struct stat of arch/x86/include/uapi/asm/stat.h. */
+/** A struct stat. */
 const status = memory.data(144, 8);
-const STAT_INODE: usize = 8;
-const STAT_MODE: usize = 24;
-const STAT_USER: usize = 28;
-const STAT_SIZE: usize = 48;
-const STAT_MODIFIED: usize = 88;
-const STAT_CHANGED: usize = 104;
 const S_IFMT: u32 = 0xf000;
 const S_IFREG: u32 = 0x8000;
 const OTHERS_WRITE: u32 = 0x12;

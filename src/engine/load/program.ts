@@ -23,6 +23,7 @@ import {
   SYS_PRCTL,
   SYS_PREAD64,
 } from "../kernel/numbers";
+import { STAT_GROUP, STAT_MODE, STAT_SIZEOF, STAT_USER } from "../kernel/stat";
 import {
   ELF_MAGIC,
   EM_X86_64,
@@ -47,11 +48,6 @@ const O_NONBLOCK: u64 = 0x800;
 const O_NOCTTY: u64 = 0x100;
 export const O_CLOEXEC: u64 = 0x80000;
 
-/** struct stat of AMD64: st_mode is at 24. */
-const STAT_SIZE: usize = 144;
-const STAT_MODE: usize = 24;
-const STAT_USER: usize = 28;
-const STAT_GROUP: usize = 32;
 /** struct statfs: f_flags at 80. */
 const STATFS_FLAGS: usize = 80;
 const ST_NOSUID: u64 = 2;
@@ -95,7 +91,7 @@ export class Candidate {
   blamesInterpreter: u32;
 }
 
-export const CANDIDATE_BUFFER_SIZE: usize = HEAD_SIZE + STAT_SIZE;
+export const CANDIDATE_BUFFER_SIZE: usize = HEAD_SIZE + STAT_SIZEOF;
 const PATH_MAX: usize = 4096;
 /** Program headers are read this many at a time. */
 const HEADERS_BATCH: u32 = 16;
@@ -128,7 +124,7 @@ function openExecutable(candidate: Candidate, directory: i32, path: u64): i64 {
 function executableMode(candidate: Candidate): i64 {
   const descriptor = candidate.descriptor;
   const stat = candidate.head + HEAD_SIZE;
-  const empty = stat + STAT_SIZE - 1;
+  const empty = stat + STAT_SIZEOF - 1;
   const failed = syscall2(SYS_FSTAT, descriptor, addressOf(stat));
   if (isError(failed)) return failed;
   const mode = load<u32>(stat, STAT_MODE);

@@ -95,9 +95,10 @@ export function isBetweenTrampolines(thread: ThreadBlock, rip: Address): bool {
   lockEngine(thread);
   const pointer = findTrampoline(rip);
   const record = changetype<Record>(pointer);
-  let isBetween = pointer != 0 && record.kind != SITE && record.done != 0 && rip == record.address + (record.done as u64);
+  let isBetween =
+    pointer != 0 && record.kind != SITE && record.done != 0 && rip == record.address + (record.done as u64);
   if (isBetween) {
-    const to = rip + JUMP_SIZE + ((peek32(rip + 1) as i32 as i64) as u64);
+    const to = rip + JUMP_SIZE + (peek32(rip + 1) as i32 as i64 as u64);
     isBetween = peek8(rip) == JUMP_OPCODE && to != record.original + (record.length as u64);
   }
   unlockEngine();

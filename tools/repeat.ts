@@ -5,11 +5,12 @@
 //
 // --load runs `stress -c 2` beside it; --set chooses programs, kernel or all; --long adds what takes minutes; --jobs says
 // how many run at once; what each failure leaves is kept under --keep; --run-option gives `flicker run` an option. Every
-// failure counts: nothing is retried.
+// failure counts: nothing is retried. A scenario runs natively in the first round, under Flicker in each.
 import { mkdir, mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { forgetNativeRuns } from "../test/oracle/differential.js";
 import type { TargetCase } from "../test/oracle/targets.js";
 import { buildCases, type CaseSet, chooseCases, runRound, startLoad } from "./rounds.js";
 
@@ -48,6 +49,7 @@ async function main(): Promise<void> {
 
   if (options.load) startLoad();
   for (let round = 1; round <= times; round++) await runRound(round, rounds, Number(options.jobs));
+  await forgetNativeRuns(rounds.natives);
 
   const failed = [...rounds.tallies].filter(([, tally]) => tally.failures.length > 0);
   for (const [name, tally] of failed) console.log(`${name}: ${tally.failures.length} of ${times} failed`);

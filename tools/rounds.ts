@@ -1,6 +1,6 @@
 // Rounds of the differential cases: what `repeat.ts` does a number of times and `soak.ts` for a time. Every failure counts: nothing is retried.
 import { spawn } from "node:child_process";
-import { compareRuns } from "../test/oracle/differential.js";
+import { compareRuns, type NativeRuns } from "../test/oracle/differential.js";
 import { scenarios } from "../test/oracle/scenarios.js";
 import { type TargetCase, targetCases } from "../test/oracle/targets.js";
 
@@ -14,6 +14,8 @@ export type CaseSet = "programs" | "kernel" | "all";
 export interface Rounds {
   readonly cases: readonly TargetCase[];
   readonly tallies: ReadonlyMap<string, Tally>;
+  /** Each case runs natively in its first round, and under Flicker in every one. */
+  readonly natives: NativeRuns;
 }
 
 /** The cases of a set whose names match; scenarios that take minutes only when `long` is given. */
@@ -23,7 +25,7 @@ export function chooseCases(set: CaseSet, pattern: RegExp, long: boolean): Round
     .map((scenario) => ({ name: scenario.name, scenario: () => Promise.resolve(scenario) }));
   const all = [...(set === "kernel" ? [] : programs), ...(set === "programs" ? [] : targetCases())];
   const cases = all.filter(({ name }) => pattern.test(name));
-  return { cases, tallies: new Map(cases.map(({ name }) => [name, { passed: 0, failures: [] }])) };
+  return { cases, tallies: new Map(cases.map(({ name }) => [name, { passed: 0, failures: [] }])), natives: new Map() };
 }
 
 /** Compiles the targets, so that no round does. */
@@ -48,7 +50,7 @@ export function startLoad(): void {
 /** Runs each case once, `jobs` at a time; none begins once `mayBegin` says no. Returns whether all of them ran. */
 export async function runRound(
   round: number,
-  { cases, tallies }: Rounds,
+  { cases, tallies, natives }: Rounds,
   jobs: number,
   mayBegin: () => boolean = () => true,
 ): Promise<boolean> {
@@ -59,7 +61,7 @@ export async function runRound(
       const next = waiting.shift()!;
       const tally = tallies.get(next.name)!;
       try {
-        await compareRuns(await next.scenario());
+        await compareRuns(await next.scenario(), natives);
         tally.passed++;
       } catch (error) {
         const message = error instanceof Error ? error.message : String(error);

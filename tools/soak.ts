@@ -2,8 +2,8 @@
 //
 //     npm run soak -- MINUTES [--only REGEX] [--set programs|kernel|all] [--jobs N] [--no-load] [--json]
 //
-// Two things go on until the time is over, under `stress -c 2`. The differential cases run round after round, natively and
-// under Flicker, those that take minutes too: a difference is a failure. And a few servers (soak/servers.ts) run all the
+// Two things go on until the time is over, under `stress -c 2`. The differential cases run round after round, natively in
+// the first and under Flicker in each, those that take minutes too: a difference is a failure. And a few servers (soak/servers.ts) run all the
 // time, each natively and under Flicker, and are made to work; how memory, descriptors and mappings of the two develop is
 // reported at the end. What grows under Flicker more than natively is a failure, as is a step that goes wrong.
 //
@@ -12,6 +12,7 @@ import { mkdir, mkdtemp } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
+import { forgetNativeRuns } from "../test/oracle/differential.js";
 import { launcherPath } from "../test/support/launcher.js";
 import { buildCases, type CaseSet, chooseCases, type Rounds, runRound, startLoad } from "./rounds.js";
 import { leaks, quantities, type Quantity, type Trend, trendOf } from "./soak/measurements.js";
@@ -72,6 +73,7 @@ async function main(): Promise<void> {
   for (let round = 1; rounds.cases.length > 0 && mayGoOn(); round++) {
     if (await runRound(round, rounds, Number(options.jobs), mayGoOn)) whole++;
   }
+  await forgetNativeRuns(rounds.natives);
   const reports = reportsOf(await Promise.all(residences));
 
   const cases = [...rounds.tallies].map(([name, tally]) => ({ name, ...tally }));
@@ -116,7 +118,7 @@ function print(minutes: number, whole: number, rounds: Rounds, reports: readonly
   const tallies = [...rounds.tallies];
   const runs = tallies.reduce((sum, [, { passed, failures }]) => sum + passed + failures.length, 0);
   const failed = tallies.filter(([, { failures }]) => failures.length > 0);
-  console.log(`\n${tallies.length} cases, ${whole} whole rounds, ${runs} runs on each side`);
+  console.log(`\n${tallies.length} cases, ${whole} whole rounds, ${runs} runs`);
   for (const [name, { passed, failures }] of failed)
     console.log(`FAILED ${name}: ${failures.length} of ${passed + failures.length}`);
   for (const failure of reports.flatMap((report) => report.failures)) console.log(`FAILED ${failure}`);

@@ -69,27 +69,53 @@ const defaultTimeoutMs = 60_000;
 const longTimeoutMs = 1_200_000;
 const terminalHelper = fileURLToPath(new URL("../support/terminal.py", import.meta.url));
 
-/** Fails with a readable report unless the scenario behaves the same natively and under Flicker. */
-export async function compareRuns(scenario: Scenario): Promise<void> {
-  const launcher = await launcherPath();
-  const parent = process.env["FLICKER_TEST_ARTEFACTS"] ?? tmpdir();
-  await mkdir(parent, { recursive: true });
-  const base = await mkdtemp(join(parent, `oracle-${scenario.name.replace(/[^\w.-]+/g, "-").slice(0, 60)}-`));
+/** What a scenario did natively, and the directory that it did it in: its path may be part of what was printed. */
+interface NativeRun {
+  base: string;
+  outcome: Outcome;
+}
 
+/** The native runs of scenarios that are compared again and again, by their names: each runs natively once. */
+export type NativeRuns = Map<string, NativeRun>;
+
+/**
+ * Fails with a readable report unless the scenario behaves the same natively and under Flicker. With `natives` it runs
+ * natively only where they do not hold it yet; their directories are left, for `forgetNativeRuns`.
+ */
+export async function compareRuns(scenario: Scenario, natives?: NativeRuns): Promise<void> {
+  const launcher = await launcherPath();
   const complaints: string[] = [];
-  const native = await run(scenario, base, "native", null, complaints);
-  const wantedStatus = scenario.nativeStatus === undefined ? "exit 0" : scenario.nativeStatus;
-  if (wantedStatus !== null && native.status !== wantedStatus)
-    complaints.push(`natively: ${native.status} where ${wantedStatus} is right\n${tail(native.stderr)}`);
-  // The targets of test/programs judge themselves; a target that fails natively proves nothing.
-  if (/^FAILED/m.test(native.stdout)) complaints.push(`natively:\n${native.stdout.match(/^FAILED.*$/gm)?.join("\n")}`);
+  const known = natives?.get(scenario.name);
+  natives?.delete(scenario.name); // what a failed comparison leaves is not written over
+  const { base, outcome: native } = known ?? (await runNatively(scenario, complaints));
 
   const flicker = await run(scenario, base, "flicker", launcher, complaints);
   complaints.push(...(await differences(base, native, flicker)));
   if (!isNativeStandIn()) complaints.push(...(await missingProcesses(scenario, base)));
 
   if (complaints.length > 0) throw new Error(`${scenario.name}:\n${complaints.join("\n")}\nkept in ${base}`);
-  await rm(base, { recursive: true, force: true });
+  natives?.set(scenario.name, { base, outcome: native });
+  await rm(natives ? join(base, "flicker") : base, { recursive: true, force: true });
+}
+
+/** Removes the directories of native runs. */
+export async function forgetNativeRuns(natives: NativeRuns): Promise<void> {
+  for (const { base } of natives.values()) await rm(base, { recursive: true, force: true });
+  natives.clear();
+}
+
+async function runNatively(scenario: Scenario, complaints: string[]): Promise<NativeRun> {
+  const parent = process.env["FLICKER_TEST_ARTEFACTS"] ?? tmpdir();
+  await mkdir(parent, { recursive: true });
+  const base = await mkdtemp(join(parent, `oracle-${scenario.name.replace(/[^\w.-]+/g, "-").slice(0, 60)}-`));
+
+  const native = await run(scenario, base, "native", null, complaints);
+  const wantedStatus = scenario.nativeStatus === undefined ? "exit 0" : scenario.nativeStatus;
+  if (wantedStatus !== null && native.status !== wantedStatus)
+    complaints.push(`natively: ${native.status} where ${wantedStatus} is right\n${tail(native.stderr)}`);
+  // The targets of test/programs judge themselves; a target that fails natively proves nothing.
+  if (/^FAILED/m.test(native.stdout)) complaints.push(`natively:\n${native.stdout.match(/^FAILED.*$/gm)?.join("\n")}`);
+  return { base, outcome: native };
 }
 
 type Side = "native" | "flicker";

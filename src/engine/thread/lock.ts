@@ -32,8 +32,17 @@ const LENT: u32 = 2;
 
 const word = memory.data(4, 4);
 
-/** struct timespec: how long a thread waits before it asks for the holder, 20 ms. */
-const patience = memory.data<u64>([0, 20000000]);
+/**
+ * struct timespec: how long a thread waits before it asks for the holder, at first and each time after. Twice as long from
+ * time to time: five thousand threads that each ask every 20 ms leave no time for the one that they wait for.
+ */
+// prettier-ignore
+const patience = memory.data<u64>([
+  0, 20000000,   0, 40000000,   0, 80000000,   0, 160000000,   0, 320000000,   0, 640000000,
+  1, 280000000,   2, 560000000,   5, 120000000,   10, 240000000,
+]);
+const SIZE_OF_TIMESPEC: u32 = 16;
+const LONGEST: u32 = 9 * SIZE_OF_TIMESPEC;
 
 /** A holder was killed: trampolines and records may be half changed. */
 let torn: bool = false;
@@ -60,6 +69,7 @@ export function lockEngine(thread: ThreadBlock): void {
 
 function waitForEngine(thread: ThreadBlock): void {
   const mine = thread.name | WAITED;
+  let asked: u32 = 0;
   while (true) {
     const seen = atomic.load<u32>(word);
     if (seen == 0) {
@@ -68,8 +78,16 @@ function waitForEngine(thread: ThreadBlock): void {
       if (takeLent(seen, mine)) return;
     } else if (seen & WAITED || atomic.cmpxchg<u32>(word, seen, seen | WAITED) == seen) {
       const held = seen | WAITED;
-      const result = syscall4(SYS_FUTEX, addressOf(word), FUTEX_WAIT | FUTEX_PRIVATE, held, addressOf(patience));
-      if (result != -ETIMEDOUT || !isGone(held, thread)) continue;
+      const result = syscall4(
+        SYS_FUTEX,
+        addressOf(word),
+        FUTEX_WAIT | FUTEX_PRIVATE,
+        held,
+        addressOf(patience + asked),
+      );
+      if (result != -ETIMEDOUT) continue;
+      asked = min(asked + SIZE_OF_TIMESPEC, LONGEST);
+      if (!isGone(held, thread)) continue;
       if (atomic.cmpxchg<u32>(word, held, mine) != held) continue;
       torn = true;
       return;

@@ -177,6 +177,23 @@ CASE(dropped) {
   say("zeros %d", zeros);
 }
 
+CASE(dropped_across) {
+  // The `syscall`, and what a jump in its place needs of the instruction behind it, lie on two pages; one of them is dropped.
+  for (int behind = 0; behind < 8; behind++) {
+    size_t at = PAGE - sizeof read_link + behind + 4;
+    int file = code_file("code", 2, read_link, sizeof read_link, at);
+    unsigned char *code = mmap(0, 2 * PAGE, PROT_READ | PROT_EXEC, MAP_PRIVATE, file, 0);
+    int good = names_program(code + at);
+    for (int page = 0; page < 2; page++) {
+      check(madvise(code + page * PAGE, PAGE, MADV_DONTNEED) == 0);
+      good += names_program(code + at) && eighth == 0x1122334455667788;
+    }
+    say("code at %zu: names the program %d", at, good);
+    munmap(code, 2 * PAGE);
+    close(file);
+  }
+}
+
 static int works(void) {
   char target[4096], own[4096];
   ssize_t size = readlink("/proc/self/exe", target, sizeof target);

@@ -343,12 +343,27 @@ export function keepPatches(start: Address, end: Address, pointer: usize): void 
 }
 
 const seen = memory.data(16, 8);
+const PAGE_SIZE: u64 = 1 << PAGE_SHIFT;
+
+/**
+ * Writes one form of an instruction over the other, page by page: of an instruction that lies on two pages, one part may have
+ * been dropped. What is neither stays.
+ */
+function exchange(record: Record, expected: usize, replacement: usize): void {
+  const length: u32 = record.length;
+  let from: u32 = 0;
+  while (from < length) {
+    const at = record.original + (from as u64);
+    const size = min(length - from, (PAGE_SIZE - (at & (PAGE_SIZE - 1))) as u32);
+    if (tryCopyIn(seen, at, size) == 0 && memory.compare(seen, expected + from, size) == 0)
+      copyOut(at, replacement + from, size);
+    from += size;
+  }
+}
 
 function putBack(record: Record, _context: usize): void {
   if (!isPatched(record)) return;
-  const length = record.length;
-  if (tryCopyIn(seen, record.original, length) == 0 && memory.compare(seen, originalBytes(record), length) == 0)
-    copyOut(record.original, kept, length);
+  exchange(record, originalBytes(record), kept);
   kept += 16;
 }
 
@@ -374,8 +389,7 @@ export function putPatchesBack(start: Address, end: Address, pointer: usize): bo
 
 function takeOff(record: Record, _context: usize): void {
   if (!isPatched(record)) return;
-  if (tryCopyIn(seen, record.original, record.length) == 0 && memory.compare(seen, kept, record.length) == 0)
-    copyOut(record.original, originalBytes(record), record.length);
+  exchange(record, kept, originalBytes(record));
   kept += 16;
 }
 

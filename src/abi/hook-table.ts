@@ -30,10 +30,22 @@ export const HOOK_MATCH = 0x68; // rel32: the entry of `match`: the instruction 
 export const HOOK_MAY_MATCH = 0x6c; // rel32: the entry of `mayMatch`: 0 when no text in the record could make it one
 export const HOOK_NEEDS = 0x70; // u32: NEEDS_ of src/abi/instruction-record.ts
 export const HOOK_RECORD = 0x74; // u32: where in its memory the record is
-export const HOOK_BEFORE_INSTRUCTION = 0x78; // rel32: the entry of `before`
+export const HOOK_BEFORE_INSTRUCTION = 0x78; // rel32: the entry of `before`, or of `replace`
 /** rel32: what `before` does when it only counts, else 0: how many counters (u32), and of each its number and what is added (u32). */
 export const HOOK_INLINE = 0x7c;
-export const HOOK_ROW_SIZE = 0x80;
+export const HOOK_EVENTS = 0x80; // EVENT_COUNT rel32: the entries that are called at an event, by its number
+export const HOOK_ROW_SIZE = 0x98;
 
 /** HOOK_FLAGS: it has globals that change, so one thread at a time may be in it. */
 export const HOOK_EXCLUSIVE = 1;
+/** HOOK_FLAGS: the instruction is not executed once the hook has been called. */
+export const HOOK_REPLACES = 2;
+
+// Events.
+export const EVENT_START = 0; // onStart: a program starts in this process
+export const EVENT_END = 1; // onEnd: it ends
+export const EVENT_FORK = 2; // onFork: a process starts as a copy of another, and this is it
+export const EVENT_THREAD = 3; // onThread: a thread starts, and this is it
+export const EVENT_THREAD_END = 4; // onThreadEnd: the calling thread ends
+export const EVENT_LIBRARY = 5; // onLibrary: a file has been mapped that can be executed
+export const EVENT_COUNT = 6;

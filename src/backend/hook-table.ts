@@ -51,6 +51,9 @@ export interface CompiledHook extends HookDescription {
 
 const TABLE = "hookTable";
 
+/** The exports that are called at events, by the events' numbers. */
+export const EVENTS: readonly string[] = ["onStart", "onEnd", "onFork", "onThread", "onThreadEnd", "onLibrary"];
+
 /** Emits the table of a launcher with these hooks, in the order in which they see a call. */
 export function emitHookTable(a: Assembler, hooks: readonly CompiledHook[]): void {
   a.section("rodata");
@@ -107,7 +110,8 @@ function emitRow(a: Assembler, hook: CompiledHook, title: Label): { traps: Label
   a.u32Offset(names.memory, TABLE);
   a.u32(compiled.size);
   a.u32Offset(title, TABLE);
-  a.u32(hook.isExclusive ? abi.HOOK_EXCLUSIVE : 0);
+  const replaces = compiled.functions.has("replace");
+  a.u32((hook.isExclusive ? abi.HOOK_EXCLUSIVE : 0) | (replaces ? abi.HOOK_REPLACES : 0));
   a.u32Offset(traps, TABLE);
   a.u32(compiled.traps.length);
   a.u32Offset(counters, TABLE);
@@ -117,10 +121,11 @@ function emitRow(a: Assembler, hook: CompiledHook, title: Label): { traps: Label
   entry("mayMatch");
   a.u32(hook.matcher?.needs ?? 0);
   a.u32(hook.matcher?.record ?? 0);
-  entry("before");
+  entry(replaces ? "replace" : "before");
   const sums = a.label();
   if (hook.sums.length > 0) a.u32Offset(sums, TABLE);
   else a.u32(0);
+  for (const name of EVENTS) entry(name);
   return { traps, counters, sums };
 }
 

@@ -20,8 +20,9 @@ import { SYSCALL_SIZE } from "./thread/trampoline";
 
 export * from "./hook/api";
 export * from "./hook/records";
-export { hookPathAt, hookPathByte, hookPathOf } from "./hook/paths";
+export { hookLinePath, hookPathAt, hookPathByte, hookPathOf } from "./hook/paths";
 export { hookSleep } from "./hook/sleep";
+export { hookEvent } from "./hook/events";
 export { hookPlace, hookTally } from "./hook/tally";
 export * from "./inspection";
 export { gdbJitDescriptor } from "./debug/gdb-jit";

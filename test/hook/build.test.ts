@@ -26,7 +26,7 @@ async function refusal(file: string, content: string | Uint8Array): Promise<stri
   return "no error";
 }
 
-const IMPORT = `import { Counter, SystemCall, log } from "flicker/hook";\n`;
+const IMPORT = `import { Context, Counter, SystemCall, log } from "flicker/hook";\n`;
 
 test("errors of a hook in TypeScript name file, line and column", async () => {
   const cases: [name: string, body: string, expected: RegExp][] = [
@@ -39,7 +39,17 @@ test("errors of a hook in TypeScript name file, line and column", async () => {
     [
       "no-export",
       "export function prepare(call: SystemCall): void {}",
-      /^no-export\.ts: it exports neither beforeCall nor afterCall nor before$/,
+      /^no-export\.ts: it exports none of beforeCall, afterCall, before, replace, onStart, /,
+    ],
+    [
+      "both",
+      "export function before(context: Context): void {} export function replace(context: Context): void {}",
+      /^both\.ts: it exports both before and replace$/,
+    ],
+    [
+      "event",
+      "export function onStart(): bool { return true; }",
+      /^event\.ts: onStart is \(\) -> \(i32\), but should take an event and give nothing$/,
     ],
     [
       "parameters",
@@ -82,7 +92,7 @@ test("errors of a hook in TypeScript name file, line and column", async () => {
 
 test("errors of a module in wasm", async () => {
   const cases: [text: string, expected: RegExp][] = [
-    [`(module (func (export "other")))`, /^m\.wasm: it exports neither/],
+    [`(module (func (export "other")))`, /^m\.wasm: it exports none of /],
     [`(module (memory (import "env" "memory") 1) (func (export "beforeCall")))`, /imports the memory env\.memory/],
     [
       `(module (import "flicker" "fly" (func $f)) (func (export "beforeCall") (call $f)))`,

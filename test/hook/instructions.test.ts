@@ -111,7 +111,7 @@ test("a trap in match names the instruction", async () => {
 
 test("before without match needs --match, whose mistakes are shown where they are", async () => {
   await assert.rejects(instrumentingLauncher(null, ["count-sites.ts"]), {
-    message: "count-sites.ts: it exports before, but no match; --match EXPR can say which instructions",
+    message: "count-sites.ts: it exports before or replace, but no match; --match EXPR can say which instructions",
   });
   await assert.rejects(
     instrumentingLauncher("cond and functoin == spin", ["count-sites.ts"]),

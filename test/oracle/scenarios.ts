@@ -1,9 +1,10 @@
 // The real-program scenarios. Scripts are in test/programs/scripts; everything they print is the same in every run, but
 // for what `normalise` takes out. `processes` is the tree that must be found in the statistics: how often each executable
 // is started at least (a shell's forks that execute nothing are not counted here).
-import { copyFile, writeFile } from "node:fs/promises";
+import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { buildProgram, programsDirectory, type Variant } from "../support/build-program.js";
+import { copyProgram } from "../support/copy-program.js";
 import type { Scenario, TerminalStep } from "./differential.js";
 import { writeFreePort } from "./free-port.js";
 import { systems } from "./systems.js";
@@ -58,7 +59,7 @@ function sanitizer(
     name,
     command: error === null ? ["./program"] : ["./program", error],
     prepare: async (directory) =>
-      copyFile(await buildProgram(`sanitizers/${source}`, variant), join(directory, "program")),
+      copyProgram(await buildProgram(`sanitizers/${source}`, variant), join(directory, "program")),
     normalise: withoutAddresses,
     nativeStatus,
     processes: { program: 1 },
@@ -190,14 +191,14 @@ export const scenarios: Scenario[] = [
   ...(["musl", "musl-static", "static-pie", "static", "fixed"] as const).map((variant): Scenario => ({
     name: `hello ${variant}`,
     command: ["./hello"],
-    prepare: async (directory) => copyFile(await buildProgram("hello.c", variant), join(directory, "hello")),
+    prepare: async (directory) => copyProgram(await buildProgram("hello.c", variant), join(directory, "hello")),
     stdin: "text\n",
     processes: { hello: 1 },
   })),
   {
     name: "go",
     command: ["./server"],
-    prepare: async (directory) => copyFile(await buildProgram("server.go", "go"), join(directory, "server")),
+    prepare: async (directory) => copyProgram(await buildProgram("server.go", "go"), join(directory, "server")),
     nativeStatus: "exit 5",
     processes: { server: 1, dash: 1, echo: 8 },
   },

@@ -1,8 +1,8 @@
 // Software of several processes that leans on the kernel: servers that fork, restart and recover, sandboxes, terminals, whole builds, a
 // browser, another project's own tests. Those that take minutes are `long`.
-import { copyFile } from "node:fs/promises";
 import { join } from "node:path";
 import { buildProgram, programsDirectory } from "../support/build-program.js";
+import { copyProgram } from "../support/copy-program.js";
 import type { Scenario } from "./differential.js";
 import { writeFreePort } from "./free-port.js";
 
@@ -87,7 +87,7 @@ export const systems: Scenario[] = [
   {
     name: "go, in a storm of signals",
     command: ["./storm"],
-    prepare: async (directory) => copyFile(await buildProgram("storm.go", "go"), join(directory, "storm")),
+    prepare: async (directory) => copyProgram(await buildProgram("storm.go", "go"), join(directory, "storm")),
     nativeStatus: "exit 6",
     processes: { storm: 1, dash: 13, tr: 12 },
   },

@@ -38,6 +38,7 @@ export const IN_BEFORE: u32 = 1;
 export const IN_AFTER: u32 = 2;
 export const IN_MATCH: u32 = 3;
 export const IN_INSTRUCTION: u32 = 4;
+export const IN_EVENT: u32 = 5;
 /** ThreadBlock.recordForm: the hook has begun no record. */
 export const NO_RECORD: u32 = 0;
 /** ThreadBlock.hookWish. */

@@ -44,7 +44,7 @@ import { Facts, REGISTER_RIP, describe } from "../x86/facts";
 import { Instruction, PREFIX_ADDRESS_SIZE } from "../x86/instruction";
 import { IN_INSTRUCTION, NOTHING, SKIP, enterHook } from "./call";
 import { isInstructionResumed, resumeAtInstruction } from "./record";
-import { beforeInstructionEntry } from "./table";
+import { beforeInstructionEntry, replaces } from "./table";
 
 /** CF, PF, AF, ZF, SF and OF: what a hook can change. */
 export const STATUS_FLAGS: u64 = 0x8d5;
@@ -75,6 +75,13 @@ const RDI: u32 = 7;
 const FS: u8 = 1;
 const GS: u8 = 2;
 
+function enterAtInstruction(thread: ThreadBlock, hook: u32): void {
+  enterHook(thread, hook, beforeInstructionEntry(hook), IN_INSTRUCTION);
+  if (!replaces(hook) || thread.hookWish == SKIP) return;
+  thread.hookWish = SKIP;
+  thread.hookResult = 0;
+}
+
 function runHooks(thread: ThreadBlock, frame: GateFrame, descriptor: u64): void {
   thread.site = siteOfDescriptor(descriptor);
   thread.after = bodyOfDescriptor(descriptor);
@@ -82,7 +89,7 @@ function runHooks(thread: ThreadBlock, frame: GateFrame, descriptor: u64): void 
   const hooks = hooksOfDescriptor(descriptor);
   thread.hookWish = NOTHING;
   for (let hook: u32 = 0; hook < 8 && thread.hookWish == NOTHING; hook++)
-    if ((hooks >> hook) & 1) enterHook(thread, hook, beforeInstructionEntry(hook), IN_INSTRUCTION);
+    if ((hooks >> hook) & 1) enterAtInstruction(thread, hook);
   if (thread.hookWish != SKIP) return;
   frame.rsp += pushedAtDescriptor(descriptor);
   thread.after = thread.hookResult != 0 ? thread.hookResult : thread.site + sizeOfDescriptor(descriptor);

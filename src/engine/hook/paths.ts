@@ -10,6 +10,7 @@ import { ThreadBlock, execScratchOf } from "../thread/block";
 import { frameBufferOf } from "../thread/deferred";
 import { NO_RECORD } from "./call";
 import { failHook } from "./failure";
+import { appendRangeToLine } from "./line";
 import { CHUNK, isForeign } from "./memory";
 
 const PATH_OFFSET: usize = 0x1000;
@@ -80,6 +81,13 @@ export function hookPathAt(directory: u32, address: Address): u32 {
   memory.copy(path + (inFront as usize), buffer + from, length);
   thread.pathSize = inFront + length;
   return thread.pathSize;
+}
+
+/** Appends the path to the hook's line. */
+export function hookLinePath(): void {
+  const thread = runningThread();
+  const start = execScratchOf(thread) + PATH_OFFSET;
+  appendRangeToLine(thread, start, start + (thread.pathSize as usize));
 }
 
 /** One byte of the path; 0 behind its end. */

@@ -2,6 +2,7 @@
 // order in which they see a call; their memories, like the table, are in the process, outside of the engine's linear memory.
 
 import {
+  EVENT_COUNT,
   HOOK_AFTER,
   HOOK_BEFORE,
   HOOK_BEFORE_INSTRUCTION,
@@ -10,6 +11,7 @@ import {
   HOOK_COUNT,
   HOOK_COUNTERS,
   HOOK_COUNTER_COUNT,
+  HOOK_EVENTS,
   HOOK_EXCLUSIVE,
   HOOK_FLAGS,
   HOOK_INLINE,
@@ -21,6 +23,7 @@ import {
   HOOK_NEEDS,
   HOOK_OWN_CALLS,
   HOOK_RECORD,
+  HOOK_REPLACES,
   HOOK_ROWS,
   HOOK_ROW_SIZE,
   HOOK_TRAPS,
@@ -36,6 +39,9 @@ export let hookCount: u32 = 0;
 export let hasCallHooks: bool = false;
 /** How many counters they have in all. */
 export let counterCount: u32 = 0;
+
+/** Bit n: some hook is called at event n. */
+let events: u32 = 0;
 
 /** Whether any of them is called at all. */
 let hasCalledHooks: bool = false;
@@ -58,6 +64,7 @@ export function silenceHooks(): void {
   counterCount = 0;
   hasCallHooks = false;
   hasCalledHooks = false;
+  events = 0;
 }
 
 /** At the start of a process image. */
@@ -67,6 +74,7 @@ export function adoptHooks(): void {
     counterCount += peek32(rowOf(hook) + HOOK_COUNTER_COUNT);
     if (beforeEntry(hook) != 0 || afterEntry(hook) != 0) hasCallHooks = true;
     if (hasCallHooks || beforeInstructionEntry(hook) != 0) hasCalledHooks = true;
+    for (let event: u32 = 0; event < (EVENT_COUNT as u32); event++) if (eventEntry(hook, event) != 0) events |= 1 << event;
   }
 }
 
@@ -114,6 +122,17 @@ export function mayMatchEntry(hook: u32): Address {
 /** The entry that is called in front of an instruction, or 0. */
 export function beforeInstructionEntry(hook: u32): Address {
   return follow(rowOf(hook) + HOOK_BEFORE_INSTRUCTION);
+}
+/** Whether the instruction is not executed once this entry has been called. */
+export function replaces(hook: u32): bool {
+  return (peek32(rowOf(hook) + HOOK_FLAGS) & HOOK_REPLACES) != 0;
+}
+/** Whether some hook is called at an event, and the entry of one, or 0. */
+export function isEventHooked(event: u32): bool {
+  return ((events >> event) & 1) != 0;
+}
+export function eventEntry(hook: u32, event: u32): Address {
+  return follow(rowOf(hook) + HOOK_EVENTS + ((event as u64) << 2));
 }
 /** How many counters `before` adds to, when it does nothing else; 0 when it does, or there is none. */
 export function inlineCount(hook: u32): u32 {

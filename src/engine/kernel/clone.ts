@@ -28,6 +28,7 @@ import { nameAsCreated, nameFirst, nameSharing } from "../thread/presence";
 import { FLAG_TRAP, kernelMask } from "../thread/signal-frame";
 import { clearCounts } from "../patch/site-counts";
 import { resetCounters } from "../hook/counters";
+import { atFork, atThread } from "../hook/events";
 import { beginCopied, beginSharing, placeChild } from "../hook/tally";
 import { describeFork } from "../debug/describe";
 import { recordStart } from "../ring/events";
@@ -173,6 +174,8 @@ function inChild(thread: ThreadBlock): void {
   renewDispatch(thread);
   if (flags & CLONE_CLEAR_SIGHAND) clearActions(thread, frameBufferOf(thread));
   if (!(flags & CLONE_THREAD)) reportFork(thread);
+  if (!(flags & CLONE_VM)) atFork(thread);
+  else if (flags & CLONE_THREAD) atThread(thread);
 }
 
 function inParent(thread: ThreadBlock, result: i64): void {

@@ -16,6 +16,9 @@ import { Address, poke64, programSyscall, syscall, tryCopyIn } from "../process"
 import { ARGUMENT_MAX, sizeOfFilters, writeFilters } from "../seccomp/handover";
 import { lets, verdictOf } from "../seccomp/filters";
 import { letsLauncherStart } from "../seccomp/needs";
+import { EVENT_END } from "../../abi/hook-table";
+import { atEnd } from "../hook/events";
+import { isEventHooked } from "../hook/table";
 import { sizeOfTally, writeTally } from "../hook/tally";
 import { closeRingForExec, openRingForExec } from "../ring/ring";
 import { endDeparture } from "../stats/departure";
@@ -35,6 +38,7 @@ import {
   SYS_CLOSE,
   SYS_DUP,
   SYS_EXECVEAT,
+  SYS_FACCESSAT2,
   SYS_FCNTL,
   SYS_MMAP,
   SYS_MPROTECT,
@@ -390,6 +394,18 @@ function follow(thread: ThreadBlock, frame: GateFrame, request: Request): u32 {
   return runNatively(thread, frame, request, isReported);
 }
 
+const X_OK: u64 = 1;
+const AT_EACCESS: u64 = 0x200;
+
+/** An execve is about to be made, and will most likely not fail: programs try one folder after the other. */
+function announce(thread: ThreadBlock, directory: u64, path: Address, flags: u64): void {
+  if (!isEventHooked(EVENT_END) || thread.borrowed) return;
+  // A filter may end the process for the question.
+  if (thread.filters == 0 && programSyscall(SYS_FACCESSAT2, directory, path, X_OK, AT_EACCESS | flags, 0, 0) != 0)
+    return;
+  atEnd(thread, 0, true);
+}
+
 /** Room for a request beside the scratch's other parts. */
 function requestOf(thread: ThreadBlock): Request {
   return changetype<Request>(execScratchOf(thread) + REQUEST_OFFSET);
@@ -397,6 +413,7 @@ function requestOf(thread: ThreadBlock): Request {
 
 /** execve(path, argv, envp) */
 export function execve(thread: ThreadBlock, frame: GateFrame): u32 {
+  announce(thread, AT_FDCWD, frame.rdi, 0);
   const request = requestOf(thread);
   request.directory = AT_FDCWD;
   request.path = frame.rdi;
@@ -408,6 +425,7 @@ export function execve(thread: ThreadBlock, frame: GateFrame): u32 {
 
 /** execveat(directory, path, argv, envp, flags) */
 export function execveat(thread: ThreadBlock, frame: GateFrame): u32 {
+  announce(thread, frame.rdi, frame.rsi, frame.r8);
   const request = requestOf(thread);
   request.directory = frame.rdi as i32;
   request.path = frame.rsi;

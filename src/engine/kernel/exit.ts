@@ -7,7 +7,11 @@ import { releaseActions } from "../thread/actions";
 import { announceEnd, liveThreadCount } from "../thread/areas";
 import { GateFrame, ThreadBlock } from "../thread/block";
 import { lockEngine, unlockEngine } from "../thread/lock";
+import { EVENT_END } from "../../abi/hook-table";
+import { atEnd, atThreadEnd } from "../hook/events";
+import { isEventHooked } from "../hook/table";
 import { recordExit } from "../ring/events";
+import { beginDeparture } from "../stats/departure";
 import { reportExit, reportsEnds } from "../stats/report";
 import { EXIT_THREAD, undo } from "./call";
 import { isVfork } from "./clone-flags";
@@ -24,13 +28,25 @@ function leaveMemory(thread: ThreadBlock): u32 {
   return EXIT_THREAD;
 }
 
+/** A process ends: those who want to know are told. One that borrows its parent's memory has no end of its own for hooks. */
+function end(thread: ThreadBlock, status: u32): void {
+  if (isEventHooked(EVENT_END) && !thread.borrowed) {
+    // Once, whatever other threads do meanwhile.
+    lockEngine(thread);
+    beginDeparture(thread);
+    unlockEngine();
+    atEnd(thread, status & 0xff, false);
+  }
+  reportExit(thread, status);
+}
+
 /** The last thread of a process ends it. */
 function reportLast(thread: ThreadBlock, status: u32): void {
   lockEngine(thread);
   const isLast = liveThreadCount(thread.pid) == 1;
   thread.leaving = 1;
   unlockEngine();
-  if (isLast) reportExit(thread, status);
+  if (isLast) end(thread, status);
 }
 
 /** exit(status) */
@@ -43,14 +59,15 @@ export function exit(thread: ThreadBlock, frame: GateFrame): u32 {
     reportExit(thread, frame.rdi as u32);
     syscall1(SYS_EXIT, frame.rdi);
   }
-  if (reportsEnds() && !thread.borrowed) reportLast(thread, frame.rdi as u32);
+  if (!thread.borrowed) atThreadEnd(thread, frame.rdi as u32);
+  if ((reportsEnds() || isEventHooked(EVENT_END)) && !thread.borrowed) reportLast(thread, frame.rdi as u32);
   return leaveMemory(thread);
 }
 
 /** exit_group(status) */
 export function exitGroup(thread: ThreadBlock, frame: GateFrame): u32 {
   recordExit(thread, frame.rdi as u32, true);
-  reportExit(thread, frame.rdi as u32);
+  end(thread, frame.rdi as u32);
   if (thread.borrowed && !isVfork(thread.birthFlags)) {
     // The group's other threads are found when memory for threads is wanted.
     setKernelMask(thread, ~(0 as u64));

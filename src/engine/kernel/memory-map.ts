@@ -4,6 +4,7 @@
 // Natively nothing is mapped where the engine's memory is: a program that unmaps it, or asks for a change, is answered as
 // for a hole (memory-range.ts). Only a mapping at a fixed address cannot be as natively: it fails with ENOMEM.
 
+import { atLibrary } from "../hook/events";
 import { dropCode, moveCode, protectCode, replaceCode } from "../patch/changing-code";
 import { hasCode } from "../patch/code-map";
 import { forgetCode, mapExecutable } from "../patch/executable";
@@ -58,6 +59,8 @@ export function mmap(thread: ThreadBlock, frame: GateFrame): u32 {
   const isRefused = frame.rdx != asked && (result == -EPERM || result == -EACCES);
   frame.rdx = asked;
   if (isRefused) result = map(thread, frame);
+  if (frame.rdx & PROT_EXEC && !(frame.r10 & MAP_ANONYMOUS) && !isError(result))
+    atLibrary(thread, result as u64, frame.rsi, frame.r9, frame.r8 as u32);
   return finish(thread, frame, result);
 }
 

@@ -52,6 +52,7 @@ import { beginDescribing } from "../debug/describe";
 import { patchVdso } from "../patch/executable";
 import { launcherEnd, launcherStart } from "../gates";
 import { showExecve } from "../hook/call";
+import { atStart } from "../hook/events";
 import { adoptHooks } from "../hook/table";
 import { adoptTally } from "../hook/tally";
 import { adoptMatchers } from "../match";
@@ -490,6 +491,7 @@ export function start(thread: ThreadBlock): void {
   const argv = programStack.rsp + 8;
   const envp = argv + ((peek64(programStack.rsp) + 1) << 3);
   showExecve(thread, auxiliaryValue(programStack.auxiliary, AT_EXECFN), argv, envp, line.handedOver != 0);
+  atStart(thread);
   thread.savedRcx = programStack.rsp;
   poke64(programStack.rsp - 8, startAddress);
   settleGs(thread);

@@ -124,8 +124,12 @@ export class ThreadBlock {
   /** Bytes of the line that the hook is writing. */
   lineSize: u32;
   hookResult: u64;
-  /** The instruction that `match` is asked about. */
+  /** The instruction that `match` is asked about, or the event (EVENT_ of src/abi/hook-table.ts), and what is to be known of that. */
   hookPlace: u64;
+  event0: u64;
+  event1: u64;
+  event2: u64;
+  event3: u64;
   /** The record that the hook puts together (hook/records.ts): what it is, 0 when there is none, its kind, its pieces, its bytes. */
   recordForm: u32;
   recordKind: u32;

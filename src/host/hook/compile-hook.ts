@@ -8,7 +8,7 @@ import type { Hook } from "../../backend/build-launcher.js";
 import { readModule } from "../../backend/wasm/reader.js";
 import { CallGraph } from "./call-graph.js";
 import { HookError } from "./error.js";
-import { prepareHook } from "./prepare.js";
+import { ENTRY_NAMES, prepareHook } from "./prepare.js";
 import { SourceMap } from "./source-map.js";
 
 /** What the file is called in messages: its name, since paths are long. */
@@ -66,9 +66,7 @@ async function compile(
 async function failForAllocation(file: string, sdk: string): Promise<never> {
   const { wasm, map } = await compile(file, sdk, 0);
   const graph = new CallGraph(readModule(wasm));
-  const entries = graph.module.exports.filter(({ name }) =>
-    ["beforeCall", "afterCall", "match", "before"].includes(name),
-  );
+  const entries = graph.module.exports.filter(({ name }) => ENTRY_NAMES.includes(name));
   const isLibrary = (index: number): boolean => graph.nameOf(index).startsWith("~lib/");
   for (const index of graph.reachedFrom(entries.map((entry) => entry.index))) {
     if (graph.isImport(index) || isLibrary(index)) continue;

@@ -11,7 +11,7 @@
 
 import type { Hook } from "../../backend/build-launcher.js";
 import { HOOK_IMPORTS } from "../../backend/build-launcher.js";
-import type { CounterSum, HookCounter } from "../../backend/hook-table.js";
+import { EVENTS, type CounterSum, type HookCounter } from "../../backend/hook-table.js";
 import { HOOK_CALL_MAX } from "../../abi/hook-table.js";
 import { NEEDS_FACTS, NEEDS_NAME } from "../../abi/instruction-record.js";
 import type { Instruction } from "../../backend/wasm/function-body.js";
@@ -26,9 +26,12 @@ const ENTRIES: Readonly<Record<string, { takes: string; result: "" | "i32" }>> =
   afterCall: { takes: "a SystemCall", result: "" },
   match: { takes: "an Instruction", result: "i32" },
   before: { takes: "a Context", result: "" },
+  replace: { takes: "a Context", result: "" },
+  ...Object.fromEntries(EVENTS.map((name) => [name, { takes: "an event", result: "" }])),
 };
-/** What every hook has one of at least. */
-const CALLED = ["beforeCall", "afterCall", "before"];
+/** The engine calls these; every hook has one of them at least. */
+export const ENTRY_NAMES: readonly string[] = Object.keys(ENTRIES);
+const CALLED = ENTRY_NAMES.filter((name) => name !== "match");
 /** Larger memories would make every process larger, and a launcher's parts must lie within 2 GiB. */
 const MEMORY_PAGES_MAX = 256;
 const COUNTER_MAX = 256;
@@ -60,7 +63,8 @@ export function prepareHook(
   }
   const entries = module.exports.filter(({ name, kind }) => kind === "function" && Object.hasOwn(ENTRIES, name));
   const has = (name: string): boolean => entries.some((entry) => entry.name === name);
-  if (!CALLED.some(has)) refuse("it exports neither beforeCall nor afterCall nor before");
+  if (!CALLED.some(has)) refuse(`it exports none of ${CALLED.join(", ")}`);
+  if (has("before") && has("replace")) refuse("it exports both before and replace");
   const graph = new CallGraph(module);
   for (const { name, index } of entries) {
     if (graph.isImport(index)) refuse(`export ${name} is an import`);
@@ -87,7 +91,7 @@ export function prepareHook(
     sums: has("before")
       ? sumsOf(entries.find(({ name }) => name === "before")!.index, roots, graph, instance, counters)
       : [],
-    waitsForMatch: has("before") && !has("match"),
+    waitsForMatch: (has("before") || has("replace")) && !has("match"),
     module: snapshot(module, instance, reached, entries, graph, refuse),
     usesImport: (from, name) => used.has(`${from}.${name}`),
     checkStack: (frames) => {

@@ -8,6 +8,10 @@
  *     export function afterCall(call: SystemCall): void     runs once, with what the program will see
  *     export function match(i: Instruction): bool           which instructions; without it, those of --match
  *     export function before(context: Context): void        runs each time in front of one of them
+ *     export function replace(context: Context): void       the same, and the instruction is not executed
+ *     export function onStart(event: Event): void           a program starts; likewise onFork, onThread, onThreadEnd
+ *     export function onEnd(event: EndEvent): void          it ends
+ *     export function onLibrary(event: LibraryEvent): void  a file that can be executed has been mapped
  *
  * and is used by `flicker run --hook my.ts -- PROG`. Its language is AssemblyScript: numbers have sizes (`u64`, `i32`...), and
  * memory is allocated at the top of the file only, where the code runs when the hook is built. See docs/hooks.md.
@@ -102,6 +106,37 @@ export declare class Context {
   readonly site: u64;
 }
 
+/**
+ * What has happened to a process. `onStart`: a program is in memory and has not run yet. `onFork`: in a child, before it goes on; not
+ * in one that lives in its parent's memory (vfork). `onThread`, `onThreadEnd`: in the thread, before it goes on, and when it ends by
+ * itself. It is only good until the hook's function returns.
+ */
+export declare class Event {
+  protected constructor();
+  /** The kernel's number of the thread (`gettid`), and of its process. */
+  readonly thread: u32;
+  readonly process: u32;
+}
+
+/** The program ends: it exits, or executes another. Not when a signal ends it. */
+export declare class EndEvent extends Event {
+  /** What it exits with, 0 to 255. */
+  readonly status: u32;
+  /** It executes another program. Should that fail, it goes on, and ends once more. */
+  readonly executes: bool;
+}
+
+/** The program has mapped a file with PROT_EXEC. Its own file and its interpreter (ld.so) are there at the start. */
+export declare class LibraryEvent extends Event {
+  readonly address: u64;
+  /** In bytes. */
+  readonly size: u64;
+  /** Where in the file it begins. */
+  readonly offset: u64;
+  /** For `path.of`. */
+  readonly descriptor: u32;
+}
+
 /** What is known of an instruction when code is mapped. It is only good until `match` returns. */
 export declare class Instruction {
   private constructor();
@@ -168,6 +203,37 @@ export declare class Counter {
   readonly value: u64;
 }
 
+/** How often which sizes have been seen, by powers of two. All threads add to it. Made at the top of the file. */
+export declare class Histogram {
+  constructor(name: string);
+  add(value: u64): void;
+  /** How many values had so many bits: 0 had none, 1 had one, 2 and 3 had two. */
+  count(bits: u32): u64;
+  readonly total: u64;
+  /** A line for each range that has values: `name 64..127 12`. */
+  log(): void;
+  clear(): void;
+}
+
+/** A table from u64 to u64 for all threads, of a fixed size. Keys stay until it is cleared. Made at the top of the file. */
+export declare class FixedMap {
+  /** Has room for `capacity` keys at least. */
+  constructor(capacity: u32);
+  /** Adds to the key's value, which is 0 at first; false when there is no room for the key. */
+  add(key: u64, value: u64): bool;
+  set(key: u64, value: u64): bool;
+  /** 0 for a key that is not there. */
+  get(key: u64): u64;
+  /** For loops: places 0 to `places - 1` have a key and a value each; of those that are free both are 0. */
+  readonly places: u32;
+  key(place: u32): u64;
+  value(place: u32): u64;
+  /** A line for each of the largest values: `what 0x7f0012345678 99`. */
+  logLargest(most: u32, what: string): void;
+  /** Forgets all keys; not while other threads add. */
+  clear(): void;
+}
+
 /** Loads from the program's memory. What cannot be read, or is the engine's, gives 0. */
 export declare function peek8(address: u64): u8;
 export declare function peek16(address: u64): u16;
@@ -218,6 +284,8 @@ export declare class Log {
   hex(value: u64): Log;
   /** The zero-terminated string at an address of the program's: 256 bytes of it at most, `?` for what cannot be read. */
   string(address: u64): Log;
+  /** The path that the hook has asked `path` for. */
+  path(): Log;
   end(): void;
 }
 /** `log.text("opens ").string(call.argument(1)).end()`; of a line, 1,024 bytes are written. */

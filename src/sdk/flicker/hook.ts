@@ -48,6 +48,9 @@ namespace imports {
   @external("flicker", "pathAt")
   export declare function pathAt(directory: u32, address: u64): u32;
   // @ts-ignore: decorator
+  @external("flicker", "linePath")
+  export declare function linePath(): void;
+  // @ts-ignore: decorator
   @external("flicker", "pathByte")
   export declare function pathByte(index: u32): u32;
   // @ts-ignore: decorator
@@ -74,6 +77,9 @@ namespace imports {
   // @ts-ignore: decorator
   @external("flicker", "skipInstruction")
   export declare function skipInstruction(address: u64): void;
+  // @ts-ignore: decorator
+  @external("flicker", "event")
+  export declare function event(index: u32): u64;
   // @ts-ignore: decorator
   @external("flicker", "thread")
   export declare function thread(): u32;
@@ -314,6 +320,43 @@ export class Context {
   }
 }
 
+/** What has happened to a process: behind imports, too. */
+@unmanaged
+export class Event {
+  get thread(): u32 {
+    return imports.thread();
+  }
+  get process(): u32 {
+    return imports.process();
+  }
+}
+
+@unmanaged
+export class EndEvent extends Event {
+  get status(): u32 {
+    return imports.event(0) as u32;
+  }
+  get executes(): bool {
+    return imports.event(1) != 0;
+  }
+}
+
+@unmanaged
+export class LibraryEvent extends Event {
+  get address(): u64 {
+    return imports.event(0);
+  }
+  get size(): u64 {
+    return imports.event(1);
+  }
+  get offset(): u64 {
+    return imports.event(2);
+  }
+  get descriptor(): u32 {
+    return imports.event(3) as u32;
+  }
+}
+
 /** The engine's record of an instruction: src/abi/instruction-record.ts says what is where. */
 @unmanaged
 export class Instruction {
@@ -424,6 +467,132 @@ export class Counter {
   }
 }
 
+/** Bucket 0 is for 0, bucket n for n bits. */
+const BUCKETS: u32 = 65;
+
+export class Histogram {
+  private readonly counts: StaticArray<u64> = new StaticArray<u64>(BUCKETS);
+
+  constructor(private readonly name: string) {}
+
+  add(value: u64): void {
+    atomic.add<u64>(this.placeOf(64 - (clz(value) as u32)), 1);
+  }
+  count(bits: u32): u64 {
+    return bits < BUCKETS ? atomic.load<u64>(this.placeOf(bits)) : 0;
+  }
+  get total(): u64 {
+    let sum: u64 = 0;
+    for (let bits: u32 = 0; bits < BUCKETS; bits++) sum += this.count(bits);
+    return sum;
+  }
+  log(): void {
+    for (let bits: u32 = 0; bits < BUCKETS; bits++) {
+      const count = this.count(bits);
+      if (count == 0) continue;
+      const first: u64 = bits == 0 ? 0 : (1 as u64) << (bits - 1);
+      const last: u64 = bits == 0 ? 0 : first - 1 + first;
+      log.text(this.name).text(" ").unsigned(first).text("..").unsigned(last).text(" ").unsigned(count).end();
+    }
+  }
+  clear(): void {
+    for (let bits: u32 = 0; bits < BUCKETS; bits++) atomic.store<u64>(this.placeOf(bits), 0);
+  }
+  private placeOf(bits: u32): usize {
+    return changetype<usize>(this.counts) + ((bits as usize) << 3);
+  }
+}
+
+/** Open addressing: a place that has got its key keeps it. A key of 0 has a place of its own, the last: 0 says that one is free. */
+export class FixedMap {
+  private readonly mask: u32;
+  private readonly keys: StaticArray<u64>;
+  private readonly values: StaticArray<u64>;
+
+  /** @param capacity how many keys it is to hold at least; a quarter more are there, since a full table is a slow one */
+  constructor(capacity: u32) {
+    let places: u32 = 16;
+    while (places < capacity + capacity / 4) places <<= 1;
+    this.mask = places - 1;
+    this.keys = new StaticArray<u64>(places + 1);
+    this.values = new StaticArray<u64>(places + 1);
+  }
+
+  add(key: u64, value: u64): bool {
+    const place = this.placeOf(key, true);
+    if (place > this.mask + 1) return false;
+    atomic.add<u64>(this.valueAt(place), value);
+    return true;
+  }
+  set(key: u64, value: u64): bool {
+    const place = this.placeOf(key, true);
+    if (place > this.mask + 1) return false;
+    atomic.store<u64>(this.valueAt(place), value);
+    return true;
+  }
+  get(key: u64): u64 {
+    const place = this.placeOf(key, false);
+    return place > this.mask + 1 ? 0 : atomic.load<u64>(this.valueAt(place));
+  }
+  get places(): u32 {
+    return this.mask + 2;
+  }
+  key(place: u32): u64 {
+    return place > this.mask ? 0 : atomic.load<u64>(this.keyAt(place));
+  }
+  value(place: u32): u64 {
+    return place > this.mask + 1 ? 0 : atomic.load<u64>(this.valueAt(place));
+  }
+  logLargest(most: u32, what: string): void {
+    // Those that have been said come first in the order: larger, or equal and at a lower place.
+    let last = u64.MAX_VALUE;
+    let lastPlace: u32 = 0;
+    for (let said: u32 = 0; said < most; said++) {
+      let best: u64 = 0;
+      let bestPlace: u32 = 0;
+      for (let place: u32 = 0; place < this.places; place++) {
+        const value = this.value(place);
+        if (value <= best || value > last || (value == last && said != 0 && place <= lastPlace)) continue;
+        best = value;
+        bestPlace = place;
+      }
+      if (best == 0) return;
+      log.text(what).text(" ").hex(this.key(bestPlace)).text(" ").unsigned(best).end();
+      last = best;
+      lastPlace = bestPlace;
+    }
+  }
+  clear(): void {
+    for (let place: u32 = 0; place < this.places; place++) {
+      atomic.store<u64>(this.valueAt(place), 0);
+      if (place <= this.mask) atomic.store<u64>(this.keyAt(place), 0);
+    }
+  }
+
+  /** Where a key is, or can be put; behind all places when there is no room, or it is not to be made. */
+  private placeOf(key: u64, isMade: bool): u32 {
+    if (key == 0) return this.mask + 1;
+    // Fibonacci hashing: the high bits of the product depend on all of the key.
+    let place = ((key * 0x9e3779b97f4a7c15) >> 32) as u32;
+    for (let tried: u32 = 0; tried <= this.mask; tried++, place++) {
+      place &= this.mask;
+      const seen = atomic.load<u64>(this.keyAt(place));
+      if (seen == key) return place;
+      if (seen != 0) continue;
+      if (!isMade) return u32.MAX_VALUE;
+      const before = atomic.cmpxchg<u64>(this.keyAt(place), 0, key);
+      if (before == 0 || before == key) return place;
+    }
+    return u32.MAX_VALUE;
+  }
+  private keyAt(place: u32): usize {
+    return changetype<usize>(this.keys) + ((place as usize) << 3);
+  }
+  private valueAt(place: u32): usize {
+    return changetype<usize>(this.values) + ((place as usize) << 3);
+  }
+}
+
 export function peek8(address: u64): u8 {
   return imports.peek(address, 1) as u8;
 }
@@ -504,6 +673,10 @@ export class Log {
   }
   string(address: u64): Log {
     imports.string(address, 256);
+    return this;
+  }
+  path(): Log {
+    imports.linePath();
     return this;
   }
   end(): void {

@@ -74,7 +74,8 @@ export function adoptHooks(): void {
     counterCount += peek32(rowOf(hook) + HOOK_COUNTER_COUNT);
     if (beforeEntry(hook) != 0 || afterEntry(hook) != 0) hasCallHooks = true;
     if (hasCallHooks || beforeInstructionEntry(hook) != 0) hasCalledHooks = true;
-    for (let event: u32 = 0; event < (EVENT_COUNT as u32); event++) if (eventEntry(hook, event) != 0) events |= 1 << event;
+    for (let event: u32 = 0; event < (EVENT_COUNT as u32); event++)
+      if (eventEntry(hook, event) != 0) events |= 1 << event;
   }
 }
 

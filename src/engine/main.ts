@@ -20,7 +20,7 @@ import { SYSCALL_SIZE } from "./thread/trampoline";
 
 export * from "./hook/api";
 export * from "./hook/records";
-export { hookLinePath, hookPathAt, hookPathByte, hookPathOf } from "./hook/paths";
+export { hookLinePath, hookLinePlace, hookPathAt, hookPathByte, hookPathOf } from "./hook/paths";
 export { hookSleep } from "./hook/sleep";
 export { hookEvent } from "./hook/events";
 export { hookPlace, hookTally } from "./hook/tally";

@@ -61,8 +61,11 @@ for (const options of [[], ["--only-traps"], ["--yield-gs"]]) {
     const { stdout, stderr } = await runHooked("replaced.ts", [program, "cpuid"], {}, options, CPUID);
     assert.equal(stdout, `${5 * 1007 + 3 * 1000 + 2 * (0x80000000 + 1000)}\n`, stderr);
     const lines = [...stderr.matchAll(/^flicker: replaced\.ts: (.*)$/gm)].map(([, line = ""]) => line);
+    const site = lines.find((line) => line.startsWith("site")) ?? "";
+    assert.match(site, /^site \/.*\/hooked-events\+0x[0-9a-f]+ 10$/);
     assert.deepEqual(lines, [
       ...["leaf 0x7 5", "leaf 0x0 3", "leaf 0x80000000 2"],
+      site,
       ...["leaves 0..0 3", "leaves 4..7 5", "leaves 2147483648..4294967295 2"],
       "in all 10, of leaf 7 5, of none 0",
     ]);

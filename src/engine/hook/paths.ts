@@ -4,10 +4,12 @@
 import { addressOf, isError, syscall3 } from "../kernel/calls";
 import { SYS_READLINK } from "../kernel/numbers";
 import { Address, tryCopyIn } from "../process";
-import { appendDecimal, appendText } from "../text";
+import { findRemembered, foundOffset } from "../patch/mapping";
+import { appendDecimal, appendHex, appendText, lengthOf } from "../text";
 import { runningThread } from "../thread/areas";
 import { ThreadBlock, execScratchOf } from "../thread/block";
 import { frameBufferOf } from "../thread/deferred";
+import { lockEngine, unlockEngine } from "../thread/lock";
 import { NO_RECORD } from "./call";
 import { failHook } from "./failure";
 import { appendRangeToLine } from "./line";
@@ -88,6 +90,18 @@ export function hookLinePath(): void {
   const thread = runningThread();
   const start = execScratchOf(thread) + PATH_OFFSET;
   appendRangeToLine(thread, start, start + (thread.pathSize as usize));
+}
+
+/** Appends where an address is: `FILE+0xOFFSET` in a mapping of a file in which instructions are sites, else the address. */
+export function hookLinePlace(address: Address): void {
+  const thread = runningThread();
+  const buffer = frameBufferOf(thread);
+  if (!thread.hookHasLock) lockEngine(thread);
+  const file = findRemembered(address);
+  const end = appendHex(appendText(buffer, file == 0 ? "0x" : "+0x"), file == 0 ? address : foundOffset);
+  if (!thread.hookHasLock) unlockEngine();
+  if (file != 0) appendRangeToLine(thread, file, file + lengthOf(file));
+  appendRangeToLine(thread, buffer, end);
 }
 
 /** One byte of the path; 0 behind its end. */

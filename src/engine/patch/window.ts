@@ -4,6 +4,7 @@
 // bytes are locked. The system calls of a window are sites of the same plan, or the two would overwrite each other.
 
 import { Address, copyIn } from "../process";
+import { hookCount } from "../hook/table";
 import { countSites } from "../options";
 import { hasActingHooks, hasMatchers, needsFunctions } from "../match";
 import { STATS_NONE, statsMode } from "../options";
@@ -21,6 +22,7 @@ import {
   readFunction,
   unwindTableSize,
 } from "../scan/unwind";
+import { isFiltered } from "../seccomp/filters";
 import {
   FATE_REFUSED,
   FATE_UNPATCHED,
@@ -104,7 +106,8 @@ export function forEachWindow(start: Address, end: Address, offset: u64, protect
   const opened = openTemporary(TEMPORARY);
   windowMax = opened ? WINDOW_MAX : SMALL_WINDOW_MAX;
   if (opened) copyTable();
-  if (statsMode != STATS_NONE) rememberMapping();
+  // A filter may end the process for the question what the file is called; without statistics it may never be asked.
+  if (statsMode != STATS_NONE || (hookCount != 0 && !isFiltered)) rememberMapping();
   for (let high = end; high > start;) {
     const low = takeFunctions(start, high);
     chooseSites(low, high);

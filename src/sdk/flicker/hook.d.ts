@@ -228,8 +228,8 @@ export declare class FixedMap {
   readonly places: u32;
   key(place: u32): u64;
   value(place: u32): u64;
-  /** A line for each of the largest values: `what 0x7f0012345678 99`. */
-  logLargest(most: u32, what: string): void;
+  /** A line for each of the largest values: `what 0x7f0012345678 99`; keys that are addresses can be said as `log.place` says them. */
+  logLargest(most: u32, what: string, arePlaces?: bool): void;
   /** Forgets all keys; not while other threads add. */
   clear(): void;
 }
@@ -284,6 +284,8 @@ export declare class Log {
   hex(value: u64): Log;
   /** The zero-terminated string at an address of the program's: 256 bytes of it at most, `?` for what cannot be read. */
   string(address: u64): Log;
+  /** Where an address is: `/usr/bin/perl+0x1330e3`, an offset in the file, where instructions of that are sites; else the address. */
+  place(address: u64): Log;
   /** The path that the hook has asked `path` for. */
   path(): Log;
   end(): void;

@@ -48,6 +48,9 @@ namespace imports {
   @external("flicker", "pathAt")
   export declare function pathAt(directory: u32, address: u64): u32;
   // @ts-ignore: decorator
+  @external("flicker", "linePlace")
+  export declare function linePlace(address: u64): void;
+  // @ts-ignore: decorator
   @external("flicker", "linePath")
   export declare function linePath(): void;
   // @ts-ignore: decorator
@@ -543,7 +546,7 @@ export class FixedMap {
   value(place: u32): u64 {
     return place > this.mask + 1 ? 0 : atomic.load<u64>(this.valueAt(place));
   }
-  logLargest(most: u32, what: string): void {
+  logLargest(most: u32, what: string, arePlaces: bool = false): void {
     // Those that have been said come first in the order: larger, or equal and at a lower place.
     let last = u64.MAX_VALUE;
     let lastPlace: u32 = 0;
@@ -557,7 +560,10 @@ export class FixedMap {
         bestPlace = place;
       }
       if (best == 0) return;
-      log.text(what).text(" ").hex(this.key(bestPlace)).text(" ").unsigned(best).end();
+      log.text(what).text(" ");
+      if (arePlaces) log.place(this.key(bestPlace));
+      else log.hex(this.key(bestPlace));
+      log.text(" ").unsigned(best).end();
       last = best;
       lastPlace = bestPlace;
     }
@@ -673,6 +679,10 @@ export class Log {
   }
   string(address: u64): Log {
     imports.string(address, 256);
+    return this;
+  }
+  place(address: u64): Log {
+    imports.linePlace(address);
     return this;
   }
   path(): Log {

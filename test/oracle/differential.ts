@@ -243,12 +243,23 @@ async function difference(base: string, name: string, expected: string, actual: 
   return lines.slice(0, 60).join("\n") + (lines.length > 60 ? `\n... ${lines.length - 60} more lines` : "");
 }
 
+const PAGE_SIZE = 4096;
+
+/**
+ * The lines of a statistics file. Of a process that is killed while it appends one there may be a part, up to the border of a page
+ * (generic_perform_write of mm/filemap.c), and the next one's line behind it.
+ */
+function wholeLines(statistics: string): string[] {
+  const lines = [...statistics.matchAll(/.+?(?:\n|(?=\{"event":)|$)/g)];
+  const isTorn = (line: string, end: number): boolean => !line.endsWith("\n") && end % PAGE_SIZE === 0;
+  return lines.filter(({ 0: line, index }) => !isTorn(line, index + line.length)).map(([line]) => line.trimEnd());
+}
+
 /** Every process of the expected tree must be in the statistics. */
 async function missingProcesses(scenario: Scenario, base: string): Promise<string[]> {
   if (!scenario.processes) return [];
   const started = new Map<string, number>();
-  for (const line of (await text(join(base, "flicker", "statistics"))).split("\n")) {
-    if (!line) continue;
+  for (const line of wholeLines(await text(join(base, "flicker", "statistics")))) {
     let event: StatisticsEvent;
     try {
       event = JSON.parse(line) as StatisticsEvent;

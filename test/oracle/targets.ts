@@ -20,7 +20,8 @@ function casesOf(source: string): TargetCase[] {
   if (!/\.(c|S|go)$/.test(source)) return [];
   const text = readFileSync(join(programsDirectory, source), "utf8");
   const declared = text.match(/^(?:\/\/|#) variants: (.*)$/m)?.[1]?.split(" ") ?? [];
-  const cases = [...text.matchAll(/^CASE\((\w+)\)/gm)].map((match) => match[1]!);
+  // One case may stand in several branches of an #if.
+  const cases = [...new Set([...text.matchAll(/^CASE\((\w+)\)/gm)].map((match) => match[1]!))];
   // A target without cases is one test as a whole.
   const runs = cases.length > 0 ? cases : [null];
   const ways = [...text.matchAll(/^(?:\/\/|#) options:(.*)$/gm)].map((match) => match[1]!.split(" ").filter(Boolean));

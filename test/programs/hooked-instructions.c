@@ -109,8 +109,8 @@ int main(int count, char **arguments) {
   }
   if (!strcmp(what, "jumps")) {
     volatile int times = 0;
-    start_timer(on_leave);
     if (sigsetjmp(left, 1)) times++;
+    else start_timer(on_leave);
     while (times < 200) spin(100000);
     stop_timer();
     printf("left %d\n", times);

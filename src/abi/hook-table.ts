@@ -34,7 +34,8 @@ export const HOOK_BEFORE_INSTRUCTION = 0x78; // rel32: the entry of `before`, or
 /** rel32: what `before` does when it only counts, else 0: how many counters (u32), and of each its number and what is added (u32). */
 export const HOOK_INLINE = 0x7c;
 export const HOOK_EVENTS = 0x80; // EVENT_COUNT rel32: the entries that are called at an event, by its number
-export const HOOK_ROW_SIZE = 0x98;
+export const HOOK_AFTER_INSTRUCTION = 0x98; // rel32: the entry of `after`
+export const HOOK_ROW_SIZE = 0x9c;
 
 /** HOOK_FLAGS: it has globals that change, so one thread at a time may be in it. */
 export const HOOK_EXCLUSIVE = 1;
@@ -49,3 +50,5 @@ export const EVENT_THREAD = 3; // onThread: a thread starts, and this is it
 export const EVENT_THREAD_END = 4; // onThreadEnd: the calling thread ends
 export const EVENT_LIBRARY = 5; // onLibrary: a file has been mapped that can be executed
 export const EVENT_COUNT = 6;
+/** The exports that are called at events, by the events' numbers. */
+export const EVENT_NAMES = ["onStart", "onEnd", "onFork", "onThread", "onThreadEnd", "onLibrary"];

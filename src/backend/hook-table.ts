@@ -51,9 +51,6 @@ export interface CompiledHook extends HookDescription {
 
 const TABLE = "hookTable";
 
-/** The exports that are called at events, by the events' numbers. */
-export const EVENTS: readonly string[] = ["onStart", "onEnd", "onFork", "onThread", "onThreadEnd", "onLibrary"];
-
 /** Emits the table of a launcher with these hooks, in the order in which they see a call. */
 export function emitHookTable(a: Assembler, hooks: readonly CompiledHook[]): void {
   a.section("rodata");
@@ -125,7 +122,8 @@ function emitRow(a: Assembler, hook: CompiledHook, title: Label): { traps: Label
   const sums = a.label();
   if (hook.sums.length > 0) a.u32Offset(sums, TABLE);
   else a.u32(0);
-  for (const name of EVENTS) entry(name);
+  for (const name of abi.EVENT_NAMES) entry(name);
+  entry("after");
   return { traps, counters, sums };
 }
 

@@ -21,6 +21,7 @@ import {
 } from "../abi/instruction-record";
 import { IN_MATCH } from "./hook/call";
 import {
+  afterInstructionEntry,
   beforeInstructionEntry,
   hookCount,
   hookMemory,
@@ -41,7 +42,7 @@ import { fillInstructionRecord } from "./x86/instruction-record";
 const MATCHERS_MAX: u32 = 9;
 let matcherCount: u32 = 0;
 let needs: u32 = 0;
-/** Hooks that are called in front of instructions, and those of them that leave it to `--match` which ones: one bit each. */
+/** Hooks that are called at instructions, and those of them that leave it to `--match` which ones: one bit each. */
 let acting: u32 = 0;
 let followers: u32 = 0;
 /** The bit of `--match`, which is the last of the hooks. */
@@ -75,7 +76,7 @@ export function adoptMatchers(): void {
   for (let hook: u32 = 0; hook < hookCount; hook++) {
     const matcher = matcherOf(hook);
     matcher.entry = matchEntry(hook);
-    if (beforeInstructionEntry(hook) != 0) {
+    if (beforeInstructionEntry(hook) != 0 || afterInstructionEntry(hook) != 0) {
       acting |= 1 << hook;
       if (matcher.entry == 0) followers |= 1 << hook;
     }
@@ -96,7 +97,7 @@ export function hasMatchers(): bool {
   return matcherCount != 0;
 }
 
-/** Whether any hook is called in front of instructions. */
+/** Whether any hook is called at instructions. */
 export function hasActingHooks(): bool {
   return acting != 0;
 }

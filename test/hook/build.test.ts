@@ -39,7 +39,7 @@ test("errors of a hook in TypeScript name file, line and column", async () => {
     [
       "no-export",
       "export function prepare(call: SystemCall): void {}",
-      /^no-export\.ts: it exports none of beforeCall, afterCall, before, replace, onStart, /,
+      /^no-export\.ts: it exports none of beforeCall, afterCall, before, replace, after, onStart, /,
     ],
     [
       "both",

@@ -86,6 +86,59 @@ for (const options of [[], ["--only-traps"], ["--yield-gs"]]) {
   });
 }
 
+for (const options of [[], ["--only-traps"], ["--yield-gs"]]) {
+  const how = options.join(" ") || "jumps";
+  const DEC = "mnemonic == dec and function == spin";
+
+  test(`behind an instruction, once for each execution: ${how}`, async () => {
+    for (const what of ["spin", "threads", "storm"]) {
+      const run = await runHooked("count-after.ts", [await program(), what], {}, options, DEC);
+      const [, sum, turns] = /^sum (\d+) of (\d+)$/m.exec(run.stdout) ?? [];
+      if (what === "storm") assert.ok(sum !== undefined && sum === turns, run.stderr);
+      else assert.equal(run.stdout, what === "spin" ? "1\n" : "8\n", run.stderr);
+      const times = what === "storm" ? Number(turns) * 1000 : what === "spin" ? 100_000 : 800_000;
+      assert.equal(counted(run.stderr, "begins"), times, what);
+      assert.equal(counted(run.stderr, "ends"), times, what);
+      assert.equal(counted(run.stderr, "found") - counted(run.stderr, "left"), times, what);
+    }
+  });
+
+  test(`what is changed behind an instruction, under a storm of signals: ${how}`, async () => {
+    const expression = "mnemonic == stc and function == spin";
+    const run = await runHooked("clear-carry.ts", [await program(), "storm"], {}, options, expression);
+    const [, sum, turns] = /^sum (\d+) of (\d+)$/m.exec(run.stdout) ?? assert.fail(run.stderr);
+    assert.equal(sum, "0");
+    assert.equal(counted(run.stderr, "ends"), Number(turns));
+  });
+
+  test(`calls and jumps that are taken have no end: ${how}`, async () => {
+    const expression = "call and function == calls";
+    const called = await runHooked("count-after.ts", [await program(), "calls"], {}, options, expression);
+    assert.equal(called.stdout, "499500\n", called.stderr);
+    assert.equal(counted(called.stderr, "begins"), 1000);
+    assert.equal(counted(called.stderr, "ends"), 0);
+    const jumped = await runHooked("count-after.ts", [await program(), "spin"], {}, options, SPIN);
+    assert.equal(jumped.stdout, "1\n", jumped.stderr);
+    assert.equal(counted(jumped.stderr, "begins"), 100_000);
+    assert.equal(counted(jumped.stderr, "ends"), 1);
+  });
+
+  test(`a hook behind an instruction that goes on elsewhere: ${how}`, async () => {
+    const expression = "nop and function == change";
+    const run = await runHooked("leave-after.ts", [await program(), "change"], {}, options, expression);
+    assert.equal(run.stdout, "1017\n", run.stderr);
+  });
+}
+
+test("an instruction that is done cannot be skipped", async () => {
+  const run = await runHooked("skip-after.ts", [await program(), "spin"], {}, [], "stc and function == spin");
+  assert.equal(run.status, 125);
+  assert.match(
+    run.stderr,
+    /^flicker: hook skip-after\.ts: an instruction is skipped behind it, in after of the instruction at 0x\w+, thread \d+$/m,
+  );
+});
+
 test("handlers that leave by siglongjmp do not confuse what is counted next", async () => {
   const run = await runHooked("count-sites.ts", [await program(), "jumps"], {}, [], SPIN);
   assert.equal(run.stdout, "left 200\n", run.stderr);
@@ -111,7 +164,8 @@ test("a trap in match names the instruction", async () => {
 
 test("before without match needs --match, whose mistakes are shown where they are", async () => {
   await assert.rejects(instrumentingLauncher(null, ["count-sites.ts"]), {
-    message: "count-sites.ts: it exports before or replace, but no match; --match EXPR can say which instructions",
+    message:
+      "count-sites.ts: it exports before, replace or after, but no match; --match EXPR can say which instructions",
   });
   await assert.rejects(
     instrumentingLauncher("cond and functoin == spin", ["count-sites.ts"]),

@@ -10,7 +10,7 @@ import { runningThread } from "../thread/areas";
 import { GateFrame, ThreadBlock, gateFrameOf } from "../thread/block";
 import { frameBufferOf } from "../thread/deferred";
 import { appendDecimal, appendHex, appendText } from "../text";
-import { IN_AFTER, IN_BEFORE, IN_INSTRUCTION, RETRY, SKIP } from "./call";
+import { IN_AFTER, IN_AFTER_INSTRUCTION, IN_BEFORE, IN_INSTRUCTION, RETRY, SKIP } from "./call";
 import { beginFailure, endFailure, failHook } from "./failure";
 import { appendRangeToLine, appendToLine, endLine } from "./line";
 import { CHUNK, isForeign, ownRange } from "./memory";
@@ -119,9 +119,13 @@ export function hookRetry(): void {
 
 // ---- the instruction ----
 
+function isAtInstruction(thread: ThreadBlock): bool {
+  return thread.hookPhase == IN_INSTRUCTION || thread.hookPhase == IN_AFTER_INSTRUCTION;
+}
+
 /** Where a register is in the gate's frame, by its number in ModRM and REX; rsp is not there. */
 function registerPlace(thread: ThreadBlock, number: u32): usize {
-  if (thread.hookPhase != IN_INSTRUCTION) failHook(thread, "registers are asked for outside of before");
+  if (!isAtInstruction(thread)) failHook(thread, "registers are asked for outside of before and after");
   if (number > 15) failHook(thread, "general registers have numbers 0 to 15");
   return changetype<usize>(gateFrameOf(thread)) + (load<u32>(PLACES + (number << 2)) as usize);
 }
@@ -153,10 +157,11 @@ export function hookOperand(): u64 {
   registerPlace(thread, 0);
   return operandAddress(thread);
 }
-/** The instruction is not executed: the program goes on at `address`, or behind it for 0. */
+/** The instruction is not executed, or done: the program goes on at `address`; for 0 it is skipped. */
 export function hookSkipInstruction(address: u64): void {
   const thread = runningThread();
   registerPlace(thread, 0);
+  if (thread.hookPhase == IN_AFTER_INSTRUCTION && address == 0) failHook(thread, "an instruction is skipped behind it");
   thread.hookWish = SKIP;
   thread.hookResult = address;
 }
@@ -169,7 +174,7 @@ export function hookProcess(): u32 {
 }
 export function hookSite(): u64 {
   const thread = runningThread();
-  return thread.hookPhase == IN_INSTRUCTION ? thread.site : currentCall(thread).site;
+  return isAtInstruction(thread) ? thread.site : currentCall(thread).site;
 }
 
 // ---- memory of the program's ----

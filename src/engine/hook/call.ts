@@ -39,6 +39,7 @@ export const IN_AFTER: u32 = 2;
 export const IN_MATCH: u32 = 3;
 export const IN_INSTRUCTION: u32 = 4;
 export const IN_EVENT: u32 = 5;
+export const IN_AFTER_INSTRUCTION: u32 = 6;
 /** ThreadBlock.recordForm: the hook has begun no record. */
 export const NO_RECORD: u32 = 0;
 /** ThreadBlock.hookWish. */

@@ -1,7 +1,7 @@
 // What a hook cannot do ends the process: one line (what, which hook, where, at which call), and the status of Flicker's own
 // failures.
 
-import { EVENT_END, EVENT_FORK, EVENT_START, EVENT_THREAD, EVENT_THREAD_END } from "../../abi/hook-table";
+import { EVENT_NAMES } from "../../abi/hook-table";
 import { ASSERTION_STATUS } from "../assertion";
 import { syscall1 } from "../kernel/calls";
 import { SYS_EXIT_GROUP } from "../kernel/numbers";
@@ -9,7 +9,7 @@ import { ThreadBlock, execScratchOf } from "../thread/block";
 import { Context } from "../thread/signal-frame";
 import { STDERR, appendBytes, appendDecimal, appendHex, appendText, writeOut } from "../text";
 import { mappingFile } from "../patch/mapping";
-import { IN_BEFORE, IN_EVENT, IN_INSTRUCTION, IN_MATCH } from "./call";
+import { IN_AFTER_INSTRUCTION, IN_BEFORE, IN_EVENT, IN_INSTRUCTION, IN_MATCH } from "./call";
 import { appendProcessString } from "./line";
 import { currentCall } from "./record";
 import { hookName, trapText } from "./table";
@@ -40,32 +40,16 @@ function appendMatched(at: usize, thread: ThreadBlock): usize {
   return appendBytes(at, mappingFile());
 }
 
-function nameOfEvent(event: u32): string {
-  switch (event) {
-    case EVENT_START:
-      return "onStart";
-    case EVENT_END:
-      return "onEnd";
-    case EVENT_FORK:
-      return "onFork";
-    case EVENT_THREAD:
-      return "onThread";
-    case EVENT_THREAD_END:
-      return "onThreadEnd";
-    default:
-      return "onLibrary";
-  }
-}
-
 /** Ends the message with the call or instruction at which it happened, and the process. */
 export function endFailure(thread: ThreadBlock, end: usize): void {
   let at = end;
   if (thread.hookPhase == IN_MATCH) {
     at = appendMatched(at, thread);
   } else if (thread.hookPhase == IN_EVENT) {
-    at = appendText(appendText(at, ", in "), nameOfEvent(thread.hookPlace as u32));
-  } else if (thread.hookPhase == IN_INSTRUCTION) {
-    at = appendHex(appendText(at, ", in before of the instruction at 0x"), thread.site);
+    at = appendText(appendText(at, ", in "), EVENT_NAMES[thread.hookPlace as u32]);
+  } else if (thread.hookPhase == IN_INSTRUCTION || thread.hookPhase == IN_AFTER_INSTRUCTION) {
+    at = appendText(at, thread.hookPhase == IN_INSTRUCTION ? ", in before" : ", in after");
+    at = appendHex(appendText(at, " of the instruction at 0x"), thread.site);
   } else at = appendCall(at, thread);
   at = appendText(at, ", thread ");
   at = appendDecimal(at, thread.tid);

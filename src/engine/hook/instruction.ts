@@ -1,9 +1,10 @@
-// Hooks in front of an instruction: `before`, on the engine stack, with the program's registers in the gate's frame. The way
-// there is in patch/instruction-trampoline.ts.
+// Hooks at an instruction: `before` in front of it, `after` behind it, on the engine stack, with the program's registers in the
+// gate's frame. The way there is in patch/way-to-hooks.ts.
 //
-// Signals that arrive meanwhile are deferred, and their handlers find the state before the instruction (invariant I3). When they
-// return to it, the trampoline begins again, and the hooks must not: the thread's call record (record.ts) remembers, along
-// with the signal's frame, that they are done.
+// Signals that arrive meanwhile are deferred. In front of the instruction their handlers find the state before it (invariant I3).
+// When they return to it, the trampoline begins again, and the hooks must not: the thread's call record (record.ts) remembers,
+// along with the signal's frame, that they are done. Behind it handlers find the state of the next instruction, and one that
+// comes before the hooks has them called first: nothing has to be remembered.
 //
 // A thread whose gs base is the program's comes through the signal gate instead of the gate: the hooks run on the alternate
 // stack, with the frame that a gate would have filled.
@@ -26,13 +27,15 @@ import {
   FRAME_RSI,
   FRAME_RSP,
 } from "../../abi/thread-block";
+import { undoHooks } from "../patch/instruction-trampoline";
+import { Record, findTrampoline, originalBytes } from "../patch/record";
 import {
   bodyOfDescriptor,
   hooksOfDescriptor,
+  isBehindInstruction,
+  nextOfDescriptor,
   pushedAtDescriptor,
-  sizeOfDescriptor,
-} from "../patch/instruction-trampoline";
-import { Record, findTrampoline, originalBytes } from "../patch/record";
+} from "../patch/way-to-hooks";
 import { readFsBase } from "../process";
 import { GateFrame, ThreadBlock, gateFrameOf } from "../thread/block";
 import { loadGateFrame, storeGateFrame } from "../thread/interrupted";
@@ -42,9 +45,9 @@ import { siteOfDescriptor } from "../thread/trampoline";
 import { decode } from "../x86/decode";
 import { Facts, REGISTER_RIP, describe } from "../x86/facts";
 import { Instruction, PREFIX_ADDRESS_SIZE } from "../x86/instruction";
-import { IN_INSTRUCTION, NOTHING, SKIP, enterHook } from "./call";
+import { IN_AFTER_INSTRUCTION, IN_INSTRUCTION, NOTHING, SKIP, enterHook } from "./call";
 import { isInstructionResumed, resumeAtInstruction } from "./record";
-import { beforeInstructionEntry, replaces } from "./table";
+import { afterInstructionEntry, beforeInstructionEntry, replaces } from "./table";
 
 /** CF, PF, AF, ZF, SF and OF: what a hook can change. */
 export const STATUS_FLAGS: u64 = 0x8d5;
@@ -85,14 +88,23 @@ function enterAtInstruction(thread: ThreadBlock, hook: u32): void {
 function runHooks(thread: ThreadBlock, frame: GateFrame, descriptor: u64): void {
   thread.site = siteOfDescriptor(descriptor);
   thread.after = bodyOfDescriptor(descriptor);
-  if (isInstructionResumed(thread)) return;
   const hooks = hooksOfDescriptor(descriptor);
+  if (isBehindInstruction(descriptor)) return runBehind(thread, hooks);
+  if (isInstructionResumed(thread)) return;
   thread.hookWish = NOTHING;
   for (let hook: u32 = 0; hook < 8 && thread.hookWish == NOTHING; hook++)
     if ((hooks >> hook) & 1) enterAtInstruction(thread, hook);
   if (thread.hookWish != SKIP) return;
   frame.rsp += pushedAtDescriptor(descriptor);
-  thread.after = thread.hookResult != 0 ? thread.hookResult : thread.site + sizeOfDescriptor(descriptor);
+  thread.after = thread.hookResult != 0 ? thread.hookResult : nextOfDescriptor(descriptor);
+}
+
+/** The last hook to see an instruction's beginning is the first to see its end. */
+function runBehind(thread: ThreadBlock, hooks: u32): void {
+  thread.hookWish = NOTHING;
+  for (let hook: u32 = 8; hook != 0; hook--)
+    if ((hooks >> (hook - 1)) & 1) enterHook(thread, hook - 1, afterInstructionEntry(hook - 1), IN_AFTER_INSTRUCTION);
+  if (thread.hookWish == SKIP) thread.after = thread.hookResult;
 }
 
 /** A thread has come in through the gate of instructions; it goes on at `after`. */
@@ -103,8 +115,9 @@ export function onInstruction(thread: ThreadBlock): void {
 
 /** The program's state once the gate of instructions has been left, or before the site when that is still to come. */
 export function loadInstructionState(thread: ThreadBlock, context: Context, descriptor: u64): void {
-  if (thread.after != bodyOfDescriptor(descriptor)) {
-    context.rip = thread.after;
+  const goesOn = thread.after == bodyOfDescriptor(descriptor);
+  if (!goesOn || isBehindInstruction(descriptor)) {
+    context.rip = goesOn ? nextOfDescriptor(descriptor) : thread.after;
     return;
   }
   context.rip = thread.site;
@@ -164,4 +177,19 @@ export function runHooksInSignal(thread: ThreadBlock, context: Context, descript
   loadGateFrame(thread, context);
   context.rcx = frame.rcx;
   context.rip = thread.after;
+}
+
+/** A thread that is on its way to hooks, before they are called, is at the site, or behind the instruction and its hooks. */
+export function leaveWayToHooks(thread: ThreadBlock, context: Context, descriptor: u64): void {
+  undoHooks(thread, context, descriptor);
+  if (isBehindInstruction(descriptor)) runHooksBehind(thread, context, descriptor);
+}
+
+/**
+ * A signal has come when an instruction was done, and before the hooks behind it: calls them.
+ * @param context the state behind the instruction, which becomes the one behind the hooks
+ */
+export function runHooksBehind(thread: ThreadBlock, context: Context, descriptor: u64): void {
+  runHooksInSignal(thread, context, descriptor);
+  if (context.rip == bodyOfDescriptor(descriptor)) context.rip = nextOfDescriptor(descriptor);
 }

@@ -4,6 +4,7 @@
 import {
   EVENT_COUNT,
   HOOK_AFTER,
+  HOOK_AFTER_INSTRUCTION,
   HOOK_BEFORE,
   HOOK_BEFORE_INSTRUCTION,
   HOOK_CALLS,
@@ -40,6 +41,10 @@ export let hasCallHooks: bool = false;
 /** How many counters they have in all. */
 export let counterCount: u32 = 0;
 
+/** Bit n: hook n is called in front of instructions, and behind them. */
+let inFront: u32 = 0;
+let behind: u32 = 0;
+
 /** Bit n: some hook is called at event n. */
 let events: u32 = 0;
 
@@ -73,7 +78,9 @@ export function adoptHooks(): void {
   for (let hook: u32 = 0; hook < hookCount; hook++) {
     counterCount += peek32(rowOf(hook) + HOOK_COUNTER_COUNT);
     if (beforeEntry(hook) != 0 || afterEntry(hook) != 0) hasCallHooks = true;
-    if (hasCallHooks || beforeInstructionEntry(hook) != 0) hasCalledHooks = true;
+    if (beforeInstructionEntry(hook) != 0) inFront |= 1 << hook;
+    if (afterInstructionEntry(hook) != 0) behind |= 1 << hook;
+    if (hasCallHooks || inFront != 0) hasCalledHooks = true;
     for (let event: u32 = 0; event < (EVENT_COUNT as u32); event++)
       if (eventEntry(hook, event) != 0) events |= 1 << event;
   }
@@ -123,6 +130,17 @@ export function mayMatchEntry(hook: u32): Address {
 /** The entry that is called in front of an instruction, or 0. */
 export function beforeInstructionEntry(hook: u32): Address {
   return follow(rowOf(hook) + HOOK_BEFORE_INSTRUCTION);
+}
+/** The entry that is called behind an instruction, or 0. */
+export function afterInstructionEntry(hook: u32): Address {
+  return follow(rowOf(hook) + HOOK_AFTER_INSTRUCTION);
+}
+/** Of hooks that act at an instruction, those that are called in front of it, and those behind it. */
+export function hooksInFront(hooks: u32): u32 {
+  return hooks & inFront;
+}
+export function hooksBehind(hooks: u32): u32 {
+  return hooks & behind;
 }
 /** Whether the instruction is not executed once this entry has been called. */
 export function replaces(hook: u32): bool {

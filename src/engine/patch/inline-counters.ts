@@ -21,7 +21,7 @@ import { threadCounter } from "../hook/thread-counters";
 import { ThreadBlock } from "../thread/block";
 import { programOwnsGs } from "../thread/gs-base";
 import { Context } from "../thread/signal-frame";
-import { HALT } from "./instruction-trampoline";
+import { HALT } from "./way-to-hooks";
 
 const MOVE_SIZE: u32 = 9;
 const LEA_SIZE: u32 = 4;

@@ -10,24 +10,21 @@
 //   20  e9 <rel32>                jmp    target                  of call rel32
 //       ff /4                     jmp    *r/m                    of call *r/m
 //
-// Hooks come in front of all that: sums (patch/inline-counters.ts), or calls (hook/instruction.ts), by way of a gate:
+// Hooks come in front of all that: sums (patch/inline-counters.ts), or calls by way of a gate (patch/way-to-hooks.ts). Where the
+// instruction goes on to the next one, such a way is also between it and the jump back, for hooks that are called behind it:
 //
-//    0  65 48 89 0c 25 <disp32>   mov    %rcx,%gs:SAVED_RCX      f4 (hlt) in front when gs base is the program's: the
-//    9  65 4c 89 1c 25 <disp32>   mov    %r11,%gs:SAVED_R11      signal gate then calls the hooks
-//   18  48 8d 0d 05 00 00 00      lea    30(%rip),%rcx           the descriptor
-//   25  e9 <rel32>                jmp    island                  -> gateInstruction
-//   30  <rel32>                   site - 30
-//   34  <u8> <u8> <u8> 00         hooks, one bit each; bytes of the site; 1 when it is entered by a call
-//   38                            the instruction
+//        sums, or the way to hooks    `front` bytes
+//        the instruction
+// done   the way to hooks
+//        jmp back
 //
 // Until the last jump is done the call has not begun: a signal or a fault sees the site and its rsp (invariant I3). What lies
 // under that rsp is the call's to overwrite.
 
-import { BLOCK_SAVED_R11, BLOCK_SAVED_RCX } from "../../abi/thread-block";
-import { Address, peek8 } from "../process";
 import { resumeAtInstruction } from "../hook/record";
+import { hooksBehind, hooksInFront } from "../hook/table";
+import { Address } from "../process";
 import { ThreadBlock } from "../thread/block";
-import { programOwnsGs } from "../thread/gs-base";
 import { Context } from "../thread/signal-frame";
 import { siteOfDescriptor } from "../thread/trampoline";
 import { decode } from "../x86/decode";
@@ -43,6 +40,16 @@ import { countInline, emitInline, inlineSize, undoInline } from "./inline-counte
 import { countSite, emitSiteCounter, siteCounterSize, undoSiteCounter } from "./site-counter";
 import { ENTERED_BY_CALL, INSTRUCTION, Record, originalBytes, translate } from "./record";
 import { JUMP_SIZE, doneOffset, emitJump, endsFlow, placeOf, relocate, relocatedSize } from "./relocate";
+import {
+  AFTER_SAVES,
+  BEHIND,
+  DESCRIPTOR,
+  WAY_SIZE,
+  emitWayToHooks,
+  isBehindInstruction,
+  nextOfDescriptor,
+  pushedAtDescriptor,
+} from "./way-to-hooks";
 
 const PUSH_SIZE: u32 = 20;
 /** Where in the pushing sequence rsp is already the callee's. */
@@ -135,48 +142,10 @@ function emitCall(pointer: usize, record: Record, original: usize, body: Address
   return size + JUMP_SIZE;
 }
 
-/** Bytes that hooks take in front of the instruction. */
-const HOOKS_SIZE: u32 = 38;
-const AFTER_SAVES: u32 = 18;
-const DESCRIPTOR: u64 = 30;
-/** `f4`: faults in user mode. */
-export const HALT: u8 = 0xf4;
-
-function emitHooks(pointer: usize, record: Record, hooks: u32, island: Address): void {
-  store<u32>(pointer, 0x0c894865); // mov %rcx,%gs:disp32
-  store<u8>(pointer, 0x25, 4);
-  store<u32>(pointer, BLOCK_SAVED_RCX, 5);
-  store<u32>(pointer, 0x1c894c65, 9); // mov %r11,%gs:disp32
-  store<u8>(pointer, 0x25, 13);
-  store<u32>(pointer, BLOCK_SAVED_R11, 14);
-  if (programOwnsGs) store<u8>(pointer, HALT);
-  store<u32>(pointer, 0x050d8d48, 18); // lea 30(%rip),%rcx
-  store<u32>(pointer, 0, 22);
-  const reached = emitJump(pointer + 25, record.address + 25, island);
-  assert(reached, "a trampoline is out of reach of its island");
-  store<u32>(pointer, (record.original - (record.address + DESCRIPTOR)) as u32, 30);
-  store<u8>(pointer, hooks as u8, 34);
-  store<u8>(pointer, record.length, 35);
-  store<u8>(pointer, record.entry == ENTERED_BY_CALL ? 1 : 0, 36);
-  store<u8>(pointer, 0, 37);
-}
-
-/** What a descriptor says: which hooks, how long the site is, whether it is a call. */
-export function hooksOfDescriptor(descriptor: Address): u32 {
-  return peek8(descriptor + 4);
-}
-export function sizeOfDescriptor(descriptor: Address): u64 {
-  return peek8(descriptor + 5) as u64;
-}
-/** How far rsp is under the program's at the site. */
-export function pushedAtDescriptor(descriptor: Address): u64 {
-  return peek8(descriptor + 6) != 0 ? 8 : 0;
-}
-/** Where the instruction itself is. */
-export function bodyOfDescriptor(descriptor: Address): Address {
-  return descriptor + 8;
-}
-/** What is in front of an instruction: Record.cookie is its size, the hooks << 8, and its form << 16. */
+/**
+ * What is in front of an instruction and behind it: Record.cookie is the size of what is in front, its hooks << 8, its form << 16,
+ * and the hooks behind << 24.
+ */
 const BY_GATE: u32 = 1;
 const INLINE: u32 = 2;
 const INLINE_FLAGS_DEAD: u32 = 3;
@@ -190,15 +159,26 @@ function hooksOf(record: Record): u32 {
   return ((record.cookie as u32) >> 8) & 0xff;
 }
 function formOf(record: Record): u32 {
-  return (record.cookie as u32) >> 16;
+  return ((record.cookie as u32) >> 16) & 0xff;
 }
-/** Whether hooks come in front of the instruction. */
-export function hasHooks(record: Record): bool {
-  return record.kind == INSTRUCTION && record.cookie != 0;
+/** Whether hooks come in front of the instruction, or it is counted there. */
+export function hasFront(record: Record): bool {
+  return record.kind == INSTRUCTION && frontOf(record) != 0;
 }
-/** The descriptor of a trampoline that leads to the gate; 0 when it does not. */
-export function descriptorOf(record: Record): Address {
-  return hasHooks(record) && formOf(record) == BY_GATE ? record.address + DESCRIPTOR : 0;
+/** Where the way to hooks behind the instruction begins; 0 when there are none. */
+export function behindOf(record: Record): Address {
+  const hasBehind = record.kind == INSTRUCTION && (record.cookie as u32) >> 24 != 0;
+  return hasBehind ? record.address + (record.done as u64) : 0;
+}
+/** Where the way to hooks begins whose saves are at `rip`, in front of an instruction or behind it; 0 when it is not among any. */
+export function wayFrom(record: Record, rip: Address): Address {
+  const behind = behindOf(record);
+  if (behind != 0 && rip - behind < (AFTER_SAVES as u64)) return behind;
+  return hasFront(record) && rip - record.address < (AFTER_SAVES as u64) ? record.address : 0;
+}
+/** The descriptor of a way to hooks that begins at `start`; 0 where sums are done instead. */
+export function descriptorAt(record: Record, start: Address): Address {
+  return start == record.address && formOf(record) != BY_GATE ? 0 : start + DESCRIPTOR;
 }
 /** Does in the engine what a trampoline's own sums would, and gives where the instruction is. */
 export function passInline(thread: ThreadBlock, record: Record): Address {
@@ -214,18 +194,27 @@ export const FLAGS_DEAD: u32 = 0x100;
 /** The site counts how often it runs (patch/site-counter.ts), in the place of hooks. */
 export const COUNTED: u32 = 0x200;
 
-/** Bytes that a site's hooks take in front of the instruction. */
-export function hooksSize(hooks: u32): u32 {
-  const calls = hooks & 0xff;
+/** Bytes that a site's hooks take in front of the instruction, and behind it. */
+export function hooksSize(moved: Instruction, hooks: u32): u32 {
+  return frontSize(hooks) + (callsBehind(moved, hooks) != 0 ? WAY_SIZE : 0);
+}
+
+/** The hooks that are called behind an instruction: none where it does not go on to the next one, or to it in two ways. */
+function callsBehind(moved: Instruction, hooks: u32): u32 {
+  return isCall(moved) || endsFlow(moved) || moved.flow == FLOW_LOOP ? 0 : hooksBehind(hooks & 0xff);
+}
+
+function frontSize(hooks: u32): u32 {
+  const calls = hooksInFront(hooks & 0xff);
   const isDead = (hooks & FLAGS_DEAD) != 0;
   if (calls == 0) return hooks & COUNTED ? siteCounterSize(isDead) : 0;
   const size = inlineSize(calls, isDead);
-  return size != 0 ? size : HOOKS_SIZE;
+  return size != 0 ? size : WAY_SIZE;
 }
 
 /**
  * Writes the trampoline of an instruction that is a site, and makes its record an INSTRUCTION.
- * @param hooks those that are called there: bit n for hook n, FLAGS_DEAD, COUNTED
+ * @param hooks those that act there: bit n for hook n, FLAGS_DEAD, COUNTED
  * @param count process address of the site's count
  * @param island process address of the jump to their gate
  * @returns its size
@@ -241,8 +230,8 @@ export function emitInstructionTrampoline(
   const original = originalBytes(record);
   decode(original, record.length, changetype<usize>(instruction));
   record.kind = INSTRUCTION;
-  const front = hooksSize(hooks);
-  const calls = hooks & 0xff;
+  const front = frontSize(hooks);
+  const calls = hooksInFront(hooks & 0xff);
   let form: u32 = 0;
   if (front != 0) {
     const isDead = (hooks & FLAGS_DEAD) != 0;
@@ -253,17 +242,22 @@ export function emitInstructionTrampoline(
       emitInline(pointer, calls, isDead);
       form = isDead ? INLINE_FLAGS_DEAD : INLINE;
     } else {
-      emitHooks(pointer, record, calls, island);
+      emitWayToHooks(pointer, record.address, record, calls, 0, island);
       form = BY_GATE;
     }
   }
-  record.cookie = front | (calls << 8) | (form << 16);
+  const behind = callsBehind(instruction, hooks);
+  record.cookie = front | (calls << 8) | (form << 16) | (behind << 24);
   const body = record.address + (front as u64);
   if (isCall(instruction)) return front + emitCall(pointer + front, record, original, body);
-  const size = front + relocate(instruction, original, record.original, pointer + front, body);
+  let size = front + relocate(instruction, original, record.original, pointer + front, body);
   assert(size != front, "an instruction does not fit where it was planned");
   record.done = (front + doneOffset(instruction)) as u8;
   if (endsFlow(instruction) || instruction.flow == FLOW_LOOP) return size;
+  if (behind != 0) {
+    emitWayToHooks(pointer + size, record.address + (size as u64), record, behind, BEHIND, island);
+    size += WAY_SIZE;
+  }
   const reached = emitJump(pointer + size, record.address + (size as u64), resume);
   assert(reached, "a trampoline's jump back is out of reach");
   return size + JUMP_SIZE;
@@ -279,16 +273,40 @@ function undoCall(record: Record, context: Context): bool {
   return true;
 }
 
-/** On the way to the hooks, which have not been called: `context` becomes the site's. */
-export function undoHooks(thread: ThreadBlock, context: Context, descriptor: Address): void {
-  context.rip = siteOfDescriptor(descriptor);
+function loadSaved(thread: ThreadBlock, context: Context): void {
   context.rcx = thread.savedRcx;
   context.r11 = thread.savedR11;
+}
+
+/**
+ * On the way to hooks, which have not been called: `context` becomes the site's, or that behind the instruction, when they are
+ * called there. They are then yet to be called.
+ */
+export function undoHooks(thread: ThreadBlock, context: Context, descriptor: Address): void {
+  loadSaved(thread, context);
+  context.rip = isBehindInstruction(descriptor) ? nextOfDescriptor(descriptor) : siteOfDescriptor(descriptor);
   context.rsp += pushedAtDescriptor(descriptor);
 }
 
-/** Turns a context inside an instruction's trampoline into the program's state. */
-export function instructionTrampolineState(thread: ThreadBlock, context: Context, record: Record): void {
+/**
+ * Turns a context inside an instruction's trampoline into the program's state.
+ * @returns the descriptor of hooks that are yet to be called for that: the instruction is done, and its registers are in the
+ *     context; else 0
+ */
+export function instructionTrampolineState(thread: ThreadBlock, context: Context, record: Record): Address {
+  const behind = behindOf(record);
+  if (behind != 0 && context.rip >= behind) {
+    const passed = (context.rip - behind) as u32;
+    if (passed >= AFTER_SAVES && passed < WAY_SIZE) loadSaved(thread, context);
+    context.rip = record.original + (record.length as u64);
+    return passed < WAY_SIZE ? behind + DESCRIPTOR : 0;
+  }
+  stateInFront(thread, context, record);
+  return 0;
+}
+
+/** The same before the instruction is done, or where nothing follows it. */
+function stateInFront(thread: ThreadBlock, context: Context, record: Record): void {
   const offset = (context.rip - record.address) as u32;
   const front = frontOf(record);
   const form = formOf(record);
@@ -318,5 +336,5 @@ export function instructionTrampolineState(thread: ThreadBlock, context: Context
  * address there, or the trampoline is gone.
  */
 export function behindHooks(record: Record): Address {
-  return hasHooks(record) && record.entry != ENTERED_BY_CALL ? record.address + (frontOf(record) as u64) : 0;
+  return hasFront(record) && record.entry != ENTERED_BY_CALL ? record.address + (frontOf(record) as u64) : 0;
 }

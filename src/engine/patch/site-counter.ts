@@ -28,7 +28,7 @@ import { Address, compareExchange32, peek32, peek64, poke32 } from "../process";
 import { ThreadBlock } from "../thread/block";
 import { programOwnsGs } from "../thread/gs-base";
 import { Context } from "../thread/signal-frame";
-import { HALT } from "./instruction-trampoline";
+import { HALT } from "./way-to-hooks";
 
 const SHORT_SIZE: u32 = 32;
 const LONG_SIZE: u32 = 57;

@@ -158,7 +158,7 @@ function markSystemCalls(cluster: Cluster): void {
 function sizeAt(cluster: Cluster, at: u32, hooks: u32): u32 {
   const length = decode(cluster.code + at, cluster.size - at, changetype<usize>(instruction));
   const size = length == 0 ? 0 : instructionTrampolineSize(instruction);
-  return size == 0 ? 0 : size + hooksSize(hooks);
+  return size == 0 ? 0 : size + hooksSize(instruction, hooks);
 }
 
 /** Sites of the window: offsets, sizes (0: a system call), fates, and hooks with FLAGS_DEAD. */

@@ -23,12 +23,13 @@ import { gateFault } from "../gates";
 import { Address, copyIn, copyOut, poke16, poke64, poke8, syscall } from "../process";
 import { programOwnsGs, setProgramOwnsGs } from "../thread/gs-base";
 import { SKIP_SAVES } from "../thread/trampoline";
-import { HALT, hasHooks } from "./instruction-trampoline";
+import { behindOf, hasFront } from "./instruction-trampoline";
 import { ISLAND_TARGET, countOutposts, islandAt } from "./outpost";
 import { Record, SITE } from "./record";
 import { PAGE_SHIFT, PAGE_SIZE, SLOT_PAGES, Slot, firstRecord } from "./slot";
 import { countSlots, slotAt } from "./territory";
 import { forEachTrap } from "./traps";
+import { HALT } from "./way-to-hooks";
 
 const PROT_READ_WRITE: u64 = 3;
 const PROT_READ_EXECUTE: u64 = 5;
@@ -69,7 +70,9 @@ function skipSavesInPages(slot: Slot, first: u32, count: u32): bool {
     for (let pointer = firstRecord(slot, i); pointer != 0; pointer = changetype<Record>(pointer).inPage) {
       const record = changetype<Record>(pointer);
       if (record.kind == SITE) poke16(copy + (record.address - start), SKIP_SAVES);
-      else if (hasHooks(record)) poke8(copy + (record.address - start), HALT);
+      if (hasFront(record)) poke8(copy + (record.address - start), HALT);
+      const behind = behindOf(record);
+      if (behind != 0) poke8(copy + (behind - start), HALT);
     }
   }
   return swapIn(copy, start, size);

@@ -12,7 +12,8 @@
 //   program's rsp, a caught `int $0x80`              back or forward (thread/dispatched-call.ts)
 //   program's rsp, a native call of the gate          back before the `syscall` or when the kernel rewound it for a
 //                                                     restart; else forward
-//   rsp in the area, on the way out of hooks          before the instruction, which the hooks have seen
+//   rsp in the area, on the way out of hooks          before the instruction, which the hooks have seen, or behind it
+//   program's rsp, on the way to hooks behind one     forward: they are called first
 //   program's rsp, a call that hooks have seen        back likewise; behind the `syscall`, inside: defer
 
 import {
@@ -39,13 +40,12 @@ import {
   gateTrap,
   gateTrapOnEngineStack,
 } from "../gates";
-import { loadInstructionState } from "../hook/instruction";
+import { leaveWayToHooks, loadInstructionState } from "../hook/instruction";
 import { abandon, comeBack } from "../hook/record";
 import { EINTR } from "../kernel/errno";
 import { SYS_RT_SIGRETURN } from "../kernel/numbers";
 import { memoryBase } from "../process";
 import { siteAddress } from "../seccomp/site";
-import { undoHooks } from "../patch/instruction-trampoline";
 import { isInstructionIsland, isIsland } from "../patch/outpost";
 import { stateInTrampoline } from "../patch/interrupted-trampoline";
 import { isInArea } from "./areas";
@@ -196,7 +196,7 @@ export function toStateOutside(thread: ThreadBlock, context: Context): void {
   } else if (rip >= gateTrap() && rip < gateTrapOnEngineStack()) {
     rollBack(thread, context, thread.after - SYSCALL_SIZE);
   } else if ((rip >= gateInstruction() && rip < gateInstructionOnEngineStack()) || isInstructionIsland(rip)) {
-    undoHooks(thread, context, context.rcx);
+    leaveWayToHooks(thread, context, context.rcx);
   } else if (isIsland(rip)) {
     rollBack(thread, context, siteOfDescriptor(context.rcx));
   } else if (!stateOfInterruptGate(thread, context)) {

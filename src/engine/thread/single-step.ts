@@ -8,7 +8,7 @@
 // front of that jump where it leads into the next instruction's trampoline.
 
 import { gateExitJump, gateNative, gateNativeEnd, textStart } from "../gates";
-import { isIsland } from "../patch/outpost";
+import { isInstructionIsland, isIsland } from "../patch/outpost";
 import { isBetweenTrampolines, isTrampoline, resumesFromTrampoline } from "../patch/interrupted-trampoline";
 import { memoryBase } from "../process";
 import { isInArea } from "./areas";
@@ -33,6 +33,6 @@ export function isSilentStep(thread: ThreadBlock, context: Context): bool {
   const silent = thread.silentStep;
   thread.silentStep = resumesAt(thread, context);
   if (rip == silent || isInArea(thread, context.rsp)) return true;
-  if ((rip >= textStart() && rip < memoryBase()) || isIsland(rip)) return true;
+  if ((rip >= textStart() && rip < memoryBase()) || isIsland(rip) || isInstructionIsland(rip)) return true;
   return isTrampoline(thread, rip) && !isBetweenTrampolines(thread, rip);
 }

@@ -82,7 +82,7 @@ async function build(root: string, files: readonly string[], expression: string 
     const hook = await compileHook(file, join(root, "src/sdk"));
     if (hook.waitsForMatch && expression === null)
       throw new HookError(
-        `${basename(file)}: it exports before or replace, but no match; --match EXPR can say which instructions`,
+        `${basename(file)}: it exports before, replace or after, but no match; --match EXPR can say which instructions`,
       );
     hooks.push(hook);
   }

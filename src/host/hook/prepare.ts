@@ -11,8 +11,8 @@
 
 import type { Hook } from "../../backend/build-launcher.js";
 import { HOOK_IMPORTS } from "../../backend/build-launcher.js";
-import { EVENTS, type CounterSum, type HookCounter } from "../../backend/hook-table.js";
-import { HOOK_CALL_MAX } from "../../abi/hook-table.js";
+import type { CounterSum, HookCounter } from "../../backend/hook-table.js";
+import { EVENT_NAMES, HOOK_CALL_MAX } from "../../abi/hook-table.js";
 import { NEEDS_FACTS, NEEDS_NAME } from "../../abi/instruction-record.js";
 import type { Instruction } from "../../backend/wasm/function-body.js";
 import { showType, type Module, type WasmFunction } from "../../backend/wasm/module.js";
@@ -27,11 +27,14 @@ const ENTRIES: Readonly<Record<string, { takes: string; result: "" | "i32" }>> =
   match: { takes: "an Instruction", result: "i32" },
   before: { takes: "a Context", result: "" },
   replace: { takes: "a Context", result: "" },
-  ...Object.fromEntries(EVENTS.map((name) => [name, { takes: "an event", result: "" }])),
+  after: { takes: "a Context", result: "" },
+  ...Object.fromEntries(EVENT_NAMES.map((name) => [name, { takes: "an event", result: "" }])),
 };
 /** The engine calls these; every hook has one of them at least. */
 export const ENTRY_NAMES: readonly string[] = Object.keys(ENTRIES);
 const CALLED = ENTRY_NAMES.filter((name) => name !== "match");
+/** Called at the instructions that `match` wants. */
+const AT_INSTRUCTIONS: readonly string[] = ["before", "replace", "after"];
 /** Larger memories would make every process larger, and a launcher's parts must lie within 2 GiB. */
 const MEMORY_PAGES_MAX = 256;
 const COUNTER_MAX = 256;
@@ -91,7 +94,7 @@ export function prepareHook(
     sums: has("before")
       ? sumsOf(entries.find(({ name }) => name === "before")!.index, roots, graph, instance, counters)
       : [],
-    waitsForMatch: (has("before") || has("replace")) && !has("match"),
+    waitsForMatch: AT_INSTRUCTIONS.some(has) && !has("match"),
     module: snapshot(module, instance, reached, entries, graph, refuse),
     usesImport: (from, name) => used.has(`${from}.${name}`),
     checkStack: (frames) => {

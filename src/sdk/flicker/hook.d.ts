@@ -9,6 +9,7 @@
  *     export function match(i: Instruction): bool           which instructions; without it, those of --match
  *     export function before(context: Context): void        runs each time in front of one of them
  *     export function replace(context: Context): void       the same, and the instruction is not executed
+ *     export function after(context: Context): void         runs each time behind one that goes on to the next
  *     export function onStart(event: Event): void           a program starts; likewise onFork, onThread, onThreadEnd
  *     export function onEnd(event: EndEvent): void          it ends
  *     export function onLibrary(event: LibraryEvent): void  a file that can be executed has been mapped
@@ -71,10 +72,10 @@ export declare class SystemCall {
   readonly site: u64;
 }
 
-/** The program in front of an instruction. It is only good until the hook's function returns. */
+/** The program in front of an instruction, or behind it. It is only good until the hook's function returns. */
 export declare class Context {
   private constructor();
-  /** The program's registers. What is set is what the instruction finds. */
+  /** The program's registers. What is set is what the instruction, or in `after` the next one, finds. */
   rax: u64;
   rcx: u64;
   rdx: u64;
@@ -93,11 +94,11 @@ export declare class Context {
   readonly rsp: u64;
   /** RFLAGS. Of what is set, CF, PF, AF, ZF, SF and OF count. */
   flags: u64;
-  /** The address of the instruction's operand in memory: 0 when it has none, for gathers and scatters, and for operands relative to gs. */
+  /** The address of the instruction's operand in memory, by the registers as they are now: 0 when it has none, for gathers and scatters, and for operands relative to gs. */
   readonly operandAddress: u64;
-  /** The instruction is not executed: the program goes on behind it. Hooks behind this one are not called. */
+  /** In `before`: the instruction is not executed, and the program goes on behind it. Hooks behind this one are not called. */
   skip(): void;
-  /** It is not executed, and the program goes on at an address. */
+  /** The program goes on at an address. In `before` that is instead of the instruction, as with `skip`. */
   goto(address: u64): void;
   /** The kernel's number of the thread (`gettid`), and of its process. */
   readonly thread: u32;

@@ -2,6 +2,7 @@
 // signals and threads do, with the registers, flags and stack pointer of the site.
 
 import assert from "node:assert/strict";
+import { spawnSync } from "node:child_process";
 import { test } from "node:test";
 import { buildProgram } from "../support/build-program.js";
 import { counted, instrumentingLauncher, runHooked } from "./hooked.js";
@@ -128,6 +129,22 @@ for (const options of [[], ["--only-traps"], ["--yield-gs"]]) {
     const run = await runHooked("leave-after.ts", [await program(), "change"], {}, options, expression);
     assert.equal(run.stdout, "1017\n", run.stderr);
   });
+}
+
+for (const options of [[], ["--only-traps"]]) {
+  for (const hooks of [[], ["clear-carry.ts"], ["count-after.ts"]]) {
+    test(`a program that sets the trap flag sees its own steps alone: ${[...options, ...hooks].join(" ")}`, async () => {
+      const stepping = await buildProgram("signal-stepping.c");
+      for (const what of ["over_calls", "handler_makes_calls", "over_fork", "signal_to_itself"]) {
+        const native = spawnSync(stepping, [what], { encoding: "utf8" });
+        // Behind each instruction, and behind the first and the last, which set and clear the flag.
+        for (const expression of ["function == step_over", "function == step_over and mnemonic ~ 'popf'"]) {
+          const run = await runHooked(hooks, [stepping, what], {}, options, expression);
+          assert.equal(run.stdout, native.stdout, `${what}, ${expression}: ${run.stderr}`);
+        }
+      }
+    });
+  }
 }
 
 test("an instruction that is done cannot be skipped", async () => {

@@ -38,7 +38,7 @@ import {
 } from "../x86/instruction";
 import { countInline, emitInline, inlineSize, undoInline } from "./inline-counters";
 import { countSite, emitSiteCounter, siteCounterSize, undoSiteCounter } from "./site-counter";
-import { ENTERED_BY_CALL, INSTRUCTION, Record, originalBytes, translate } from "./record";
+import { ENTERED_BY_CALL, INSTRUCTION, Record, originalBytes, tailEnd, translate } from "./record";
 import { JUMP_SIZE, doneOffset, emitJump, endsFlow, placeOf, relocate, relocatedSize } from "./relocate";
 import {
   AFTER_SAVES,
@@ -168,7 +168,7 @@ export function hasFront(record: Record): bool {
 /** Where the way to hooks behind the instruction begins; 0 when there are none. */
 export function behindOf(record: Record): Address {
   const hasBehind = record.kind == INSTRUCTION && (record.cookie as u32) >> 24 != 0;
-  return hasBehind ? record.address + (record.done as u64) : 0;
+  return hasBehind ? record.address + (tailEnd(record) as u64) : 0;
 }
 /** Where the way to hooks begins whose saves are at `rip`, in front of an instruction or behind it; 0 when it is not among any. */
 export function wayFrom(record: Record, rip: Address): Address {
@@ -295,8 +295,8 @@ export function undoHooks(thread: ThreadBlock, context: Context, descriptor: Add
  */
 export function instructionTrampolineState(thread: ThreadBlock, context: Context, record: Record): Address {
   const behind = behindOf(record);
-  if (behind != 0 && context.rip >= behind) {
-    const passed = (context.rip - behind) as u32;
+  if (behind != 0 && context.rip >= record.address + (record.done as u64)) {
+    const passed = max((context.rip - behind) as i64, 0) as u32;
     if (passed >= AFTER_SAVES && passed < WAY_SIZE) loadSaved(thread, context);
     context.rip = record.original + (record.length as u64);
     return passed < WAY_SIZE ? behind + DESCRIPTOR : 0;

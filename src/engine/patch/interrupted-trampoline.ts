@@ -19,7 +19,7 @@ import {
   wayFrom,
 } from "./instruction-trampoline";
 import { JUMP_SIZE } from "./relocate";
-import { INSTRUCTION, Record, SITE, findInstruction, findTrampoline, translate } from "./record";
+import { INSTRUCTION, Record, SITE, findInstruction, findTrampoline, tailEnd, translate } from "./record";
 import { WAY_SIZE } from "./way-to-hooks";
 
 /**
@@ -86,38 +86,48 @@ export function stateInTrampoline(thread: ThreadBlock, context: Context): void {
   if (descriptor != 0) runHooksBehind(thread, context, descriptor);
 }
 
-/** Whether an address is in any trampoline. */
-export function isTrampoline(thread: ThreadBlock, rip: Address): bool {
-  lockEngine(thread);
-  const found = findTrampoline(rip) != 0 || findTrapTrampoline(rip) != 0;
-  unlockEngine();
-  return found;
-}
-
 /** `e9 <rel32>` at the end of a trampoline. */
 const JUMP_OPCODE: u32 = 0xe9;
 
-/** Where the jump back is, behind an instruction that is done. */
-function endOf(record: Record): Address {
+/** Where the jump back leads to, behind an instruction that is done. */
+function goesTo(record: Record): Address {
   const behind = behindOf(record);
-  return behind != 0 ? behind + (WAY_SIZE as u64) : record.address + (record.done as u64);
+  const jump = behind != 0 ? behind + (WAY_SIZE as u64) : record.address + (tailEnd(record) as u64);
+  assert(peek8(jump) == JUMP_OPCODE, "a trampoline has no jump back");
+  return jump + JUMP_SIZE + (peek32(jump + 1) as i32 as i64 as u64);
 }
 
+/** TF of RFLAGS. */
+const TRAP_FLAG: u64 = 0x100;
+
 /**
- * Whether a thread is between two trampolines: the one's instruction is done, and the jump behind it leads straight to the next
- * one's (patch/plan.ts). That is the only place where the program's state is that between the two.
+ * A thread has come to a place in a trampoline, and a trap with it. The program sees that of an instruction that is done behind the jump
+ * back. Where that leads straight to the next instruction's trampoline (patch/plan.ts), or `popf` has cleared the flag, it is
+ * this one.
  */
-export function isBetweenTrampolines(thread: ThreadBlock, rip: Address): bool {
-  lockEngine(thread);
-  const pointer = findTrampoline(rip);
-  const record = changetype<Record>(pointer);
-  let isBetween = pointer != 0 && record.kind != SITE && record.done != 0 && rip == endOf(record);
-  if (isBetween) {
-    const to = rip + JUMP_SIZE + (peek32(rip + 1) as i32 as i64 as u64);
-    isBetween = peek8(rip) == JUMP_OPCODE && to != record.original + (record.length as u64);
+function isSilentAt(thread: ThreadBlock, record: Record, context: Context): bool {
+  if (record.kind == SITE || record.done == 0) return true;
+  const done = record.address + (record.done as u64);
+  const tail = record.address + (tailEnd(record) as u64);
+  if (context.rip == done) {
+    if (tail != done) thread.silentStep = tail;
+    return (context.flags & TRAP_FLAG) != 0 && goesTo(record) == record.original + (record.length as u64);
   }
+  // None behind `popf` itself: it has set the flag, and the program sees no trap in front of the next instruction.
+  if (tail != done && context.rip == tail) thread.silentStep = goesTo(record);
+  return true;
+}
+
+/** Whether a thread whose step has ended is in a trampoline, at a place that the program must not see. */
+export function isSilentInTrampoline(thread: ThreadBlock, context: Context): bool {
+  lockEngine(thread);
+  const pointer = findTrampoline(context.rip);
+  const isSilent =
+    pointer != 0
+      ? isSilentAt(thread, changetype<Record>(pointer), context)
+      : findTrapTrampoline(context.rip) != 0;
   unlockEngine();
-  return isBetween;
+  return isSilent;
 }
 
 /** Where the program goes on, if `rip` is behind the `syscall` of a site's trampoline; else 0. */

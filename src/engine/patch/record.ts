@@ -24,7 +24,7 @@ import { Address, copyIn, copyOut, tryCopyIn } from "../process";
 import { Instruction, FLOW_LOOP } from "../x86/instruction";
 import { decode } from "../x86/decode";
 import { Pool, give, take } from "./arena";
-import { JUMP_SIZE, isRelativeBranch, placeOf } from "./relocate";
+import { JUMP_SIZE, isRelativeBranch, placeOf, tailSize } from "./relocate";
 import { PAGE_SHIFT, SLOT_SIZE, Slot, firstRecord, freeRange, publishRange, setFirstRecord } from "./slot";
 import { countSlots, slotAt, slotOf } from "./territory";
 
@@ -187,6 +187,12 @@ export function findVictim(address: Address): usize {
 
 const translated = changetype<Instruction>(memory.data(offsetof<Instruction>(), 8));
 
+/** Offset behind the relocated instruction and its `nop`, if it has one (patch/relocate.ts). */
+export function tailEnd(record: Record): u32 {
+  decode(originalBytes(record), record.length, changetype<usize>(translated));
+  return (record.done as u32) + tailSize(translated);
+}
+
 /**
  * The program counter that the program would have where a thread was interrupted: in a victim's trampoline, a stub or a
  * relay. A site's own trampoline is its emitter's to explain: for its first byte this gives the site, else 0.
@@ -196,9 +202,8 @@ export function translate(record: Record, rip: Address): Address {
   if (rip == record.address) return record.original;
   if (record.kind == SITE) return 0;
   const offset = (rip - record.address) as u32;
-  if (offset == (record.done as u32)) return record.original + (record.length as u64);
+  if (offset == (record.done as u32) || offset == tailEnd(record)) return record.original + (record.length as u64);
   // Behind a loop there are two jumps: this one is for when it loops.
-  decode(originalBytes(record), record.length, changetype<usize>(translated));
   assert(translated.flow == FLOW_LOOP, "interrupted in the middle of a relocated instruction");
   assert(offset == (record.done as u32) + JUMP_SIZE, "interrupted in the middle of a relocated loop");
   assert(isRelativeBranch(translated), "a loop is a relative branch");

@@ -8,6 +8,7 @@
 //   jcc rel8, rel32   0f 8x <rel32>
 //   loop, jrcxz       there is no rel32 form: see below
 //   xbegin rel32      the abort target is corrected
+//   popf              a nop follows it: see tailSize
 //
 //   e2 05             loop   1f                e0..e3, with 67 when the original has it
 //   e9 <rel32>        jmp    next
@@ -32,6 +33,7 @@ import {
   FLOW_XBEGIN,
   Instruction,
   MAP_0F,
+  MAP_ONE_BYTE,
   PREFIX_ADDRESS_SIZE,
   PREFIX_OPERAND_SIZE,
 } from "../x86/instruction";
@@ -100,7 +102,19 @@ export function relocatedSize(instruction: Instruction): u32 {
   if (flow == FLOW_JUMP_CONDITIONAL) return 6;
   if (flow == FLOW_LOOP) return (prefixes & PREFIX_ADDRESS_SIZE) != 0 ? 13 : 12;
   if (flow == FLOW_XBEGIN) return 6;
-  return instruction.length;
+  return (instruction.length as u32) + tailSize(instruction);
+}
+
+const POPF: u32 = 0x9d;
+const NOP: u8 = 0x90;
+
+/**
+ * Bytes of `nop` behind the relocated instruction. Where `popf` sets the trap flag the next instruction is executed before there is a
+ * trap (SDM volume 3, "Single-Step Exception Condition"). That must not be the jump back, or nobody could tell whether the trap behind that is one
+ * that the program sees natively (thread/single-step.ts).
+ */
+export function tailSize(instruction: Instruction): u32 {
+  return instruction.map == MAP_ONE_BYTE && instruction.opcode == POPF ? 1 : 0;
 }
 
 /** Writes `e9 <rel32>` at `pointer`, which will be at `from` in the process. False when `to` is out of reach. */
@@ -124,7 +138,8 @@ function loopSize(instruction: Instruction): u32 {
 
 /** Offset in the relocated bytes after which the instruction is done. */
 export function doneOffset(instruction: Instruction): u32 {
-  return instruction.flow == FLOW_LOOP ? loopSize(instruction) : relocatedSize(instruction);
+  if (instruction.flow == FLOW_LOOP) return loopSize(instruction);
+  return relocatedSize(instruction) - tailSize(instruction);
 }
 
 /**
@@ -174,6 +189,7 @@ export function relocate(
     return emitRel32(pointer + 2, end, placeOf(instruction, original, address)) ? size : 0;
   }
   memory.copy(pointer, original, instruction.length);
+  if (tailSize(instruction) != 0) store<u8>(pointer + instruction.length, NOP);
   if (instruction.ripRelative == 0) return size;
   return emitRel32(pointer + instruction.dispOffset, end, placeOf(instruction, original, address)) ? size : 0;
 }

@@ -4,12 +4,13 @@
 //
 // A `syscall` ends in sysret or iret, which restores the flag, and the trap comes behind the instruction after that. So
 // natively no SIGTRAP is seen between a `syscall` and the next instruction: the jump out of a trampoline or gate to that
-// place is silent, too. An evicted instruction's trampoline ends in a jump whose trap is the instruction's own, and so is the trap in
-// front of that jump where it leads into the next instruction's trampoline.
+// place is silent, too. So is that out of a trampoline whose `popf` has set the flag. An evicted instruction's trampoline ends in a
+// jump whose trap is the instruction's own; the one in front of that jump is, where the jump leads into the next instruction's
+// trampoline, or the instruction has cleared the flag.
 
 import { gateExitJump, gateNative, gateNativeEnd, textStart } from "../gates";
 import { isInstructionIsland, isIsland } from "../patch/outpost";
-import { isBetweenTrampolines, isTrampoline, resumesFromTrampoline } from "../patch/interrupted-trampoline";
+import { isSilentInTrampoline, resumesFromTrampoline } from "../patch/interrupted-trampoline";
 import { memoryBase } from "../process";
 import { isInArea } from "./areas";
 import { ThreadBlock } from "./block";
@@ -32,7 +33,10 @@ export function isSilentStep(thread: ThreadBlock, context: Context): bool {
   const rip = context.rip;
   const silent = thread.silentStep;
   thread.silentStep = resumesAt(thread, context);
-  if (rip == silent || isInArea(thread, context.rsp)) return true;
-  if ((rip >= textStart() && rip < memoryBase()) || isIsland(rip) || isInstructionIsland(rip)) return true;
-  return isTrampoline(thread, rip) && !isBetweenTrampolines(thread, rip);
+  if (rip == silent) return true;
+  const isEngine = isInArea(thread, context.rsp) || (rip >= textStart() && rip < memoryBase());
+  if (!isEngine && !isIsland(rip) && !isInstructionIsland(rip) && !isSilentInTrampoline(thread, context)) return false;
+  // It is yet to come there.
+  if (thread.silentStep == 0) thread.silentStep = silent;
+  return true;
 }

@@ -123,9 +123,7 @@ export function isSilentInTrampoline(thread: ThreadBlock, context: Context): boo
   lockEngine(thread);
   const pointer = findTrampoline(context.rip);
   const isSilent =
-    pointer != 0
-      ? isSilentAt(thread, changetype<Record>(pointer), context)
-      : findTrapTrampoline(context.rip) != 0;
+    pointer != 0 ? isSilentAt(thread, changetype<Record>(pointer), context) : findTrapTrampoline(context.rip) != 0;
   unlockEngine();
   return isSilent;
 }

@@ -38,8 +38,6 @@ import { runningThread } from "./thread/areas";
 import { Instruction } from "./x86/instruction";
 import { fillInstructionRecord } from "./x86/instruction-record";
 
-/** As many as a launcher can have hooks, and `--match`. */
-const MATCHERS_MAX: u32 = 9;
 let matcherCount: u32 = 0;
 let needs: u32 = 0;
 /** Hooks that are called at instructions, and those of them that leave it to `--match` which ones: one bit each. */
@@ -72,7 +70,6 @@ function matcherOf(hook: u32): Matcher {
 
 /** At the start of a process image, behind the hooks. */
 export function adoptMatchers(): void {
-  assert(hookCount <= MATCHERS_MAX, "more matchers than a launcher can have");
   for (let hook: u32 = 0; hook < hookCount; hook++) {
     const matcher = matcherOf(hook);
     matcher.entry = matchEntry(hook);

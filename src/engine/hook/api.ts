@@ -123,10 +123,14 @@ function isAtInstruction(thread: ThreadBlock): bool {
   return thread.hookPhase == IN_INSTRUCTION || thread.hookPhase == IN_AFTER_INSTRUCTION;
 }
 
+function refuseRegister(thread: ThreadBlock): void {
+  if (!isAtInstruction(thread)) failHook(thread, "registers are asked for outside of before and after");
+  failHook(thread, "general registers have numbers 0 to 15");
+}
+
 /** Where a register is in the gate's frame, by its number in ModRM and REX; rsp is not there. */
 function registerPlace(thread: ThreadBlock, number: u32): usize {
-  if (!isAtInstruction(thread)) failHook(thread, "registers are asked for outside of before and after");
-  if (number > 15) failHook(thread, "general registers have numbers 0 to 15");
+  if (!isAtInstruction(thread) || number > 15) refuseRegister(thread);
   return changetype<usize>(gateFrameOf(thread)) + (load<u32>(PLACES + (number << 2)) as usize);
 }
 export function hookRegister(number: u32): u64 {

@@ -57,7 +57,7 @@ export function enterHook(thread: ThreadBlock, hook: u32, entry: Address, phase:
   callHook(entry, 0);
   if (thread.hookHasLock) unlockEngine();
   thread.hookHasLock = 0;
-  endLine(thread);
+  if (thread.lineSize != 0) endLine(thread);
   thread.hook = 0;
 }
 

@@ -92,8 +92,8 @@ function runHooks(thread: ThreadBlock, frame: GateFrame, descriptor: u64): void 
   if (isBehindInstruction(descriptor)) return runBehind(thread, hooks);
   if (isInstructionResumed(thread)) return;
   thread.hookWish = NOTHING;
-  for (let hook: u32 = 0; hook < 8 && thread.hookWish == NOTHING; hook++)
-    if ((hooks >> hook) & 1) enterAtInstruction(thread, hook);
+  for (let left = hooks; left != 0 && thread.hookWish == NOTHING; left &= left - 1)
+    enterAtInstruction(thread, ctz(left));
   if (thread.hookWish != SKIP) return;
   frame.rsp += pushedAtDescriptor(descriptor);
   thread.after = thread.hookResult != 0 ? thread.hookResult : nextOfDescriptor(descriptor);
@@ -102,8 +102,11 @@ function runHooks(thread: ThreadBlock, frame: GateFrame, descriptor: u64): void 
 /** The last hook to see an instruction's beginning is the first to see its end. */
 function runBehind(thread: ThreadBlock, hooks: u32): void {
   thread.hookWish = NOTHING;
-  for (let hook: u32 = 8; hook != 0; hook--)
-    if ((hooks >> (hook - 1)) & 1) enterHook(thread, hook - 1, afterInstructionEntry(hook - 1), IN_AFTER_INSTRUCTION);
+  for (let left = hooks; left != 0;) {
+    const hook = 31 - clz(left);
+    left ^= 1 << hook;
+    enterHook(thread, hook, afterInstructionEntry(hook), IN_AFTER_INSTRUCTION);
+  }
   if (thread.hookWish == SKIP) thread.after = thread.hookResult;
 }
 

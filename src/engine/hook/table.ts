@@ -34,6 +34,8 @@ import { hookTable } from "../gates";
 import { countSites } from "../options";
 import { Address, peek32, peek8 } from "../process";
 
+/** Eight, and `--match`, which is the last of them. */
+export const HOOKS_MAX: u32 = 9;
 /** How many hooks there are. */
 export let hookCount: u32 = 0;
 /** Whether any of them is called for system calls. */
@@ -44,6 +46,13 @@ export let counterCount: u32 = 0;
 /** Bit n: hook n is called in front of instructions, and behind them. */
 let inFront: u32 = 0;
 let behind: u32 = 0;
+/** Those in front whose instruction is not executed. */
+let replacing: u32 = 0;
+/** Those that one thread at a time may be in. */
+let exclusive: u32 = 0;
+/** Their entries, which are looked up each time: u64 for each hook and `--match`. */
+const befores = memory.data(72, 8);
+const afters = memory.data(72, 8);
 
 /** Bit n: some hook is called at event n. */
 let events: u32 = 0;
@@ -75,7 +84,13 @@ export function silenceHooks(): void {
 /** At the start of a process image. */
 export function adoptHooks(): void {
   hookCount = peek32(hookTable() + HOOK_COUNT);
+  assert(hookCount <= HOOKS_MAX, "more hooks than a launcher can have");
   for (let hook: u32 = 0; hook < hookCount; hook++) {
+    store<u64>(befores + (hook << 3), follow(rowOf(hook) + HOOK_BEFORE_INSTRUCTION));
+    store<u64>(afters + (hook << 3), follow(rowOf(hook) + HOOK_AFTER_INSTRUCTION));
+    const flags = peek32(rowOf(hook) + HOOK_FLAGS);
+    if (flags & HOOK_REPLACES) replacing |= 1 << hook;
+    if (flags & HOOK_EXCLUSIVE) exclusive |= 1 << hook;
     counterCount += peek32(rowOf(hook) + HOOK_COUNTER_COUNT);
     if (beforeEntry(hook) != 0 || afterEntry(hook) != 0) hasCallHooks = true;
     if (beforeInstructionEntry(hook) != 0) inFront |= 1 << hook;
@@ -129,11 +144,11 @@ export function mayMatchEntry(hook: u32): Address {
 }
 /** The entry that is called in front of an instruction, or 0. */
 export function beforeInstructionEntry(hook: u32): Address {
-  return follow(rowOf(hook) + HOOK_BEFORE_INSTRUCTION);
+  return load<u64>(befores + (hook << 3));
 }
 /** The entry that is called behind an instruction, or 0. */
 export function afterInstructionEntry(hook: u32): Address {
-  return follow(rowOf(hook) + HOOK_AFTER_INSTRUCTION);
+  return load<u64>(afters + (hook << 3));
 }
 /** Of hooks that act at an instruction, those that are called in front of it, and those behind it. */
 export function hooksInFront(hooks: u32): u32 {
@@ -144,7 +159,7 @@ export function hooksBehind(hooks: u32): u32 {
 }
 /** Whether the instruction is not executed once this entry has been called. */
 export function replaces(hook: u32): bool {
-  return (peek32(rowOf(hook) + HOOK_FLAGS) & HOOK_REPLACES) != 0;
+  return ((replacing >> hook) & 1) != 0;
 }
 /** Whether some hook is called at an event, and the entry of one, or 0. */
 export function isEventHooked(event: u32): bool {
@@ -194,7 +209,7 @@ export function hookName(hook: u32): Address {
 
 /** Whether one thread at a time may be in it. */
 export function isExclusive(hook: u32): bool {
-  return (peek32(rowOf(hook) + HOOK_FLAGS) & HOOK_EXCLUSIVE) != 0;
+  return ((exclusive >> hook) & 1) != 0;
 }
 
 /** What to say of a fault at this instruction of a hook's, a zero-terminated string in the process; 0 when it is none. */

@@ -65,7 +65,7 @@ test("an abandoned plan leaves no trace", async () => {
   const planner = await withCode([input]);
   const before = planner.process.snapshot();
   const free = planner.exports.temporaryMark();
-  planner.exports.begin(TRAMPOLINE_SIZE);
+  planner.exports.begin(TRAMPOLINE_SIZE, false);
   planner.planCluster(input);
   assert(planner.process.calls.length > 0, "planning maps memory");
   planner.exports.abandonPlan();
@@ -78,7 +78,7 @@ test("before the commit nothing that is mapped can run", async () => {
   const input = systemCalls(FIRST, 1);
   const planner = await withCode([input]);
   const before = planner.process.snapshot();
-  planner.exports.begin(TRAMPOLINE_SIZE);
+  planner.exports.begin(TRAMPOLINE_SIZE, false);
   planner.planCluster(input);
   for (const [start, page] of planner.process.snapshot()) {
     if (before.has(start)) assert.deepEqual(page, before.get(start));
@@ -182,7 +182,7 @@ test("when the engine's own memory is out at any site of a window, the plan is a
   for (let room = 0; isOut; room += 1024) {
     const planner = await withCode([input]);
     const before = planner.process.snapshot();
-    planner.exports.begin(TRAMPOLINE_SIZE);
+    planner.exports.begin(TRAMPOLINE_SIZE, false);
     const needed = 4 * input.code.length + 5 * input.sites.length + room;
     assert(planner.exports.allocate(planner.exports.remaining() - needed, 8) !== 0);
     const cluster = planner.planCluster(input);
@@ -230,7 +230,7 @@ test("when the engine's own memory is out, the plan is abandoned whole", async (
   const input = systemCalls(FIRST, 8);
   const planner = await withCode([input]);
   const before = planner.process.snapshot();
-  planner.exports.begin(TRAMPOLINE_SIZE);
+  planner.exports.begin(TRAMPOLINE_SIZE, false);
   // Room for the cluster, its offsets and its fates, and hardly any record.
   const needed = 4 * input.code.length + 5 * input.sites.length + 2600;
   assert(planner.exports.allocate(planner.exports.remaining() - needed, 8) !== 0);
@@ -244,7 +244,7 @@ test("bounds of the plan hold for site trampolines", async () => {
   const input = systemCalls(FIRST, 9);
   const planner = await withCode([input]);
   const [low, high] = [FIRST + 0x10000000n, FIRST + 0x20000000n];
-  planner.exports.begin(TRAMPOLINE_SIZE);
+  planner.exports.begin(TRAMPOLINE_SIZE, false);
   planner.exports.boundTrampolines(low, high);
   const cluster = planner.planCluster(input);
   assert.equal(planner.exports.commitPlan(), 0);

@@ -6,7 +6,8 @@ import { SimulatedProcess } from "../../src/host/simulated-process.js";
 
 interface PlannerExports {
   memory: WebAssembly.Memory;
-  begin(trampolineSize: number): void;
+  /** As the engine plans system calls, or, in bulk, instructions. */
+  begin(trampolineSize: number, isInBulk: boolean): void;
   boundTrampolines(low: bigint, high: bigint): void;
   addCluster(address: bigint, size: number): number;
   plan(cluster: number, offsets: number, count: number, fates: number): number;
@@ -41,6 +42,7 @@ export const SITE = 1;
 export const VICTIM = 2;
 export const STUB = 3;
 export const RELAY = 4;
+export const ENTERED_BY_CALL = 1;
 
 /** A record as src/engine/patch/record.ts draws it. */
 export interface Trampoline {
@@ -134,8 +136,8 @@ export class Planner {
   }
 
   /** Plans and commits clusters of code that is in the process, and writes them back. Gives fates, or -errno. */
-  patch(clusters: ClusterInput[], trampolineSize: number): PlannedCluster[] | number {
-    this.exports.begin(trampolineSize);
+  patch(clusters: ClusterInput[], trampolineSize: number, isInBulk = false): PlannedCluster[] | number {
+    this.exports.begin(trampolineSize, isInBulk);
     const out = [...clusters].reverse().map((input) => this.planCluster(input));
     out.reverse();
     const result = this.exports.commitPlan();

@@ -8,6 +8,7 @@ import { Cluster } from "../../src/engine/patch/cluster";
 import { ENTERED_BY_CALL, Record, originalBytes, translate } from "../../src/engine/patch/record";
 import { JUMP_SIZE, emitJump, placeOf, relocate } from "../../src/engine/patch/relocate";
 import { beginPlan, planCluster } from "../../src/engine/patch/plan";
+import { planInBulk } from "../../src/engine/patch/territory";
 import { Address } from "../../src/engine/process";
 
 export { abandonPlan, addCluster, boundTrampolines, commitPlan, endPlan } from "../../src/engine/patch/plan";
@@ -55,8 +56,9 @@ function emitTest(pointer: usize, recordPointer: usize, resume: Address): u32 {
   return size + JUMP_SIZE;
 }
 
-export function begin(trampolineSize: u32): void {
+export function begin(trampolineSize: u32, isInBulk: bool): void {
   beginPlan(trampolineSize, emitTest, null);
+  if (isInBulk) planInBulk();
 }
 
 export function plan(cluster: usize, offsets: usize, count: u32, fates: usize): i32 {

@@ -5,7 +5,7 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { PROT_EXEC, PROT_READ, PROT_WRITE, SimulatedProcess } from "../../src/host/simulated-process.js";
 import { checkPatched } from "./checker.js";
-import { type ClusterInput, FATES, type Fate, Planner, SITE, STUB, VICTIM } from "./planner-module.js";
+import { type ClusterInput, ENTERED_BY_CALL, FATES, type Fate, Planner, SITE, STUB, VICTIM } from "./planner-module.js";
 import { Random, randomCode } from "./random-code.js";
 
 const SEEDS = Number(process.env["FLICKER_SEEDS"] ?? 100);
@@ -22,7 +22,8 @@ function surroundings(random: Random, process: SimulatedProcess, base: bigint): 
   }
 }
 
-async function run(seed: number, fates: Map<Fate, number>): Promise<void> {
+/** @returns how many evicted calls stayed calls */
+async function run(seed: number, isInBulk: boolean, fates: Map<Fate, number>): Promise<number> {
   const random = new Random(seed);
   const process = new SimulatedProcess();
   const planner = await Planner.create(process);
@@ -40,7 +41,7 @@ async function run(seed: number, fates: Map<Fate, number>): Promise<void> {
   });
   const input: ClusterInput = { address: base, code: code.bytes, boundaries: code.starts, sites };
   const trampolineSize = random.pick([20, 65, 65, 150]);
-  const result = planner.patch([input], trampolineSize);
+  const result = planner.patch([input], trampolineSize, isInBulk);
   assert(Array.isArray(result), "the commit failed");
   const [cluster] = result;
   assert(cluster);
@@ -49,8 +50,9 @@ async function run(seed: number, fates: Map<Fate, number>): Promise<void> {
   const patched = sites.filter((_, i) => cluster.fates[i] !== "B0");
   assert.equal(cluster.result, sites.length - patched.length);
   checkPatched({ process, address: base, original: code.bytes, boundaries: code.starts, sites: patched });
-  checkRecords(planner, process, base, code.bytes, patched);
+  const calls = checkRecords(planner, process, base, code.bytes, patched);
   checkRest(process, before, base, code.bytes.length);
+  return calls;
 }
 
 /** Every patched site has its record; records overlap nothing and are found by each of their addresses. */
@@ -60,7 +62,8 @@ function checkRecords(
   base: bigint,
   original: Uint8Array,
   patched: number[],
-): void {
+): number {
+  let calls = 0;
   assert.equal(planner.exports.countRecords(SITE), patched.length);
   const ranges: { start: bigint; end: bigint }[] = [];
   for (let offset = 0; offset < original.length; offset++) {
@@ -72,6 +75,13 @@ function checkRecords(
       for (const address of [record.address, record.address + BigInt(record.size - 1)]) {
         assert.equal(planner.findTrampoline(address)?.address, record.address);
         assert.equal(process.protectionAt(address), PROT_READ | PROT_EXEC);
+      }
+      if (kind === "findVictim" && record.entry === ENTERED_BY_CALL) {
+        // The call is done where its trampoline begins.
+        const target = record.original + 5n + BigInt(Buffer.from(original).readInt32LE(offset + 1));
+        assert.equal(planner.exports.translateTo(pointer, record.address), target);
+        calls += 1;
+        continue;
       }
       assert.equal(planner.exports.translateTo(pointer, record.address), record.original);
       if (kind === "findVictim") {
@@ -93,6 +103,7 @@ function checkRecords(
   planner.exports.restoreCopy(copy, base, original.length);
   assert.deepEqual(Buffer.from(planner.bytes(copy, original.length)), Buffer.from(original), "restoreCopy");
   planner.exports.releaseTemporary(mark);
+  return calls;
 }
 
 /** Nothing but the cluster and fresh trampoline pages differs from before. */
@@ -112,17 +123,24 @@ function checkRest(
   }
 }
 
-test("random code stays intact whatever is patched in it", async () => {
+for (const isInBulk of [false, true]) {
+  const how = isInBulk ? "in bulk" : "with few sites at a time";
+  test(`random code stays intact whatever is patched in it, ${how}`, () => runAll(isInBulk));
+}
+
+async function runAll(isInBulk: boolean): Promise<void> {
   const fates = new Map<Fate, number>();
+  let calls = 0;
   const only = process.env["FLICKER_SEED"];
   const seeds = only ? [Number(only)] : Array.from({ length: SEEDS }, (_, i) => i + 1);
   for (const seed of seeds) {
     try {
-      await run(seed, fates);
+      calls += await run(seed, isInBulk, fates);
     } catch (error) {
       throw new Error(`FLICKER_SEED=${seed}: ${(error as Error).message}`, { cause: error });
     }
   }
   if (only) return;
   for (const fate of FATES) assert(fates.get(fate), `no site was patched by ${fate}`);
-});
+  assert.equal(calls > 0, isInBulk, `${calls} evicted calls stayed calls`);
+}

@@ -21,7 +21,7 @@
 import { isError, syscall2 } from "../kernel/calls";
 import { SYS_MMAP, SYS_MUNMAP } from "../kernel/numbers";
 import { ELF_MAGIC, pageCeil } from "../load/elf";
-import { STUB, VICTIM } from "../patch/record";
+import { ENTERED_BY_CALL, STUB, VICTIM } from "../patch/record";
 import { SLOT_SIZE } from "../patch/slot";
 import { slotOf } from "../patch/territory";
 import { claimMemory, releaseMemory } from "../own-memory";
@@ -132,6 +132,12 @@ function isLost(register: u32): void {
   byte(register);
 }
 
+/** DW_CFA_def_cfa_offset: the CFA is that far above rsp. */
+function defineOffset(offset: u32): void {
+  byte(0x0e);
+  byte(offset);
+}
+
 /** DW_CFA_advance_loc. */
 function advance(distance: u32): void {
   assert(distance < 0x40, "a trampoline's part is too long to be stepped over at once");
@@ -166,6 +172,7 @@ function describeSite(trampoline: Trampoline): void {
 function describeVictim(trampoline: Trampoline): void {
   const next = trampoline.original + (trampoline.length as u64);
   isConstant(RIP, next);
+  if (trampoline.entry == ENTERED_BY_CALL) defineOffset(8);
   if (trampoline.done == 0 || (trampoline.done as u32) >= trampoline.size) return;
   advance(trampoline.done);
   isConstant(RIP, next + 1);

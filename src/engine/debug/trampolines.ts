@@ -19,6 +19,8 @@ export class Trampoline {
   length: u8;
   /** For an evicted instruction: where in the trampoline it is done. */
   done: u8;
+  /** ENTERED_BY_JUMP or ENTERED_BY_CALL. */
+  entry: u8;
 }
 
 /** The jump of an outpost. */
@@ -40,6 +42,7 @@ function visitRecord(record: Record): void {
   current.kind = record.kind;
   current.length = record.length;
   current.done = record.done;
+  current.entry = record.entry;
   call_indirect<void>(visitor, current);
 }
 
@@ -51,6 +54,7 @@ function visitTrap(site: Address, address: Address): void {
   current.kind = SITE;
   current.length = SYSCALL_SIZE as u8;
   current.done = 0;
+  current.entry = 0;
   call_indirect<void>(visitor, current);
 }
 
@@ -72,6 +76,7 @@ export function visitIslands(first: u32, visit: VisitTrampoline): u32 {
     current.kind = ISLAND;
     current.length = 0;
     current.done = 0;
+    current.entry = 0;
     visit(current);
   }
   return countOutposts();

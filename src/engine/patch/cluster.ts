@@ -16,7 +16,7 @@ import {
 import { decode } from "../x86/decode";
 import { WHOLE } from "../scan/instructions";
 import { LOCK_FREE, locksOf } from "./locks";
-import { relocatedSize } from "./relocate";
+import { JUMP_SIZE, relocatedSize } from "./relocate";
 
 @unmanaged
 export class Cluster {
@@ -73,16 +73,23 @@ function mayFollowCall(cluster: Cluster, offset: u32): bool {
   return true;
 }
 
+/** Whether a call can be evicted and stay one of the same size: to a trampoline, which jumps to where it went. */
+export function staysCall(instruction: Instruction): bool {
+  return instruction.flow == FLOW_CALL_RELATIVE && (instruction.length as u32) == JUMP_SIZE;
+}
+
 /**
  * Decodes the instruction at an offset if it can be evicted: it and its successor are known to start there, nothing has
  * touched it, and it can run elsewhere.
+ * @param withCalls whether it may be one that `staysCall`
  */
-export function decodeVictim(cluster: Cluster, offset: u32, instruction: Instruction): bool {
+export function decodeVictim(cluster: Cluster, offset: u32, instruction: Instruction, withCalls: bool): bool {
   if (!isBoundary(cluster, offset)) return false;
   const length = decodeAt(cluster, offset, instruction);
   if (length == 0 || !isBoundary(cluster, offset + length)) return false;
   if (locksOf(cluster.locks, offset, length) != LOCK_FREE) return false;
-  if (!isEnteredAtStart(cluster, offset, instruction) || relocatedSize(instruction) == 0) return false;
+  if (!isEnteredAtStart(cluster, offset, instruction)) return false;
+  if (relocatedSize(instruction) == 0 && !(withCalls && staysCall(instruction))) return false;
   // Go's `rewindmorestack` reads the `jmp` that follows `call morestack` (runtime/sys_x86.go).
   return instruction.flow != FLOW_JUMP_RELATIVE || !mayFollowCall(cluster, offset);
 }

@@ -98,6 +98,19 @@ export function newestRecord(): usize {
   return pending;
 }
 
+/** The plan's record of the instruction at an address, a site or victim, if it is among the newest; else 0. */
+export function findPlanned(original: Address): usize {
+  let pointer = pending;
+  for (let left = PLANNED_MAX; left != 0 && pointer != 0; left--) {
+    const record = changetype<Record>(pointer);
+    if (record.original == original && (record.kind == SITE || record.kind == VICTIM)) return pointer;
+    pointer = record.inPage;
+  }
+  return 0;
+}
+/** What lies within a short jump was planned shortly before. */
+const PLANNED_MAX: u32 = 512;
+
 /** Takes over the list of records: the plan is over. */
 export function takeRecords(): usize {
   const records = pending;

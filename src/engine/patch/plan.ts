@@ -28,7 +28,7 @@ import { LOCK_PENDING, lock } from "./locks";
 import { boundSites, isOutOfMemory, newestRecord, resetPlacement, setCookie, takeRecords, undoTo } from "./placement";
 import { DISTANCE_MAX } from "./reach";
 import { ENTERED_BY_CALL, RELAY, Record, SITE, STUB, VICTIM, originalBytes, publish } from "./record";
-import { RELOCATED_MAX, JUMP_SIZE, doneOffset, emitJump, endsFlow, relocate } from "./relocate";
+import { RELOCATED_MAX, JUMP_SIZE, doneOffset, emitJump, endsFlow, placeOf, relocate } from "./relocate";
 import { FLOW_LOOP } from "../x86/instruction";
 import { Emit } from "./site-trampoline";
 import { PAGE_SHIFT, PAGE_SIZE } from "./slot";
@@ -172,6 +172,11 @@ function resumeAddress(record: Record): Address {
 function emitVictim(record: Record): u32 {
   const bytes = originalBytes(record);
   decode(bytes, record.length, changetype<usize>(instruction));
+  if (record.entry == ENTERED_BY_CALL) {
+    const reached = emitJump(buffer, record.address, placeOf(instruction, bytes, record.original));
+    assert(reached, "an evicted call does not reach where it goes");
+    return JUMP_SIZE;
+  }
   const size = relocate(instruction, bytes, record.original, buffer, record.address);
   assert(size != 0, "a victim does not fit where it was planned");
   assert(size <= RELOCATED_MAX, "a relocated instruction is longer than any");

@@ -15,7 +15,7 @@
 //   52  tactic     u8    SITE: how its jump was written
 //   53  done       u8    VICTIM: offset after the relocated instruction
 //   54  locked     u8    bytes of code from `original` on that are written, or that a pun or the trampoline's end depends on
-//   55  entry      u8    SITE: ENTERED_BY_JUMP or ENTERED_BY_CALL
+//   55  entry      u8    SITE, VICTIM: ENTERED_BY_JUMP or ENTERED_BY_CALL
 //
 // Records are published when their plan is committed. All functions expect the caller to hold the engine lock; the
 // signal gate takes it too before it asks `findTrampoline` (thread/lock.ts).
@@ -199,6 +199,11 @@ export function tailEnd(record: Record): u32 {
  */
 export function translate(record: Record, rip: Address): Address {
   if (record.kind == STUB || record.kind == RELAY) return record.original;
+  if (record.kind == VICTIM && record.entry == ENTERED_BY_CALL) {
+    // The call is done.
+    decode(originalBytes(record), record.length, changetype<usize>(translated));
+    return placeOf(translated, originalBytes(record), record.original);
+  }
   if (rip == record.address) return record.original;
   if (record.kind == SITE) return 0;
   const offset = (rip - record.address) as u32;

@@ -15,8 +15,8 @@
 //
 // Sites are planned back to front, so bytes behind the site are final where they are locked, and free otherwise.
 
-import { FLOW_CALL_INDIRECT, FLOW_CALL_RELATIVE, Instruction } from "../x86/instruction";
-import { Cluster, decodeVictim, isEnteredAtStart } from "./cluster";
+import { FLOW_CALL_INDIRECT, FLOW_CALL_RELATIVE, INSTRUCTION_MAX, Instruction } from "../x86/instruction";
+import { Cluster, decodeVictim, isEnteredAtStart, staysCall } from "./cluster";
 import {
   CALL_OPCODE,
   Jump,
@@ -29,7 +29,17 @@ import {
   writeJump,
 } from "./jump";
 import { LOCK_DEPENDED, LOCK_FREE, LOCK_PENDING, LOCK_WRITTEN, lock, locksOf, unlock } from "./locks";
-import { Moved, Pair, addRecord, newestRecord, placePair, placeSite, secondHasChance, setMoved } from "./placement";
+import {
+  Moved,
+  Pair,
+  addRecord,
+  findPlanned,
+  newestRecord,
+  placePair,
+  placeSite,
+  secondHasChance,
+  setMoved,
+} from "./placement";
 import { Address } from "../process";
 import { Reach, setWindows } from "./reach";
 import { ENTERED_BY_CALL, RELAY, Record, SITE, VICTIM } from "./record";
@@ -136,7 +146,49 @@ function planStubbornInstruction(): u8 {
   if (pun(NEW)) return TACTIC_B2;
   if (padding(NEW)) return TACTIC_T1;
   if (evictSuccessor(NEW)) return TACTIC_T2;
-  return evictNeighbour(NEW) ? TACTIC_T3 : TACTIC_B0;
+  if (evictNeighbour(NEW)) return TACTIC_T3;
+  for (let memory = MAPPED; memory <= NEW; memory++) if (useRemainder(memory)) return TACTIC_T3;
+  return TACTIC_B0;
+}
+
+/** Offset of the instruction that an offset is in; -1 when none is known. */
+function startOfInstruction(cluster: Cluster, offset: u32): i32 {
+  for (let back: u32 = 0; back < (INSTRUCTION_MAX as u32) && back <= offset; back++)
+    if (load<u8>(cluster.boundary + offset - back) != 0) return (offset - back) as i32;
+  return -1;
+}
+
+//            0  1 |        40 41 42 43 44 45 46 47 |
+//   before  0f 05 |  ...   e9 .. .. .. .. ff ff ff |      syscall | an instruction that is patched already: nobody comes
+//   T3      eb 43 |  ...   e9 .. .. .. .. e9 xx xx |      jmp 45  | to its last bytes; 45: jmp: rel32 = 0x....xxxx
+function relayBehindJump(relay: u32, memory: u32): bool {
+  const cluster = site.cluster;
+  if (load<u8>(cluster.locks + relay) != LOCK_FREE || !shortJumpFits(relay)) return false;
+  const start = startOfInstruction(cluster, relay);
+  if (start < 0 || (start as u32) == relay || (load<u8>(cluster.locks + start) & LOCK_WRITTEN) == 0) return false;
+  // Without a record of this plan it is a byte that an earlier one depends on.
+  const pointer = findPlanned(cluster.address + (start as u64));
+  if (pointer == 0) return false;
+  const owner = changetype<Record>(pointer);
+  const end = (start as u32) + (owner.length as u32);
+  setJump(siteJump, relay, 0, end);
+  if (relay >= end || jumpEnd(siteJump) > (start as u32) + PATCH_MAX || !isPossible(cluster, siteJump)) return false;
+  if (locksOf(cluster.locks, relay, min(end, jumpEnd(siteJump)) - relay) != LOCK_FREE) return false;
+  reachOfJump(cluster, siteJump, reach);
+  const target = placeSite(siteMoved, reach, memory);
+  if (target == 0 || !settleRelay(relay)) return false;
+  owner.locked = max(owner.locked as u32, jumpEnd(siteJump) - (start as u32)) as u8;
+  writeJump(cluster, siteJump, target);
+  writeShortJump(relay);
+  return true;
+}
+
+/** T3 in what a patch has left of its instruction. */
+function useRemainder(memory: u32): bool {
+  const low = site.offset + 2 > SHORT_BACK ? site.offset + 2 - SHORT_BACK : 0;
+  const end = min(site.offset + 2 + SHORT_FORTH, site.cluster.size);
+  for (let relay = low; relay < end; relay++) if (relayBehindJump(relay, memory)) return true;
+  return false;
 }
 
 /** Invalid in 64-bit mode (SDM volume 2, appendix A, table A-2): one byte, so that it fits every instruction. */
@@ -249,11 +301,29 @@ function padding(memory: u32): bool {
   return false;
 }
 
+/** The victim is a call: its jump is one, too, and has no prefix, or it would push another address. */
+let victimStaysCall: bool = false;
+
+function setVictimJump(offset: u32, padding: u32, freeEnd: u32): bool {
+  setJump(victimJump, offset, padding, freeEnd);
+  if (victimStaysCall) victimJump.opcode = CALL_OPCODE;
+  return !victimStaysCall || padding == 0;
+}
+
+/** The victim's bytes up to `end` are written, or the pun of the last jump in it depends on them. */
+function settleVictim(end: u32): void {
+  const record = victimRecord();
+  record.locked = (end - victimJump.offset) as u8;
+  if (victimStaysCall) record.entry = ENTERED_BY_CALL;
+}
+
 /** Decodes a victim and what its trampoline needs. */
 function beginVictim(offset: u32): bool {
   const cluster = site.cluster;
-  if (!decodeVictim(cluster, offset, victimInstruction)) return false;
-  const size = relocatedSize(victimInstruction) + (endsFlow(victimInstruction) ? 0 : JUMP_SIZE);
+  if (!decodeVictim(cluster, offset, victimInstruction, isInBulk())) return false;
+  victimStaysCall = staysCall(victimInstruction);
+  let size = JUMP_SIZE;
+  if (!victimStaysCall) size = relocatedSize(victimInstruction) + (endsFlow(victimInstruction) ? 0 : JUMP_SIZE);
   const address = cluster.address + (offset as u64);
   setMoved(victimMoved, VICTIM, victimInstruction, cluster.code + offset, address, size);
   return true;
@@ -277,7 +347,7 @@ function placeWithPrefixes(first: Jump, second: Jump, memory: u32): bool {
 }
 
 /** Most prefixes that a jump of a pair is padded with: more only repeat what a longer pun gives. */
-const PAIR_PADDING_MAX: u32 = 2;
+const PAIR_PADDING_MAX: u32 = 3;
 
 //            0  1 | 2  3  4  5  6  7 |
 //   before  0f 05 |48 3d 01 f0 ff ff |     syscall | cmp    $-4095,%rax
@@ -308,10 +378,10 @@ function beginSuccessor(): bool {
 function evictWith(count: u32, victimCount: u32, memory: u32): bool {
   const successor = site.offset + site.length;
   setJump(siteJump, site.offset, count, successor);
-  setJump(victimJump, successor, victimCount, successor + victimMoved.length);
+  if (!setVictimJump(successor, victimCount, successor + victimMoved.length)) return false;
   if (!placeWithPrefixes(siteJump, victimJump, memory)) return false;
   settleSite(TACTIC_T2, jumpEnd(siteJump));
-  victimRecord().locked = (jumpEnd(victimJump) - successor) as u8;
+  settleVictim(jumpEnd(victimJump));
   writeJump(site.cluster, victimJump, pair.secondTarget);
   writeJump(site.cluster, siteJump, pair.firstTarget);
   return true;
@@ -344,26 +414,35 @@ function writeShortJump(target: u32): void {
   lock(cluster.locks, site.offset + own, 2 - own, LOCK_DEPENDED);
 }
 
+/** Most bytes that a patch writes or depends on, from its instruction's first on: what is kept of it (patch/record.ts). */
+const PATCH_MAX: u32 = 16;
+
 /** Most prefixes of a relay and of its victim's jump. */
-const RELAY_PADDING_MAX: u32 = 1;
+const RELAY_PADDING_MAX: u32 = 3;
 
 //            0  1 |        40 41 42 43 44 45 46 |
 //   before  0f 05 |  ...   48 8d 35 .. .. .. .. |      syscall | lea    ..(%rip),%rsi
 //   T3      eb 28 |  ...   e9 xx e9 ss ss yy yy |      jmp 42 | jmp: rel32 = 0xsssse9xx
 //                                |                     42: jmp: rel32 = 0xyyyyssss
 function relayAt(victim: u32, relay: u32, count: u32, relayCount: u32, memory: u32): bool {
-  setJump(victimJump, victim, count, relay);
+  if (!setVictimJump(victim, count, relay)) return false;
   setJump(siteJump, relay, relayCount, victim + victimMoved.length);
+  if (jumpEnd(siteJump) > victim + PATCH_MAX) return false;
   if (!placeWithPrefixes(victimJump, siteJump, memory)) return false;
+  if (!settleRelay(relay)) return false;
+  settleVictim(jumpEnd(siteJump));
+  writeJump(site.cluster, siteJump, pair.secondTarget);
+  writeJump(site.cluster, victimJump, pair.firstTarget);
+  writeShortJump(relay);
+  return true;
+}
+
+function settleRelay(relay: u32): bool {
   const record = addRecord(siteMoved, RELAY);
   if (record == 0) return false;
   changetype<Record>(record).address = site.cluster.address + (relay as u64);
   changetype<Record>(record).size = 0;
   settleSite(TACTIC_T3, site.offset + 2);
-  victimRecord().locked = (jumpEnd(siteJump) - victim) as u8;
-  writeJump(site.cluster, siteJump, pair.secondTarget);
-  writeJump(site.cluster, victimJump, pair.firstTarget);
-  writeShortJump(relay);
   return true;
 }
 

@@ -18,7 +18,8 @@ import { Pool, give, take } from "./arena";
 
 export const PAGE_SIZE: u32 = 0x1000;
 export const PAGE_SHIFT: u32 = 12;
-export const SLOT_SIZE: u32 = 0x10000;
+export const SLOT_SHIFT: u32 = 16;
+export const SLOT_SIZE: u32 = 1 << SLOT_SHIFT;
 export const SLOT_PAGES: u32 = 16;
 export const ALL_PAGES: u32 = 0xffff;
 

@@ -32,6 +32,7 @@ import {
   PAGE_SHIFT,
   PAGE_SIZE,
   SLOT_PAGES,
+  SLOT_SHIFT,
   SLOT_SIZE,
   Slot,
   createSlot,
@@ -56,6 +57,8 @@ export const NEW: u32 = 4; // a new slot anywhere: costs a mapping, too
 // The directory: all slots in order of address.
 export const DIRECTORY_MAX: u32 = 16384;
 const directory = memory.data(65536, 8);
+/** The bases of its slots, in slots: u32 each, close together for a search. */
+const numbers = memory.data(65536, 8);
 let slotCount: u32 = 0;
 
 /** Counts plans, so that refusals are remembered for one plan only. */
@@ -78,41 +81,63 @@ export function countSlots(): u32 {
 
 /** Index of the first slot whose end is above `address`. */
 export function slotIndex(address: i64): u32 {
+  const number = address >> (SLOT_SHIFT as i64);
   let low: u32 = 0;
   let high = slotCount;
   while (low < high) {
     const middle = (low + high) >> 1;
-    if ((slotAt(middle).base as i64) + SLOT_SIZE <= address) low = middle + 1;
+    if ((load<u32>(numbers + (middle << 2)) as i64) < number) low = middle + 1;
     else high = middle;
   }
   return low;
 }
 
+// What is asked for is most often what was asked for shortly before.
+const RECENT: u32 = 1024;
+/** Slots that `slotOf` has found, engine pointers, by the low bits of their numbers. */
+const recent = memory.data(4096, 8);
+
+function recentEntry(address: Address): usize {
+  return recent + ((((address >> (SLOT_SHIFT as u64)) as u32) & (RECENT - 1)) << 2);
+}
+
 /** The slot that holds `address`, or null. */
 export function slotOf(address: Address): Slot | null {
+  const entry = recentEntry(address);
+  const known = load<u32>(entry);
+  if (known != 0 && address - changetype<Slot>(known).base < SLOT_SIZE) return changetype<Slot>(known);
   const index = slotIndex(address as i64);
   if (index == slotCount) return null;
   const slot = slotAt(index);
   // An address of the kernel's is below every slot as a signed number, and above as an unsigned one.
-  return address - slot.base < SLOT_SIZE ? slot : null;
+  if (address - slot.base >= SLOT_SIZE) return null;
+  store<u32>(entry, changetype<usize>(slot) as u32);
+  return slot;
+}
+
+/** Makes room in the directory for one more, or closes the gap of one less. */
+function moveDirectory(to: u32, from: u32, count: u32): void {
+  memory.copy(directory + (to << 2), directory + (from << 2), count << 2);
+  memory.copy(numbers + (to << 2), numbers + (from << 2), count << 2);
 }
 
 function insertSlot(base: Address): Slot | null {
   if (slotCount == DIRECTORY_MAX) return null;
   const slot = createSlot(base);
   if (slot == null) return null;
-  const entry = directory + (slotIndex(base as i64) << 2);
-  memory.copy(entry + 4, entry, directory + (slotCount << 2) - entry);
-  store<u32>(entry, changetype<usize>(slot) as u32);
+  const index = slotIndex(base as i64);
+  moveDirectory(index + 1, index, slotCount - index);
+  store<u32>(directory + (index << 2), changetype<usize>(slot) as u32);
+  store<u32>(numbers + (index << 2), (base >> (SLOT_SHIFT as u64)) as u32);
   slotCount += 1;
   return slot;
 }
 
 function removeSlot(index: u32): void {
-  const entry = directory + (index << 2);
+  store<u32>(recentEntry(slotAt(index).base), 0);
   destroySlot(slotAt(index));
   slotCount -= 1;
-  memory.copy(entry, entry + 4, directory + (slotCount << 2) - entry);
+  moveDirectory(index, index + 1, slotCount - index);
 }
 
 // ---- Places that are somebody else's, though nothing is mapped there

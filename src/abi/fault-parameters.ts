@@ -65,3 +65,5 @@ export const FAULT_IS_SHORT = 2;
 export const FAULT_BY_CHANCE = 4;
 export const FAULT_BY_PATH = 8;
 export const FAULT_BY_TREE = 16;
+/** Where in the flags the number of a signal is that comes in front of the call; 0: none. */
+export const FAULT_SIGNAL_SHIFT = 8;

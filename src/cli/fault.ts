@@ -16,6 +16,7 @@ changes it. CALLS is as behind -e of flicker trace: openat,%network,/^fs.
   error=NAME        the call is not made, and fails: EACCES, 13
   retval=N          the call is not made, and gives N
   short=N           at most N bytes are read or written
+  signal=NAME       the thread gets a signal in front of it: USR1, 10
   delay=TIME        the call is late: 10ms, 2s, 500us; 500 is microseconds
   delay_exit=TIME   its return is
   when=N            only the N-th such call of each process; N+: from there on;

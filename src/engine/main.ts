@@ -21,6 +21,7 @@ import { SYSCALL_SIZE } from "./thread/trampoline";
 export * from "./hook/api";
 export * from "./hook/records";
 export { hookLinePath, hookLinePlace, hookPathAt, hookPathByte, hookPathOf } from "./hook/paths";
+export { hookRaise } from "./hook/raise";
 export { hookSleep } from "./hook/sleep";
 export { hookEvent } from "./hook/events";
 export { hookPlace, hookTally } from "./hook/tally";

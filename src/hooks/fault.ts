@@ -5,7 +5,7 @@
 // of the call among those of the process that the rule is about. Nothing else: so a run of the same programs with the same seed is
 // the same. Threads of one process share its count, each call has a number of its own, and which thread gets which is theirs.
 
-import { SystemCall, path, peek64, ring, sleep, tally } from "flicker/hook";
+import { SystemCall, path, peek64, raise, ring, sleep, tally } from "flicker/hook";
 import {
   FAULT_BY_CHANCE,
   FAULT_BY_PATH,
@@ -32,6 +32,7 @@ import {
   FAULT_RULE_SIZE,
   FAULT_SECOND_PATH_SHIFT,
   FAULT_SEED,
+  FAULT_SIGNAL_SHIFT,
   FAULT_SINGLE_SHIFT,
   FAULT_SIZE,
   FAULT_SIZE_SHIFT,
@@ -202,12 +203,14 @@ function inject(call: SystemCall, index: u32, nth: u64): void {
   const most = ring.parameter(rule + FAULT_SIZE);
   const isLate = (ring.parameter(rule + FAULT_DELAY) | ring.parameter(rule + FAULT_DELAY_EXIT)) != 0;
   const isShort = (flags & FAULT_IS_SHORT) != 0 && askedFor(call, about) > most;
+  const signal = ((flags >> FAULT_SIGNAL_SHIFT) & 255) as u32;
   // What asks for no more than it would get is left alone.
-  if ((flags & FAULT_GIVES) == 0 && !isShort && !isLate) return;
+  if ((flags & FAULT_GIVES) == 0 && !isShort && !isLate && signal == 0) return;
   ring.add(2 * index + 1, 1);
   call.mark = (nth << 8) | (index + 1);
   recordEntry(call);
   sleep(ring.parameter(rule + FAULT_DELAY));
+  if (signal != 0) raise(signal);
   if ((flags & FAULT_GIVES) != 0) call.skip(ring.parameter(rule + FAULT_RESULT) as i64);
   else if (isShort) shorten(call, about, most);
 }

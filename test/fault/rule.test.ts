@@ -95,7 +95,9 @@ const wrong: readonly (readonly [rule: string, column: number, reason: RegExp])[
   ["read:error=EIO:seed=1", 21, /probability= is missing/],
   ["read:error=EIO:count=thread", 22, /by process or by tree/],
   ["read:delay=10m", 12, /must be a time/],
-  ["read:signal=KILL", 6, /signals are not sent/],
+  ["read:signal=KIL", 13, /no such signal: KIL; did you mean SIGKILL\?/],
+  ["read:signal=65", 13, /signals are 1 to 64/],
+  ["exit:signal=USR1", 1, /exit does not come back/],
   ["!all:error=EIO", 1, /no system call is meant/],
 ];
 

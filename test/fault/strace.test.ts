@@ -44,6 +44,11 @@ const cases: readonly (readonly [rule: string, command: readonly string[]])[] = 
   ["pipe2,pipe:error=EMFILE", ["sh", "-c", "echo a | cat"]],
   ["dup2:error=EBADF", ["sh", "-c", "echo a > g; cat g"]],
   ["rt_sigaction:error=EINVAL", ["bash", "-c", "trap : USR1; echo here; kill -USR1 $$; echo there"]],
+  ["openat:signal=USR1:when=3", ["cat", "/etc/passwd", "f"]],
+  ["getdents64:signal=kill", ["ls", "d"]],
+  ["openat:signal=SIGWINCH:error=ENOENT:when=3", ["cat", "f", "d"]],
+  ["write:signal=12:when=1+2", ["bash", "-c", "trap 'echo trapped' USR2; echo a; echo b; echo c"]],
+  ["read:signal=USR1", ["bash", "-c", "trap 'echo trapped' USR1; read -r line < f; echo $line"]],
   ["rt_sigprocmask:error=EINVAL:when=2+", ["bash", "-c", "(echo a); /bin/echo b"]],
 ];
 

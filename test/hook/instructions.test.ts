@@ -124,6 +124,17 @@ for (const options of [[], ["--only-traps"], ["--yield-gs"]]) {
     assert.equal(counted(jumped.stderr, "ends"), 1);
   });
 
+  for (const hook of ["raise-in-front.ts", "raise-behind.ts"]) {
+    test(`a hook that raises a signal, beside those of a timer: ${hook}, ${how}`, async () => {
+      const expression = "mnemonic == stc and function == spin";
+      const run = await runHooked(hook, [await program(), "storm"], {}, options, expression);
+      const [, sum, turns] = /^sum (\d+) of (\d+)$/m.exec(run.stdout) ?? assert.fail(run.stderr);
+      assert.equal(sum, turns);
+      // The program counts 2,000 signals, and each turn has one at least.
+      assert.ok(Number(turns) <= 2000, run.stdout);
+    });
+  }
+
   test(`a hook behind an instruction that goes on elsewhere: ${how}`, async () => {
     const expression = "nop and function == change";
     const run = await runHooked("leave-after.ts", [await program(), "change"], {}, options, expression);

@@ -32,7 +32,8 @@ const flagsOf = (rule: Rule): number =>
   (rule.short === null ? 0 : abi.FAULT_IS_SHORT) |
   (rule.probability === null || rule.probability === 1 ? 0 : abi.FAULT_BY_CHANCE) |
   (rule.pattern === null ? 0 : abi.FAULT_BY_PATH) |
-  (rule.isOfTree ? abi.FAULT_BY_TREE : 0);
+  (rule.isOfTree ? abi.FAULT_BY_TREE : 0) |
+  ((rule.signal ?? 0) << abi.FAULT_SIGNAL_SHIFT);
 
 /** A probability as so many of 2^64: doubles have 53 bits. */
 const chanceOf = (probability: number): bigint => BigInt(Math.round(probability * 2 ** 53)) << 11n;

@@ -5,6 +5,7 @@
 //   CALLS               as behind trace's -e: names, numbers, %classes, /regular expressions, all; ! turns a list round
 //   error=NAME          the call is not made, and fails so; retval=N: it gives this
 //   short=N             it reads or writes N bytes at most
+//   signal=NAME         its thread gets a signal in front of it
 //   delay=TIME          it is made so late (delay_enter=); delay_exit=TIME: its return is so late. Without a unit, microseconds
 //   when=N N+ N+S N..M N..M+S   the N-th such call of each process; from the N-th on; every S-th from there; up to the M-th
 //   probability=P%      by chance; seed=N: the same chance again
@@ -34,6 +35,8 @@ export interface Rule {
   /** What the program gets in place of the call; null: the call is made. */
   readonly result: bigint | null;
   readonly short: bigint | null;
+  /** The number of a signal that comes in front of the call. */
+  readonly signal: number | null;
   /** Nanoseconds. */
   readonly delay: bigint;
   readonly delayExit: bigint;
@@ -77,6 +80,8 @@ const errnos = new Map(
 );
 
 const ERRNO_MAX = 4095n;
+const signals = new Map(constantSet("signal").constants.map(({ name, value }) => [name, Number(value)]));
+const SIGNAL_MAX = 64;
 const units = new Map([
   ["ns", 1n],
   ["us", 1_000n],
@@ -89,6 +94,7 @@ const keys = [
   "error",
   "retval",
   "short",
+  "signal",
   "delay",
   "delay_enter",
   "delay_exit",
@@ -114,11 +120,12 @@ class Parser {
     for (const pair of pairs) this.addPair(pair);
     const result = this.result();
     const short = this.positive("short");
+    const signal = this.signal();
     const delay = this.time("delay_enter") ?? this.time("delay") ?? 0n;
     const delayExit = this.time("delay_exit") ?? 0n;
-    if (result === null && short === null && delay === 0n && delayExit === 0n) {
+    if (result === null && short === null && signal === null && delay === 0n && delayExit === 0n) {
       const whole = { text: this.text, start: 0 };
-      this.fail("nothing is to happen: it needs error=, retval=, short=, delay= or delay_exit=", whole);
+      this.fail("nothing is to happen: it needs error=, retval=, short=, signal=, delay= or delay_exit=", whole);
     }
     if (result !== null && short !== null)
       this.fail("a call that is not made reads and writes nothing", this.given.get("short")!);
@@ -128,11 +135,11 @@ class Parser {
       this.fail("a seed is for chance: probability= is missing", this.given.get("seed")!);
     const isByNewSeed = probability !== null && seed === null;
     const chosen = seed ?? (isByNewSeed ? randomSeed() : 0n);
-    const changes = result !== null || short !== null || delayExit !== 0n;
+    const changes = result !== null || short !== null || signal !== null || delayExit !== 0n;
     return {
       text: isByNewSeed ? `${this.text}:seed=${chosen}` : this.text,
       calls: this.calls(list!, changes, short !== null),
-      ...{ result, short, delay, delayExit, probability, seed: chosen },
+      ...{ result, short, signal, delay, delayExit, probability, seed: chosen },
       ...this.when(),
       pattern: this.given.get("path")?.text.replace(/\\:/g, ":") ?? null,
       isOfTree: this.isOfTree(),
@@ -144,7 +151,6 @@ class Parser {
     if (at < 0) this.fail("KEY=VALUE is expected", pair.text === "" ? { text: ":", start: pair.start - 1 } : pair);
     const key = { text: pair.text.slice(0, at), start: pair.start };
     const value = { text: pair.text.slice(at + 1), start: pair.start + at + 1 };
-    if (key.text === "signal") this.fail("signals are not sent: kill does that", key);
     if (!keys.includes(key.text))
       this.fail(`no such key: ${key.text}${suggest(key.text, keys) || `; there are ${keys.join(" ")}`}`, key);
     if (this.given.has(key.text)) this.fail(`${key.text} is given twice`, pair);
@@ -180,13 +186,25 @@ class Parser {
     return number;
   }
 
+  private signal(): number | null {
+    const value = this.given.get("signal");
+    if (value === undefined) return null;
+    const isNumber = /^\d+$/.test(value.text);
+    if (isNumber && Number(value.text) >= 1 && Number(value.text) <= SIGNAL_MAX) return Number(value.text);
+    if (isNumber) this.fail(`signals are 1 to ${SIGNAL_MAX}`, value);
+    const name = value.text.toUpperCase().replace(/^(?!SIG)/, "SIG");
+    const known = signals.get(name);
+    if (known !== undefined) return known;
+    return this.fail(`no such signal: ${value.text}${suggestName(name, signals)}`, value);
+  }
+
   private errno(value: Piece): bigint {
     const known = errnos.get(value.text.toUpperCase());
     if (known !== undefined) return known;
     const isNumber = /^\d+$/.test(value.text);
     if (isNumber && BigInt(value.text) > 0n && BigInt(value.text) <= ERRNO_MAX) return BigInt(value.text);
     if (isNumber) this.fail(`errors are 1 to ${ERRNO_MAX}`, value);
-    return this.fail(`no such error: ${value.text}${suggestErrno(value.text)}`, value);
+    return this.fail(`no such error: ${value.text}${suggestName(value.text, errnos)}`, value);
   }
 
   private time(key: string): bigint | null {
@@ -281,10 +299,11 @@ class Parser {
   }
 }
 
-function suggestErrno(wrong: string): string {
+/** `suggest` of names that are in capitals. */
+function suggestName(wrong: string, names: ReadonlyMap<string, unknown>): string {
   const near = suggest(
-    wrong,
-    [...errnos.keys()].map((name) => name.toLowerCase()),
+    wrong.toLowerCase(),
+    [...names.keys()].map((name) => name.toLowerCase()),
   );
   return near.replace(/mean (\w+)/, (_, name: string) => `mean ${name.toUpperCase()}`);
 }

@@ -253,6 +253,12 @@ export declare function write(address: u64, pointer: usize, size: u32): bool;
 /** The calling thread waits, and signals for it do. Not in a hook with global variables that change. */
 export declare function sleep(nanoseconds: u64): void;
 
+/**
+ * Sends the calling thread a signal, 1 to 64. Its handler runs when the hooks are done: before the call or instruction in
+ * `beforeCall` and `before`, behind it in `afterCall` and `after`. Not for events.
+ */
+export declare function raise(signal: u32): void;
+
 /** What is kept for a process, whatever it executes: its threads share it, and a child begins with zeros. */
 export declare class Tally {
   private constructor();

@@ -42,6 +42,9 @@ namespace imports {
   @external("flicker", "sleep")
   export declare function sleep(nanoseconds: u64): void;
   // @ts-ignore: decorator
+  @external("flicker", "raise")
+  export declare function raise(signal: u32): void;
+  // @ts-ignore: decorator
   @external("flicker", "pathOf")
   export declare function pathOf(descriptor: u32): u32;
   // @ts-ignore: decorator
@@ -632,6 +635,10 @@ export function write(address: u64, pointer: usize, size: u32): bool {
 
 export function sleep(nanoseconds: u64): void {
   imports.sleep(nanoseconds);
+}
+
+export function raise(signal: u32): void {
+  imports.raise(signal);
 }
 
 @unmanaged

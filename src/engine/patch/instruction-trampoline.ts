@@ -18,7 +18,7 @@
 // done   the way to hooks
 //        jmp back
 //
-// Until the last jump is done the call has not begun: a signal or a fault sees the site and its rsp (invariant I3). What lies
+// Until a call's last jump is done it has not begun: a signal or a fault sees the site and its rsp (invariant I3). What lies
 // under that rsp is the call's to overwrite.
 
 import { resumeAtInstruction } from "../hook/record";

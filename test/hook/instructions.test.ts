@@ -56,6 +56,21 @@ for (const [hook, options] of ["count-sites.ts", "add-at-sites.ts"].flatMap((nam
 
 for (const options of [[], ["--only-traps"], ["--yield-gs"]]) {
   const how = options.join(" ") || "jumps";
+  test(`where a branch jumps over a lock prefix: ${how}`, async () => {
+    // Each turn: the branch and one back; the addition; all five instructions.
+    for (const [what, times] of [
+      ["cond", 400_000],
+      ["mnemonic == inc", 200_000],
+      ["(cond or mnemonic == inc)", 600_000],
+      ["all", 1_000_006],
+    ] as const) {
+      const expression = `${what} and function == add_to_shared`;
+      const run = await runHooked("count-sites.ts", [await program(), "prefix"], {}, options, expression);
+      assert.equal(run.stdout, "200000\n", run.stderr);
+      assert.equal(counted(run.stderr, "sites"), times, expression);
+    }
+  });
+
   test(`calls that are skipped, by a hook that sees the site's stack pointer: ${how}`, async () => {
     const expression = "call and function == calls";
     const run = await runHooked("skip-calls.ts", [await program(), "calls"], {}, options, expression);

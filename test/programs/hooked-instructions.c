@@ -1,6 +1,6 @@
 // Instructions that hooks are called at: how often each is executed, and with what in its registers, is known.
 //
-// usage: hooked-instructions spin | storm | threads | calls | change | skip | operands | jumps
+// usage: hooked-instructions spin | storm | threads | calls | change | skip | operands | jumps | prefix
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/time.h>
 
 // A loop of `count` conditional jumps, with live flags and every register that a caller does not expect kept.
@@ -39,6 +40,35 @@ __asm__(".globl change\n"
         "1: ret\n"
         ".cfi_endproc\n"
         ".size change, .-change\n");
+
+// glibc's way to do without a `lock` prefix where there is one thread.
+static volatile uint64_t is_threaded, shared;
+void add_to_shared(uint64_t count);
+__asm__(".globl add_to_shared\n"
+        ".type add_to_shared, @function\n"
+        "add_to_shared: .cfi_startproc\n"
+        "1: cmpq $0, is_threaded(%rip)\n"
+        "  je 2f\n"
+        "  lock\n"
+        "2: incq shared(%rip)\n"
+        "  decq %rdi\n"
+        "  jnz 1b\n"
+        "  ret\n"
+        ".cfi_endproc\n"
+        ".size add_to_shared, .-add_to_shared\n");
+static void drop_page(uintptr_t code) {
+  madvise((void *)(code & -4096), 4096, MADV_DONTNEED);
+}
+static void *add_in_thread(void *argument) {
+  add_to_shared(25000);
+  return NULL;
+}
+static void add_in_threads(void) {
+  is_threaded = 1;
+  pthread_t threads[4];
+  for (int i = 0; i < 4; i++) pthread_create(&threads[i], NULL, add_in_thread, NULL);
+  for (int i = 0; i < 4; i++) pthread_join(threads[i], NULL);
+}
 
 __attribute__((noipa)) static uint64_t add(uint64_t a, uint64_t b) {
   __asm__ volatile("");
@@ -106,6 +136,13 @@ int main(int count, char **arguments) {
   if (!strcmp(what, "operands")) {
     stores();
     printf("cell %p: %lu %lu %lu %lu\n", (void *)cell, cell[0], cell[1], cell[2], cell[3]);
+  }
+  if (!strcmp(what, "prefix")) {
+    add_to_shared(50000);
+    drop_page((uintptr_t)add_to_shared);
+    add_to_shared(50000);
+    add_in_threads();
+    printf("%lu\n", shared);
   }
   if (!strcmp(what, "jumps")) {
     volatile int times = 0;

@@ -14,7 +14,7 @@ import {
   PREFIX_LOCK,
 } from "../x86/instruction";
 import { decode } from "../x86/decode";
-import { WHOLE } from "../scan/instructions";
+import { INSIDE, WHOLE } from "../scan/instructions";
 import { LOCK_FREE, locksOf } from "./locks";
 import { JUMP_SIZE, relocatedSize } from "./relocate";
 
@@ -25,7 +25,7 @@ export class Cluster {
   size: u32;
   /** The copy: `size` bytes, filled by the caller, changed by the plan. */
   code: usize;
-  /** A byte for each of the code: 1 where an instruction starts. Filled by the caller. */
+  /** A byte for each of the code: not 0 where an instruction starts, or control enters one (scan/instructions.ts). Filled by the caller. */
   boundary: usize;
   /** A byte for each of the code (patch/locks.ts). Zero unless the caller knows of locks. */
   locks: usize;
@@ -84,7 +84,7 @@ export function staysCall(instruction: Instruction): bool {
  * @param withCalls whether it may be one that `staysCall`
  */
 export function decodeVictim(cluster: Cluster, offset: u32, instruction: Instruction, withCalls: bool): bool {
-  if (!isBoundary(cluster, offset)) return false;
+  if (!isBoundary(cluster, offset) || load<u8>(cluster.boundary + offset) == INSIDE) return false;
   const length = decodeAt(cluster, offset, instruction);
   if (length == 0 || !isBoundary(cluster, offset + length)) return false;
   if (locksOf(cluster.locks, offset, length) != LOCK_FREE) return false;

@@ -40,6 +40,7 @@ import { countInline, emitInline, inlineSize, undoInline } from "./inline-counte
 import { countSite, emitSiteCounter, siteCounterSize, undoSiteCounter } from "./site-counter";
 import { ENTERED_BY_CALL, INSTRUCTION, Record, originalBytes, tailEnd, translate } from "./record";
 import { JUMP_SIZE, doneOffset, emitJump, endsFlow, placeOf, relocate, relocatedSize } from "./relocate";
+import { bytesToRelocate } from "./skipped-prefix";
 import {
   AFTER_SAVES,
   BEHIND,
@@ -250,7 +251,7 @@ export function emitInstructionTrampoline(
   record.cookie = front | (calls << 8) | (form << 16) | (behind << 24);
   const body = record.address + (front as u64);
   if (isCall(instruction)) return front + emitCall(pointer + front, record, original, body);
-  let size = front + relocate(instruction, original, record.original, pointer + front, body);
+  let size = front + relocate(instruction, bytesToRelocate(record), record.original, pointer + front, body);
   assert(size != front, "an instruction does not fit where it was planned");
   record.done = (front + doneOffset(instruction)) as u8;
   if (endsFlow(instruction) || instruction.flow == FLOW_LOOP) return size;

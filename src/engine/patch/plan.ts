@@ -27,12 +27,13 @@ import { Cluster, Explore, decodeAt } from "./cluster";
 import { LOCK_PENDING, lock } from "./locks";
 import { boundSites, isOutOfMemory, newestRecord, resetPlacement, setCookie, takeRecords, undoTo } from "./placement";
 import { DISTANCE_MAX } from "./reach";
-import { ENTERED_BY_CALL, RELAY, Record, SITE, STUB, VICTIM, originalBytes, publish } from "./record";
+import { ENTERED_BY_CALL, Record, SITE, STUB, VICTIM, hasTrampoline, originalBytes, publish } from "./record";
 import { RELOCATED_MAX, JUMP_SIZE, doneOffset, emitJump, endsFlow, placeOf, relocate } from "./relocate";
 import { FLOW_LOOP } from "../x86/instruction";
 import { Emit } from "./site-trampoline";
 import { PAGE_SHIFT, PAGE_SIZE } from "./slot";
 import { ensureHome } from "./search";
+import { bytesToRelocate, isPrefixSkipped, leadToPrefix, settleBranch, skipsOneByte } from "./skipped-prefix";
 import {
   beginTerritory,
   prepareTerritory,
@@ -130,10 +131,13 @@ export function planCluster(cluster: Cluster, offsets: usize, count: u32, fates:
     const offset = load<u32>(offsets + (i << 2));
     const length = decodeAt(cluster, offset, instruction);
     const ownSize: u32 = sizes == 0 ? 0 : load<u8>(sizes + i);
+    const isBranchOverByte = length != 0 && skipsOneByte(instruction, cluster.code + offset);
+    if (isPrefixSkipped(cluster, offset)) leadToPrefix(cluster, offset);
     let tactic = TACTIC_B0;
     if (length != 0 && !onlyTraps)
       tactic = planSite(cluster, offset, instruction, ownSize == 0 ? trampolineSize : ownSize);
     if (tactic == TACTIC_B0 && ownSize != 0 && planTrap(cluster, offset, instruction, ownSize)) tactic = TRAPPED;
+    if (isBranchOverByte) settleBranch(cluster, offset, tactic != TACTIC_B0);
     if (isOutOfMemory()) return -ENOMEM;
     store<u8>(fates + i, tactic);
     if (tactic == TACTIC_B0) trapped += 1;
@@ -177,7 +181,7 @@ function emitVictim(record: Record): u32 {
     assert(reached, "an evicted call does not reach where it goes");
     return JUMP_SIZE;
   }
-  const size = relocate(instruction, bytes, record.original, buffer, record.address);
+  const size = relocate(instruction, bytesToRelocate(record), record.original, buffer, record.address);
   assert(size != 0, "a victim does not fit where it was planned");
   assert(size <= RELOCATED_MAX, "a relocated instruction is longer than any");
   record.done = doneOffset(instruction) as u8;
@@ -201,7 +205,7 @@ function writeTrampolines(): void {
   for (let pointer = newestRecord(); pointer != 0;) {
     const record = changetype<Record>(pointer);
     pointer = record.inPage;
-    if (record.kind == RELAY) continue;
+    if (!hasTrampoline(record)) continue;
     const size = record.kind == SITE ? emitSite(record) : record.kind == STUB ? emitStub(record) : emitVictim(record);
     assert(size <= (record.size as u32), "a trampoline is bigger than was planned");
     writeTerritory(record.address, buffer, size);

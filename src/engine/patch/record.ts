@@ -15,7 +15,7 @@
 //   52  tactic     u8    SITE: how its jump was written
 //   53  done       u8    VICTIM: offset after the relocated instruction
 //   54  locked     u8    bytes of code from `original` on that are written, or that a pun or the trampoline's end depends on
-//   55  entry      u8    SITE, VICTIM: ENTERED_BY_JUMP or ENTERED_BY_CALL
+//   55  entry      u8    SITE, VICTIM: ENTERED_BY_JUMP, ENTERED_BY_CALL or LEADS_TO_PREFIX
 //
 // Records are published when their plan is committed. All functions expect the caller to hold the engine lock; the
 // signal gate takes it too before it asks `findTrampoline` (thread/lock.ts).
@@ -39,6 +39,8 @@ export const RELAY: u8 = 4;
 
 /** A site that is not a system call (patch/instruction-trampoline.ts). */
 export const INSTRUCTION: u8 = 5;
+/** A branch whose rel8 was changed: no trampoline (patch/skipped-prefix.ts). */
+export const REDIRECTED: u8 = 6;
 
 /** Cookie of a SITE that is proven among what looks like data (patch/proven.ts): its surroundings are not to be used. */
 export const ALONE: usize = 1;
@@ -46,6 +48,8 @@ export const ALONE: usize = 1;
 export const ENTERED_BY_JUMP: u8 = 0;
 /** The trampoline is entered by a `call` in the site's place: the return address on the stack is the site's own. */
 export const ENTERED_BY_CALL: u8 = 1;
+/** By a jump; and the instruction, a branch, leads to the next one, whose prefix the original one jumps over (patch/skipped-prefix.ts). */
+export const LEADS_TO_PREFIX: u8 = 2;
 
 @unmanaged
 export class Record {
@@ -83,7 +87,13 @@ export function destroyRecord(record: Record): void {
 
 /** Whether the record's `original` is an instruction that a patch has replaced. */
 function isPatched(record: Record): bool {
-  return record.kind == SITE || record.kind == INSTRUCTION || record.kind == VICTIM;
+  const kind = record.kind;
+  return kind == SITE || kind == INSTRUCTION || kind == VICTIM || kind == REDIRECTED;
+}
+
+/** Whether the record has trampoline memory: what is in the program's code itself has none. */
+export function hasTrampoline(record: Record): bool {
+  return record.size != 0;
 }
 
 // ---- By code: a hash of 256-byte pieces, so that a range of code is a range of pieces
@@ -106,7 +116,7 @@ export function publish(record: Record): void {
   const bucket = bucketOf(codeOf(record) >> PIECE_SHIFT);
   record.ofCode = load<usize>(bucket);
   store<usize>(bucket, changetype<usize>(record));
-  if (record.kind == RELAY) return;
+  if (!hasTrampoline(record)) return;
   const slot = slotOf(record.address)!;
   const offset = (record.address - slot.base) as u32;
   publishRange(slot, offset, record.size);
@@ -116,7 +126,7 @@ export function publish(record: Record): void {
 
 /** Takes a published record out of its page's list and frees its trampoline. */
 function unpublish(record: Record): void {
-  if (record.kind == RELAY) return;
+  if (!hasTrampoline(record)) return;
   const slot = slotOf(record.address)!;
   const offset = (record.address - slot.base) as u32;
   const page = offset >> PAGE_SHIFT;
@@ -281,7 +291,7 @@ let retiredCount: u32 = 0;
 
 function retire(record: Record, _context: usize): void {
   removeFromBucket(record);
-  if (record.kind == RELAY) return destroyRecord(record);
+  if (!hasTrampoline(record)) return destroyRecord(record);
   record.ofCode = retired;
   retired = changetype<usize>(record);
   retiredCount += 1;

@@ -17,7 +17,8 @@ import { Address } from "./process";
 import { doubt, doubtHits, doubtSkips } from "./scan/evidence";
 import { markBlocks } from "./scan/blocks";
 import { codeRangeCount, codeRangeEnd, codeRangeStart } from "./scan/sections";
-import { functionCount, functionEnd, functionStart, linkAddressOf, openUnwindTable, readFunction } from "./scan/unwind";
+import { linkAddressOf } from "./scan/code-file";
+import { functionCount, functionEnd, functionStart, openFunctions as openTables, readFunction } from "./scan/functions";
 import { fateCount, interiorCount } from "./stats/counters";
 import { decode } from "./x86/decode";
 import { Instruction } from "./x86/instruction";
@@ -154,9 +155,9 @@ export function describedSize(): u32 {
 
 // For `flicker cover` and the class `block` (src/host/cover/blocks.ts): the basic blocks of each function of a file.
 
-/** Opens a file; gives how many functions its unwind table has. */
+/** Opens a file; gives how many functions its tables have. */
 export function openFunctions(descriptor: i32): u32 {
-  openUnwindTable(descriptor);
+  openTables(descriptor);
   return functionCount();
 }
 /** Finds a function, for the three below; false when it is none that is patched. */

@@ -12,7 +12,7 @@ import { strict } from "../options";
 import { Address } from "../process";
 import { EVIDENCE_CODE, EVIDENCE_DOUBTFUL, EVIDENCE_INTERIOR, isNumbered } from "../scan/evidence";
 import { PROOF_CODE, PROOF_ERROR, PROOF_INTERIOR, PROOF_NONE, prove, undecodable } from "../scan/proof";
-import { openUnwindTable } from "../scan/unwind";
+import { openFunctions } from "../scan/functions";
 import { fileOffsetOf, mappingDescriptor, mappingEnd, mappingNumber, mappingStart } from "./mapping";
 import { refuse } from "./strict";
 
@@ -20,7 +20,7 @@ import { refuse } from "./strict";
 let opened: u32 = 0;
 
 function proofOf(at: Address): u32 {
-  if (opened != mappingNumber()) openUnwindTable(mappingDescriptor());
+  if (opened != mappingNumber()) openFunctions(mappingDescriptor());
   opened = mappingNumber();
   return prove(fileOffsetOf(at), at, mappingStart(), mappingEnd());
 }

@@ -8,20 +8,19 @@ import { hookCount } from "../hook/table";
 import { countSites } from "../options";
 import { hasActingHooks, hasMatchers, needsFunctions } from "../match";
 import { STATS_NONE, statsMode } from "../options";
+import { dropCopy, linkAddressOf } from "../scan/code-file";
 import { markBehind, markFront } from "../scan/evidence";
 import { MATCHES, STARTS, markFunction } from "../scan/instructions";
 import { closeSymbols, openSymbols } from "../scan/symbols";
 import {
-  copyUnwindTable,
-  dropCopy,
+  copyFunctionTable,
   functionCount,
   functionEnd,
   functionStart,
-  linkAddressOf,
-  openUnwindTable,
+  functionTableSize,
+  openFunctions,
   readFunction,
-  unwindTableSize,
-} from "../scan/unwind";
+} from "../scan/functions";
 import { isFiltered } from "../seccomp/filters";
 import {
   FATE_REFUSED,
@@ -66,7 +65,7 @@ const instruction = changetype<Instruction>(memory.data(offsetof<Instruction>(),
 /** Whether the mapping that was begun has instructions that are looked for. */
 export function hasInstructions(): bool {
   if (!hasMatchers() || mappingDescriptor() < 0) return false;
-  openUnwindTable(mappingDescriptor());
+  openFunctions(mappingDescriptor());
   if (functionCount() != 0) return true;
   countFileWithoutTable();
   return false;
@@ -121,9 +120,9 @@ export function forEachWindow(start: Address, end: Address, offset: u64, protect
 }
 
 function copyTable(): void {
-  const size = unwindTableSize();
+  const size = functionTableSize();
   const pointer = size < TEMPORARY / 4 ? allocateTemporary(size) : 0;
-  if (pointer != 0) copyUnwindTable(pointer);
+  if (pointer != 0) copyFunctionTable(pointer);
 }
 
 function markFunctions(cluster: Cluster, high: Address): void {

@@ -30,7 +30,7 @@ import {
   MAP_ONE_BYTE,
 } from "../x86/instruction";
 import { STARTS } from "./instructions";
-import { isCodeAt, readWord, word } from "./unwind";
+import { isCodeAt, readWord, word } from "./code-file";
 
 const instruction = changetype<Instruction>(memory.data(offsetof<Instruction>(), 8));
 
@@ -199,7 +199,7 @@ function chooseSites(code: usize, size: u32, marks: usize): void {
 }
 
 /**
- * Marks the basic blocks of the function at `code`: STARTS, LEADS, FILLING, OF_BLOCK. The file that it is from is open (scan/unwind.ts).
+ * Marks the basic blocks of the function at `code`: STARTS, LEADS, FILLING, OF_BLOCK. The file that it is from is open (scan/code-file.ts).
  * @param marks a byte for each of `size`, zero
  * @param address where it is in the file's own terms
  * @returns false when there is data in it; what is marked then means nothing

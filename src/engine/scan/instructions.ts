@@ -1,4 +1,4 @@
-// Where the instructions of a function are: decoded from its first byte on, as its unwind table says where that is.
+// Where the instructions of a function are: decoded from its first byte on; scan/functions.ts says where that is.
 //
 // A function whose bytes do not decode to its end, and exactly to it, holds something that is no code: it has no
 // instructions that anybody may patch.
@@ -20,6 +20,12 @@ export const WHOLE: u8 = 16;
 /** No instruction starts there, but a branch leads there: past the prefix of one. */
 export const INSIDE: u8 = 128;
 
+/** Whether there is nothing but `int3` from an offset on: in Go's table a function's end is the next one's start. */
+function isFilling(code: usize, at: u32, size: u32): bool {
+  while (at < size && load<u8>(code + at) == INT3) at++;
+  return at == size;
+}
+
 /** Takes the marks of the instructions in [0, size) off again. */
 function unmark(code: usize, size: u32, marks: usize): void {
   for (let at: u32 = 0; at < size; at += instruction.length) {
@@ -29,6 +35,7 @@ function unmark(code: usize, size: u32, marks: usize): void {
 }
 
 const LOCK_BYTE: u8 = 0xf0;
+const INT3: u8 = 0xcc;
 const skipping = changetype<Instruction>(memory.data(offsetof<Instruction>(), 8));
 
 /** Whether the branch jumps over the `lock` prefix of the instruction behind it, and over nothing else. */
@@ -77,6 +84,7 @@ export function markFunction(code: usize, size: u32, marks: usize, hooks: usize,
   if (needsBlocks()) markBlocks(code, size, marks, address);
   for (let at: u32 = 0; at < size;) {
     const length = decode(code + at, size - at, changetype<usize>(instruction));
+    if (isFilling(code, at, size)) break;
     if (length == 0) {
       unmark(code, at, marks);
       return false;

@@ -14,7 +14,8 @@ import {
   Instruction,
 } from "../x86/instruction";
 import { decode } from "../x86/decode";
-import { entryOffset, findFunction, functionEnd, functionStart } from "./unwind";
+import { entryOffset } from "./code-file";
+import { findFunction, functionEnd, functionStart } from "./functions";
 
 /** Nothing is proven. */
 export const PROOF_NONE: u32 = 0;
@@ -76,7 +77,7 @@ function proveFromEntry(from: Address, at: Address, end: Address): u32 {
 
 /**
  * What the certain starts of a file prove about a candidate.
- * @param offset the candidate's in the file whose table is open (scan/unwind.ts), @param at its address
+ * @param offset the candidate's in the file whose tables are open (scan/functions.ts), @param at its address
  * @param start where the mapping starts, @param end where what can be read of it ends
  */
 export function prove(offset: u64, at: Address, start: Address, end: Address): u32 {

@@ -1,5 +1,5 @@
 // Names of functions, from the symbol table of the file whose code is being looked at: .symtab, or .dynsym where a file is
-// stripped. Only where a function starts is a name looked for: the unwind table says where that is (scan/unwind.ts).
+// stripped. Only where a function starts is a name looked for: scan/functions.ts says where that is.
 //
 // The table, its strings and an index by address are read into memory outside of the engine's linear memory, where a debug
 // build's hundreds of thousands of symbols would not fit, and given back when the file is done.

@@ -8,7 +8,7 @@ import { writeFile } from "node:fs/promises";
 import { join } from "node:path";
 import { describe, test } from "node:test";
 import { buildProgram } from "../support/build-program.js";
-import { isNativeStandIn } from "../support/launcher.js";
+import { isNativeStandIn, launcherPath } from "../support/launcher.js";
 import { compareRuns, type Scenario } from "./differential.js";
 
 const isLong = process.env["FLICKER_TEST_LONG"] !== undefined;
@@ -102,6 +102,17 @@ const PYTHON_MODULES =
   "augassign base64 binascii binop bisect bool builtin charmapcodec codeccallbacks collections colorsys compare complex contains contextlib copy dict enumerate exceptions float fnmatch functools generators grammar heapq int iter json list operator re shlex struct textwrap tuple";
 const PYTHON = "/usr/bin/python3.11";
 
+const GO_PROGRAMS = [
+  ["hello-go.go", "go"],
+  ["hello-go.go", "go-pie"],
+  ["hello-cgo.go", "cgo"],
+] as const;
+/** The smallest Go program has more: its runtime's. */
+const GO_INSTRUCTIONS_MIN = 80_000;
+interface Statistics {
+  readonly instructions: { readonly jumps: number; readonly B0: number; readonly unpatched: number };
+}
+
 function pythonModule(name: string): Scenario {
   return {
     name: `python3 test_${name}`,
@@ -120,8 +131,21 @@ const skip = isNativeStandIn() && "the native stand-in knows no options";
 describe("programs with every instruction patched", { skip, concurrency: 2 }, () => {
   for (const scenario of short) test(scenario.name, () => check(scenario));
   for (const scenario of long) test(scenario.name, { skip: !isLong }, () => check(scenario));
-  test("Go", { skip: !isLong }, async () => {
-    await check({ name: "Go", command: [await buildProgram("hello-go.go", "go")] });
+  for (const [source, variant] of GO_PROGRAMS) {
+    test(`Go: ${source}, ${variant}`, async () => {
+      const command = [await buildProgram(source, variant)] as const;
+      await check({ name: source, command });
+      // Go's own functions have sites, not C's alone (src/engine/scan/go-functions.ts).
+      const run = spawnSync(await launcherPath(), ["run", "--match", "all", "--stats=json", "--", ...command], {
+        encoding: "utf8",
+      });
+      const { instructions } = JSON.parse(run.stderr.trimEnd().split("\n").at(-1) ?? "") as Statistics;
+      const { jumps, B0, unpatched } = instructions;
+      assert.ok(jumps + B0 > GO_INSTRUCTIONS_MIN && unpatched === 0, run.stderr);
+    });
+  }
+  test("Go: goroutines and threads", { skip: !isLong }, async () => {
+    await check({ name: "threads-go", command: [await buildProgram("threads-go.go", "go")] });
   });
   for (const name of PYTHON_MODULES.split(" ")) {
     test(`python3, test_${name}`, { skip: !isLong || !existsSync(PYTHON) }, () => check(pythonModule(name)));

@@ -50,6 +50,8 @@ export const variants = {
   "undefined-sanitizer-c++": ["g++", ...sanitized, "-fsanitize=undefined"],
   "thread-sanitizer": ["gcc", ...sanitized, "-fsanitize=thread"],
   go: ["go", "build", "-trimpath", "-ldflags=-s -w"],
+  "go-pie": ["go", "build", "-trimpath", "-buildmode=pie"],
+  cgo: ["go", "build", "-trimpath", "-buildmode=pie"],
 } as const;
 export type Variant = keyof typeof variants;
 
@@ -83,9 +85,10 @@ async function build(source: string, variant: Variant): Promise<string> {
   await mkdir(cache, { recursive: true, mode: 0o700 });
   const fresh = await mkdtemp(join(cache, "build-"));
   const output = join(fresh, name);
-  const environment =
-    variant === "go" ? { ...process.env, CGO_ENABLED: "0", GO111MODULE: "off", GOFLAGS: "" } : process.env;
-  const libraries = variant.startsWith("bare") || variant === "go" ? [] : ["-ldl"];
+  const isGo = compiler === "go";
+  const goSettings = { CGO_ENABLED: variant === "cgo" ? "1" : "0", GO111MODULE: "off", GOFLAGS: "" };
+  const environment = isGo ? { ...process.env, ...goSettings } : process.env;
+  const libraries = variant.startsWith("bare") || isGo ? [] : ["-ldl"];
   await run(compiler, [...flags, "-o", output, path, ...libraries], { env: environment });
   // Two test files may build the same target at once: whoever comes second finds the directory taken by an equal one.
   await rename(fresh, directory).catch(() => rm(fresh, { recursive: true, force: true }));

@@ -15,8 +15,8 @@ import {
 } from "../x86/instruction";
 import { decode } from "../x86/decode";
 import { INSIDE, WHOLE } from "../scan/instructions";
-import { LOCK_FREE, locksOf } from "./locks";
-import { JUMP_SIZE, relocatedSize } from "./relocate";
+import { LOCK_FILLING, LOCK_FREE, locksOf } from "./locks";
+import { JUMP_SIZE, endsFlow, relocatedSize } from "./relocate";
 
 @unmanaged
 export class Cluster {
@@ -92,4 +92,23 @@ export function decodeVictim(cluster: Cluster, offset: u32, instruction: Instruc
   if (relocatedSize(instruction) == 0 && !(withCalls && staysCall(instruction))) return false;
   // Go's `rewindmorestack` reads the `jmp` that follows `call morestack` (runtime/sys_x86.go).
   return instruction.flow != FLOW_JUMP_RELATIVE || !mayFollowCall(cluster, offset);
+}
+
+//             0 | 1  2  3  4 ..
+//   before   c3 |66 2e 0f 1f ..     ret | nopw ..: filling up to the next function
+//   B1       e9 |xx xx xx xx ..     jmp: any rel32
+//
+/**
+ * How many bytes behind an instruction that never goes on belong to nobody: a patch takes them for the instruction's own, and keeps
+ * and restores them with it.
+ */
+export function fillingBehind(cluster: Cluster, offset: u32, instruction: Instruction): u32 {
+  const length: u32 = instruction.length;
+  if (!endsFlow(instruction)) return 0;
+  let count: u32 = 0;
+  for (let at = offset + length; at < cluster.size && length + count < (INSTRUCTION_MAX as u32); at++) {
+    if (load<u8>(cluster.locks + at) != LOCK_FILLING) break;
+    count += 1;
+  }
+  return count;
 }

@@ -14,7 +14,7 @@
 // honours it and cuts rip to 16 bits (APM volume 3, "JMP (Near)").
 
 import { Cluster } from "./cluster";
-import { LOCK_DEPENDED, LOCK_FREE, LOCK_PENDING, LOCK_WRITTEN, lock, locksOf } from "./locks";
+import { LOCK_DEPENDED, LOCK_FILLING, LOCK_FREE, LOCK_PENDING, LOCK_WRITTEN, lock, locksOf } from "./locks";
 import { Reach, setWindows } from "./reach";
 
 export const JUMP_OPCODE: u8 = 0xe9;
@@ -132,7 +132,7 @@ export function reachOfSecond(cluster: Cluster, first: Jump, second: Jump, value
 }
 
 function put(cluster: Cluster, offset: u32, value: u8): void {
-  assert(locksOf(cluster.locks, offset, 1) == LOCK_FREE, "a patch writes a byte that is locked");
+  assert((locksOf(cluster.locks, offset, 1) & ~LOCK_FILLING) == LOCK_FREE, "a patch writes a byte that is locked");
   store<u8>(cluster.code + offset, value);
 }
 

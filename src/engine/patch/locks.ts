@@ -14,6 +14,8 @@ export const LOCK_WRITTEN: u8 = 1;
 export const LOCK_DEPENDED: u8 = 2;
 /** The byte belongs to a site that is not patched yet, or that is left to a trap. */
 export const LOCK_PENDING: u8 = 4;
+/** The byte is filling behind an instruction that never goes on: nobody executes it, and it may become a part of that one's jump. */
+export const LOCK_FILLING: u8 = 8;
 
 /** All lock bits of `size` bytes together. */
 export function locksOf(locks: usize, offset: u32, size: u32): u8 {

@@ -135,7 +135,7 @@ export function planCluster(cluster: Cluster, offsets: usize, count: u32, fates:
     if (isPrefixSkipped(cluster, offset)) leadToPrefix(cluster, offset);
     let tactic = TACTIC_B0;
     if (length != 0 && !onlyTraps)
-      tactic = planSite(cluster, offset, instruction, ownSize == 0 ? trampolineSize : ownSize);
+      tactic = planSite(cluster, offset, instruction, ownSize == 0 ? trampolineSize : ownSize, ownSize != 0);
     if (tactic == TACTIC_B0 && ownSize != 0 && planTrap(cluster, offset, instruction, ownSize)) tactic = TRAPPED;
     if (isBranchOverByte) settleBranch(cluster, offset, tactic != TACTIC_B0);
     if (isOutOfMemory()) return -ENOMEM;

@@ -11,7 +11,7 @@
 //   44  cookie     u32   SITE: the caller's word for its cluster; INSTRUCTION: its hooks (patch/instruction-trampoline.ts)
 //   48  size       u16   bytes at `address`
 //   50  kind       u8
-//   51  length     u8    of the original instruction
+//   51  length     u8    of the original instruction, and of the filling behind it that its jump takes (patch/cluster.ts)
 //   52  tactic     u8    SITE: how its jump was written
 //   53  done       u8    VICTIM: offset after the relocated instruction
 //   54  locked     u8    bytes of code from `original` on that are written, or that a pun or the trampoline's end depends on

@@ -16,7 +16,7 @@
 // Sites are planned back to front, so bytes behind the site are final where they are locked, and free otherwise.
 
 import { FLOW_CALL_INDIRECT, FLOW_CALL_RELATIVE, INSTRUCTION_MAX, Instruction } from "../x86/instruction";
-import { Cluster, decodeVictim, isEnteredAtStart, staysCall } from "./cluster";
+import { Cluster, decodeVictim, fillingBehind, isEnteredAtStart, staysCall } from "./cluster";
 import {
   CALL_OPCODE,
   Jump,
@@ -28,7 +28,7 @@ import {
   setJump,
   writeJump,
 } from "./jump";
-import { LOCK_DEPENDED, LOCK_FREE, LOCK_PENDING, LOCK_WRITTEN, lock, locksOf, unlock } from "./locks";
+import { LOCK_DEPENDED, LOCK_FILLING, LOCK_FREE, LOCK_PENDING, LOCK_WRITTEN, lock, locksOf, unlock } from "./locks";
 import {
   Moved,
   Pair,
@@ -45,7 +45,17 @@ import { Reach, setWindows } from "./reach";
 import { ENTERED_BY_CALL, RELAY, Record, SITE, VICTIM } from "./record";
 import { JUMP_SIZE, endsFlow, relocatedSize } from "./relocate";
 import { offersMore } from "./search";
-import { BESIDE, MAPPED, NEW, OPEN, WRITABLE, hasManySlotsLeft, isInBulk } from "./territory";
+import {
+  BESIDE,
+  MAPPED,
+  NEW,
+  OPEN,
+  WRITABLE,
+  hasManySlotsLeft,
+  hasSlotsToSpare,
+  isInBulk,
+  spareTerritory,
+} from "./territory";
 
 export const TACTIC_B0: u8 = 0;
 export const TACTIC_B1: u8 = 1;
@@ -81,12 +91,27 @@ export function setExplorer(index: u32): void {
   explorer = index;
 }
 
-/** Plans one site: tries the tactics in order of what they cost, and gives the one that fitted, or TACTIC_B0. */
-export function planSite(cluster: Cluster, offset: u32, instruction: Instruction, trampolineSize: u32): u8 {
+/**
+ * Plans one site: tries the tactics in order of what they cost, and gives the one that fitted, or TACTIC_B0.
+ * @param isOne it is one of millions: what is left of the directory of slots is not for its puns
+ */
+export function planSite(
+  cluster: Cluster,
+  offset: u32,
+  instruction: Instruction,
+  trampolineSize: u32,
+  isOne: bool,
+): u8 {
   if (!beginSite(cluster, offset, instruction, trampolineSize)) return TACTIC_B0;
   if (isInBulk()) {
-    const tactic = planInstruction();
-    return tactic != TACTIC_B0 ? tactic : planStubbornInstruction();
+    // One behind the other, and not into the gaps that puns have left.
+    if (site.length >= JUMP_SIZE)
+      return directJump(WRITABLE) || directJump(BESIDE) || directJump(NEW) ? TACTIC_B1 : TACTIC_B0;
+    spareTerritory(isOne);
+    let tactic = planInstruction();
+    if (tactic == TACTIC_B0) tactic = planStubbornInstruction();
+    spareTerritory(false);
+    return tactic;
   }
   for (let memory = OPEN; memory <= BESIDE; memory++) {
     if (!offersMore(memory)) continue;
@@ -112,9 +137,6 @@ export function planSite(cluster: Cluster, offset: u32, instruction: Instruction
  * together should lie together: a trampoline on a page of its own costs each execution more than one more jump does.
  */
 function planInstruction(): u8 {
-  // One behind the other, and not into the gaps that puns have left.
-  if (site.length >= JUMP_SIZE)
-    return directJump(WRITABLE) || directJump(BESIDE) || directJump(NEW) ? TACTIC_B1 : TACTIC_B0;
   if (site.length == 3 && evictIntoNearby()) return TACTIC_T2;
   for (let memory = site.length == 2 ? WRITABLE : OPEN; memory <= WRITABLE; memory++) {
     if (pun(memory)) return TACTIC_B2;
@@ -125,8 +147,8 @@ function planInstruction(): u8 {
   if (site.length > 2 && hasManySlotsLeft() && pun(NEW)) return TACTIC_B2;
   if (evictLongNeighbour(WRITABLE)) return TACTIC_T3;
   if (hasManySlotsLeft() && evictPlainSuccessor(BESIDE)) return TACTIC_T2;
-  if (evictLongNeighbour(BESIDE)) return TACTIC_T3;
-  return evictLongNeighbour(NEW) ? TACTIC_T3 : TACTIC_B0;
+  if (!hasSlotsToSpare()) return TACTIC_B0;
+  return evictLongNeighbour(BESIDE) || evictLongNeighbour(NEW) ? TACTIC_T3 : TACTIC_B0;
 }
 
 /** T2 of a site of three bytes, whose places are few, but near those of its neighbours. */
@@ -137,12 +159,13 @@ function evictIntoNearby(): bool {
 
 /** All forms of the tactics: a slot that a site opens for itself is the last thing to be asked for. */
 function planStubbornInstruction(): u8 {
-  if (site.length >= JUMP_SIZE) return TACTIC_B0;
-  for (let memory = WRITABLE; memory <= BESIDE; memory++) {
+  const hasSlots = hasSlotsToSpare();
+  for (let memory = WRITABLE; memory <= (hasSlots ? BESIDE : MAPPED); memory++) {
     if (!offersMore(memory)) continue;
     if (evictSuccessor(memory)) return TACTIC_T2;
     if (evictNeighbour(memory)) return TACTIC_T3;
   }
+  if (!hasSlots) return TACTIC_B0;
   if (pun(NEW)) return TACTIC_B2;
   if (padding(NEW)) return TACTIC_T1;
   if (evictSuccessor(NEW)) return TACTIC_T2;
@@ -224,9 +247,10 @@ function beginSite(cluster: Cluster, offset: u32, instruction: Instruction, tram
   site.instruction = instruction;
   site.moved = siteMoved;
   site.offset = offset;
-  site.length = length;
   const address = cluster.address + (offset as u64);
   setMoved(siteMoved, SITE, instruction, cluster.code + offset, address, trampolineSize);
+  siteMoved.length += fillingBehind(cluster, offset, instruction);
+  site.length = siteMoved.length;
   return true;
 }
 
@@ -326,6 +350,7 @@ function beginVictim(offset: u32): bool {
   if (!victimStaysCall) size = relocatedSize(victimInstruction) + (endsFlow(victimInstruction) ? 0 : JUMP_SIZE);
   const address = cluster.address + (offset as u64);
   setMoved(victimMoved, VICTIM, victimInstruction, cluster.code + offset, address, size);
+  victimMoved.length += fillingBehind(cluster, offset, victimInstruction);
   return true;
 }
 
@@ -483,8 +508,10 @@ function evictLongNeighbour(memory: u32): bool {
   for (let victim = end; victim-- > lowest;) {
     if (load<u8>(cluster.boundary + victim) == 0) continue;
     const length = next - victim;
+    const isBeforeFilling = next < end && load<u8>(cluster.locks + next) == LOCK_FILLING;
     next = victim;
-    if (length < LONG_VICTIM || load<u8>(cluster.locks + victim) != LOCK_FREE || !beginVictim(victim)) continue;
+    if (length < LONG_VICTIM && !isBeforeFilling) continue;
+    if (load<u8>(cluster.locks + victim) != LOCK_FREE || !beginVictim(victim)) continue;
     if (victimMoved.length < LONG_VICTIM || !shortJumpFits(victim + RELAY_INNER)) continue;
     if (relayAt(victim, victim + RELAY_INNER, 0, 0, memory)) return true;
   }

@@ -195,6 +195,26 @@ export function hasManySlotsLeft(): bool {
   return slotCount < DIRECTORY_MAX >> 1;
 }
 
+// The last eighth of the directory and of a plan in bulk's mappings is for what fits anywhere, and would lie nowhere if puns took
+// it all: direct jumps, and the trampolines of traps.
+
+let isSparing: bool = false;
+
+/** Whether that is kept from now on. */
+export function spareTerritory(spare: bool): void {
+  isSparing = spare;
+}
+
+function bulkMappingsMax(): u32 {
+  return isSparing ? BULK_MAPPING_COUNT_MAX - (BULK_MAPPING_COUNT_MAX >> 3) : BULK_MAPPING_COUNT_MAX;
+}
+
+/** Whether slots can be opened. */
+export function hasSlotsToSpare(): bool {
+  const most = isSparing ? DIRECTORY_MAX - (DIRECTORY_MAX >> 3) : DIRECTORY_MAX;
+  return slotCount < most;
+}
+
 export function isDirectoryFull(): bool {
   return slotCount == DIRECTORY_MAX;
 }
@@ -206,7 +226,7 @@ export function isExhausted(): bool {
 
 /** Whether the mappings that a plan in bulk may add are used up: only neighbours of what is mapped can be had. */
 export function isOutOfMappings(): bool {
-  return inBulk && mappingCount >= BULK_MAPPING_COUNT_MAX;
+  return inBulk && mappingCount >= bulkMappingsMax();
 }
 
 /** Slots to take at once: more as mappings get many, so that scattered puns share mappings. */
@@ -236,7 +256,7 @@ function hasNeighbour(start: i64, end: i64): bool {
 function map(start: Address, size: u64): bool {
   if (exhausted || isAvoided(start as i64, (start + size) as i64)) return false;
   const joins = hasNeighbour(start as i64, (start + size) as i64);
-  if (!joins && mappingCount >= (inBulk ? BULK_MAPPING_COUNT_MAX : MAPPING_COUNT_MAX)) return false;
+  if (!joins && mappingCount >= (inBulk ? bulkMappingsMax() : MAPPING_COUNT_MAX)) return false;
   const flags = MAP_PRIVATE_ANONYMOUS | MAP_FIXED_NOREPLACE;
   const got = syscall(SYS_MMAP, start, size, PROT_READ_WRITE, flags, -1, 0);
   if (got == (start as i64)) {

@@ -9,8 +9,8 @@ import { countSites } from "../options";
 import { hasActingHooks, hasMatchers, needsFunctions } from "../match";
 import { STATS_NONE, statsMode } from "../options";
 import { dropCopy, linkAddressOf } from "../scan/code-file";
-import { markBehind, markFront } from "../scan/evidence";
-import { MATCHES, STARTS, markFunction } from "../scan/instructions";
+import { isPadding, markBehind, markFront } from "../scan/evidence";
+import { MATCHES, STARTS, forEachFilling, instructionsEnd, markFunction, neverGoesOn } from "../scan/instructions";
 import { closeSymbols, openSymbols } from "../scan/symbols";
 import {
   copyFunctionTable,
@@ -37,6 +37,7 @@ import { allocateTemporary, closeTemporary, keepLinear, makeRoom, openTemporary 
 import { Cluster } from "./cluster";
 import { COUNTED, FLAGS_DEAD, hooksSize, instructionTrampolineSize } from "./instruction-trampoline";
 import { mappingDescriptor, rememberMapping } from "./mapping";
+import { LOCK_FILLING, LOCK_FREE, lock } from "./locks";
 import { TACTIC_B0, addCluster, planCluster } from "./plan";
 import { carryLocks } from "./record";
 import { countAt, openCounts, placeCount } from "./site-counts";
@@ -125,7 +126,13 @@ function copyTable(): void {
   if (pointer != 0) copyFunctionTable(pointer);
 }
 
+/** The window's cluster while its functions are marked. */
+let marked: Cluster = changetype<Cluster>(0);
+
 function markFunctions(cluster: Cluster, high: Address): void {
+  marked = cluster;
+  // The end of the last function, if nothing goes on there.
+  let behind: u32 = 0;
   for (let i = firstFunction; i < endFunction; i++) {
     if (!readFunction(i)) continue;
     const low = functionStart + bias;
@@ -137,9 +144,44 @@ function markFunctions(cluster: Cluster, high: Address): void {
     const marks = cluster.boundary + at;
     const called = wanted == 0 ? 0 : wanted + at;
     const address = linkAddressOf(functionStart);
-    if (!markFunction(cluster.code + at, size, marks, called, address, functionStart)) countFunctionWithData();
-    else if (at + size < cluster.size) store<u8>(marks + size, load<u8>(marks + size) | ENDS);
+    if (behind != 0) lockFilling(cluster, behind, at);
+    behind = 0;
+    if (!markFunction(cluster.code + at, size, marks, called, address, functionStart)) {
+      countFunctionWithData();
+      continue;
+    }
+    forEachFilling(cluster.code + at, marks, at, takeFilling);
+    const end = at + instructionsEnd;
+    if (end < cluster.size) store<u8>(cluster.boundary + end, load<u8>(cluster.boundary + end) | ENDS);
+    if (neverGoesOn) behind = end;
   }
+  if (behind != 0) lockFilling(cluster, behind, (high - cluster.address) as u32);
+}
+
+/** Filling inside of a function: its bytes are nobody's, and so nobody's sites. */
+function takeFilling(functionOffset: usize, from: u32, to: u32): void {
+  const low = (functionOffset as u32) + from;
+  memory.fill(marked.boundary + low, 0, to - from);
+  store<u8>(marked.boundary + low, ENDS);
+  lock(marked.locks, low, to - from, LOCK_FILLING);
+}
+
+/** Compilers align functions to 64 bytes at most. */
+const FILLING_MAX: u32 = 64;
+
+/** What lies between two functions, the first of which ends there: if it is filling, it is the first one's last instruction's. */
+function lockFilling(cluster: Cluster, from: u32, to: u32): void {
+  if (to <= from || to - from > FILLING_MAX) return;
+  for (let at = from; at < to; at += instruction.length) {
+    if (load<u8>(cluster.boundary + at) & ~ENDS) return;
+    if (
+      decode(cluster.code + at, to - at, changetype<usize>(instruction)) == 0 ||
+      !isPadding(cluster.code + at, instruction)
+    )
+      return;
+  }
+  for (let at = from; at < to; at++)
+    if (load<u8>(cluster.locks + at) == LOCK_FREE) store<u8>(cluster.locks + at, LOCK_FILLING);
 }
 
 function markSystemCalls(cluster: Cluster): void {

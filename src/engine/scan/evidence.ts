@@ -24,6 +24,7 @@ import {
   MAP_0F,
   MAP_ONE_BYTE,
   PREFIX_ES,
+  PREFIX_OPERAND_SIZE,
   PREFIX_SS,
 } from "../x86/instruction";
 import { Address } from "../process";
@@ -281,10 +282,15 @@ export function markBehind(code: usize, size: u32, offset: u32, boundary: usize,
   }
 }
 
-function isPadding(code: usize): bool {
-  const byte = load<u8>(code);
-  // nop, xchg %ax,%ax and the multi-byte nops of SDM volume 2, "NOP"; int3.
-  return byte == 0x90 || byte == 0xcc || (instruction.map == MAP_0F && instruction.opcode == 0x1f);
+const INT3: u8 = 0xcc;
+
+/** Whether a decoded instruction is one that assemblers and linkers fill the space between functions with. */
+export function isPadding(code: usize, instruction: Instruction): bool {
+  if (load<u8>(code) == INT3) return true;
+  // nop, xchg %ax,%ax and the multi-byte nops of SDM volume 2, "NOP".
+  if (instruction.map == MAP_0F) return instruction.opcode == 0x1f;
+  const isPlain = (instruction.prefixes & ~PREFIX_OPERAND_SIZE) == 0 && instruction.rex == 0;
+  return instruction.map == MAP_ONE_BYTE && instruction.opcode == 0x90 && isPlain;
 }
 
 /** Marks the padding between the end of a function, at `address`, and the next multiple of 16: never run, good to evict. */
@@ -294,7 +300,7 @@ function markPadding(code: usize, size: u32, offset: u32, boundary: usize, addre
   let next = offset;
   while (next < end) {
     const length = decode(code + next, size - next, changetype<usize>(instruction));
-    if (length == 0 || !isPadding(code + next)) return;
+    if (length == 0 || !isPadding(code + next, instruction)) return;
     next += length;
   }
   if (next != end) return;

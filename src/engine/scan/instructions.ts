@@ -4,11 +4,19 @@
 // instructions that anybody may patch.
 
 import { decode } from "../x86/decode";
-import { FLOW_CALL_INDIRECT, FLOW_CALL_RELATIVE, Instruction, PREFIX_LOCK } from "../x86/instruction";
+import {
+  FLOW_CALL_INDIRECT,
+  FLOW_CALL_RELATIVE,
+  FLOW_JUMP_RELATIVE,
+  FLOW_RETURN,
+  Instruction,
+  PREFIX_LOCK,
+} from "../x86/instruction";
 import { hooksActing, hooksWanting, needsBlocks } from "../match";
-import { isRelativeBranch } from "../patch/relocate";
+import { endsFlow, isRelativeBranch } from "../patch/relocate";
 import { skipsOneByte } from "../patch/skipped-prefix";
 import { OF_BLOCK, branchTarget, isReadByGo, markBlocks } from "./blocks";
+import { isPadding } from "./evidence";
 
 const instruction = changetype<Instruction>(memory.data(offsetof<Instruction>(), 8));
 
@@ -17,25 +25,21 @@ export const STARTS: u8 = 1;
 export const MATCHES: u8 = 2;
 /** One with a `lock` prefix that no branch of its function jumps over, but for one right in front of it. */
 export const WHOLE: u8 = 16;
+/** A branch of the function leads there. */
+const TARGET: u8 = 32;
 /** No instruction starts there, but a branch leads there: past the prefix of one. */
-export const INSIDE: u8 = 128;
+export const INSIDE: u8 = TARGET;
+
+const LOCK_BYTE: u8 = 0xf0;
+const INT3: u8 = 0xcc;
+const NOP: u8 = 0x90;
 
 /** Whether there is nothing but `int3` from an offset on: in Go's table a function's end is the next one's start. */
-function isFilling(code: usize, at: u32, size: u32): bool {
+function isFilled(code: usize, at: u32, size: u32): bool {
   while (at < size && load<u8>(code + at) == INT3) at++;
   return at == size;
 }
 
-/** Takes the marks of the instructions in [0, size) off again. */
-function unmark(code: usize, size: u32, marks: usize): void {
-  for (let at: u32 = 0; at < size; at += instruction.length) {
-    store<u8>(marks + at, 0);
-    decode(code + at, size - at, changetype<usize>(instruction));
-  }
-}
-
-const LOCK_BYTE: u8 = 0xf0;
-const INT3: u8 = 0xcc;
 const skipping = changetype<Instruction>(memory.data(offsetof<Instruction>(), 8));
 
 /** Whether the branch jumps over the `lock` prefix of the instruction behind it, and over nothing else. */
@@ -51,12 +55,6 @@ function skipsPrefix(branch: Instruction, code: usize, at: u32, size: u32): bool
  * a mark behind the prefix (patch/skipped-prefix.ts).
  */
 function markWhole(code: usize, size: u32, marks: usize): void {
-  for (let at: u32 = 0; at < size; at += instruction.length) {
-    decode(code + at, size - at, changetype<usize>(instruction));
-    if (!isRelativeBranch(instruction) || skipsPrefix(instruction, code, at, size)) continue;
-    const target = branchTarget(instruction, code, at);
-    if (target < size && load<u8>(marks + target) == 0) store<u8>(marks + target, INSIDE);
-  }
   let isSkipped = false;
   for (let at: u32 = 0; at < size; at += instruction.length) {
     decode(code + at, size - at, changetype<usize>(instruction));
@@ -70,6 +68,61 @@ function markWhole(code: usize, size: u32, marks: usize): void {
   }
 }
 
+// ---- Filling: what assemblers put between an instruction that never goes on and an aligned label. Nobody executes it.
+
+/** Where there may be some in the function that was marked last: offsets. A function with more has the rest for instructions. */
+const PLACES_MAX: u32 = 2048;
+const places = memory.data(8192, 8);
+let placeCount: u32 = 0;
+
+function notePlace(code: usize, at: u32, size: u32): void {
+  const flow = instruction.flow;
+  if ((flow != FLOW_RETURN && flow != FLOW_JUMP_RELATIVE) || placeCount == PLACES_MAX || at >= size) return;
+  const byte = load<u8>(code + at);
+  if (byte != NOP && byte != 0x66 && byte != 0x0f && byte != 0x2e) return;
+  store<u32>(places + (placeCount++ << 2), at);
+}
+
+/** Compilers align labels to 8 or 16 bytes. */
+const ALIGNMENT: u64 = 8;
+/** Where the function is in the file's own terms. */
+let markedAddress: u64 = 0;
+
+/**
+ * Where filling from an offset on ends: where a branch leads, or at an aligned address, which one of another function or a table may
+ * lead to. 0 when it is none: one-byte `nop`s are no assembler's choice where there is room for longer ones, and may be there for
+ * a jump to be computed into.
+ */
+function endOfFilling(code: usize, from: u32, size: u32, marks: usize): u32 {
+  let short: u32 = 0;
+  for (let at = from; at < size; at += instruction.length) {
+    const isEnd = (load<u8>(marks + at) & TARGET) != 0;
+    if (isEnd || decode(code + at, size - at, changetype<usize>(instruction)) == 0) return isEnd && short <= 1 ? at : 0;
+    if (!isPadding(code + at, instruction) || load<u8>(code + at) == INT3)
+      return (markedAddress + (at as u64)) % ALIGNMENT == 0 && short <= 1 ? at : 0;
+    if (instruction.length == 1) short += 1;
+  }
+  return 0;
+}
+
+/** Calls `visit` with each piece of filling inside of the function that was marked last: [from, to), offsets in the function. */
+export function forEachFilling(
+  code: usize,
+  marks: usize,
+  context: usize,
+  visit: (context: usize, from: u32, to: u32) => void,
+): void {
+  for (let i: u32 = 0; i < placeCount; i++) {
+    const from = load<u32>(places + (i << 2));
+    const to = endOfFilling(code, from, instructionsEnd, marks);
+    if (to > from) visit(context, from, to);
+  }
+}
+
+/** Where the instructions of the function that was marked last end, in bytes from its start; and whether nothing goes on from there. */
+export let instructionsEnd: u32 = 0;
+export let neverGoesOn: bool = false;
+
 /**
  * Marks the instructions of the function at `code`.
  * @param marks a byte for each of `size`
@@ -81,24 +134,45 @@ function markWhole(code: usize, size: u32, marks: usize): void {
 export function markFunction(code: usize, size: u32, marks: usize, hooks: usize, address: u64, offset: u64): bool {
   let isAfterCall = false;
   let hasLocks = false;
-  if (needsBlocks()) markBlocks(code, size, marks, address);
-  for (let at: u32 = 0; at < size;) {
+  let at: u32 = 0;
+  placeCount = 0;
+  markedAddress = address;
+  if (needsBlocks()) {
+    markBlocks(code, size, marks, address);
+    for (let i: u32 = 0; i < size; i++) store<u8>(marks + i, load<u8>(marks + i) & OF_BLOCK);
+  }
+  while (at < size) {
     const length = decode(code + at, size - at, changetype<usize>(instruction));
-    if (isFilling(code, at, size)) break;
+    if (isFilled(code, at, size)) break;
     if (length == 0) {
-      unmark(code, at, marks);
+      memory.fill(marks, 0, size);
       return false;
     }
-    const isOfBlock = (load<u8>(marks + at) & OF_BLOCK) != 0;
+    const marked = load<u8>(marks + at);
     const place = address + (at as u64);
-    const wanting = hooksWanting(instruction, code + at, place, offset + (at as u64), address, isOfBlock);
+    const wanting = hooksWanting(
+      instruction,
+      code + at,
+      place,
+      offset + (at as u64),
+      address,
+      (marked & OF_BLOCK) != 0,
+    );
     const matches = wanting != 0 && !isReadByGo(instruction, code, at, isAfterCall);
-    store<u8>(marks + at, matches ? STARTS | MATCHES : STARTS);
+    store<u8>(marks + at, (matches ? STARTS | MATCHES : STARTS) | (marked & TARGET));
     if (hooks != 0) store<u8>(hooks + at, hooksActing(wanting) as u8);
+    if (isRelativeBranch(instruction) && !skipsPrefix(instruction, code, at, size)) {
+      const target = branchTarget(instruction, code, at);
+      if (target < size) store<u8>(marks + target, load<u8>(marks + target) | TARGET);
+    }
+    neverGoesOn = endsFlow(instruction);
     isAfterCall = instruction.flow == FLOW_CALL_RELATIVE || instruction.flow == FLOW_CALL_INDIRECT;
     if (instruction.prefixes & PREFIX_LOCK) hasLocks = true;
     at += length;
+    notePlace(code, at, size);
   }
-  if (hasLocks) markWhole(code, size, marks);
+  instructionsEnd = at;
+  memory.fill(marks + at, 0, size - at);
+  if (hasLocks) markWhole(code, at, marks);
   return true;
 }

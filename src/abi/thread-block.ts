@@ -12,7 +12,8 @@
 //   0x1a000   0x09000  deferred signals: the interrupted ucontext with its xstate, then the siginfos
 //   0x23000   0x00c00  system calls that hooks have seen (src/engine/hook/record.ts)
 //   0x23c00   0x00800  the thread's own counts (src/engine/hook/thread-counters.ts)
-//   0x24400   0x00c00  the tally of a process that lives in another's memory, in the area of its first thread (src/engine/hook/tally.ts)
+//   0x24400   0x00a00  the tally of a process that lives in another's memory, in the area of its first thread (src/engine/hook/tally.ts)
+//   0x24e00   0x00200  hooks' values of the thread's own (src/engine/hook/thread-values.ts)
 //
 // A thread that gets no signal touches the page of the block alone: the stack's first 3 KiB are in it.
 //
@@ -31,7 +32,10 @@ export const THREAD_COUNTERS_OFFSET = 0x23c00;
 /** u64 each. */
 export const THREAD_COUNTERS_MAX = 256;
 export const TALLY_OFFSET = 0x24400;
-export const TALLY_SIZE = 0x00c00;
+export const TALLY_SIZE = 0x00a00;
+export const THREAD_VALUES_OFFSET = 0x24e00;
+/** u64 for each of 8 hooks. */
+export const THREAD_VALUES_MAX = 8;
 
 // Fields of the block that gates touch. src/engine/thread/block.ts declares them in this order.
 export const BLOCK_SELF = 0x00; // u32: engine pointer of the block

@@ -25,6 +25,7 @@ export { hookRaise } from "./hook/raise";
 export { hookSleep } from "./hook/sleep";
 export { hookEvent } from "./hook/events";
 export { hookPlace, hookTally } from "./hook/tally";
+export { hookSetThreadValue, hookThreadValue } from "./hook/thread-values";
 export * from "./inspection";
 export { gdbJitDescriptor } from "./debug/gdb-jit";
 export { engineSite } from "./seccomp/site";

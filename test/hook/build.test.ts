@@ -86,6 +86,11 @@ test("errors of a hook in TypeScript name file, line and column", async () => {
       "log.text(`early`);\nexport function beforeCall(call: SystemCall): void {}",
       /^early\.ts: flicker\.text is called before the program runs$/,
     ],
+    [
+      "assertion",
+      `assert(changetype<usize>(log) != 0, "there is no log");\nexport function beforeCall(call: SystemCall): void {}`,
+      /^assertion\.ts: there is no log, at assertion\.ts:2:1$/,
+    ],
   ];
   for (const [name, body, expected] of cases) assert.match(await refusal(`${name}.ts`, IMPORT + body), expected, name);
 });

@@ -188,6 +188,18 @@ test("handlers that leave by siglongjmp do not confuse what is counted next", as
   assert.ok(counted(run.stderr, "sites") > 1000);
 });
 
+test("values of each thread's own, zero in each new thread", async () => {
+  for (const [how, threads] of [
+    ["threads", 8],
+    ["turns", 4],
+  ] as const) {
+    const run = await runHooked("thread-values.ts", [await program(), how], {}, [], SPIN);
+    assert.equal(counted(run.stderr, "most in one thread"), 100_000, run.stderr);
+    assert.equal(counted(run.stderr, "in all"), threads * 100_000);
+    assert.equal(counted(run.stderr, "dirty at start"), 0);
+  }
+});
+
 test("a hook's own match, beside an expression's", async () => {
   const hooks = ["count-jumps.ts", "count-sites.ts"];
   const run = await runHooked(hooks, [await program(), "spin"], {}, [], "mnemonic == adc and function == spin");

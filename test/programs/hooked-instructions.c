@@ -1,6 +1,6 @@
 // Instructions that hooks are called at: how often each is executed, and with what in its registers, is known.
 //
-// usage: hooked-instructions spin | storm | threads | calls | change | skip | operands | jumps | prefix
+// usage: hooked-instructions spin | storm | threads | calls | change | skip | operands | jumps | prefix | turns
 
 #include <pthread.h>
 #include <setjmp.h>
@@ -130,6 +130,12 @@ int main(int count, char **arguments) {
       sum += (uint64_t)result;
     }
     printf("%lu\n", sum);
+  }
+  // One after the other, so that each has what is left of the one before.
+  for (int i = 0; !strcmp(what, "turns") && i < 4; i++) {
+    pthread_t thread;
+    pthread_create(&thread, NULL, spin_in_thread, NULL);
+    pthread_join(thread, NULL);
   }
   if (!strcmp(what, "calls")) printf("%lu\n", calls(1000));
   if (!strcmp(what, "change")) printf("%lu\n", change(1000));

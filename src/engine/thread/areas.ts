@@ -22,6 +22,7 @@ import {
 } from "../../abi/thread-block";
 import { counterCount } from "../hook/table";
 import { goneCounter, keepCounters, threadCounter } from "../hook/thread-counters";
+import { clearThreadValues } from "../hook/thread-values";
 import { isVfork } from "../kernel/clone-flags";
 import { EEXIST } from "../kernel/errno";
 import { addressOf, isError, syscall2, syscall3 } from "../kernel/calls";
@@ -157,6 +158,7 @@ export function firstBlock(): usize {
   block.birth = ++births;
   block.address = addressOf(pointer);
   block.returnFrame = addressOf(areaOf(block) + RETURN_FRAME_OFFSET);
+  clearThreadValues(block);
   return pointer;
 }
 

@@ -113,6 +113,23 @@ function readOrRefuse(wasm: Uint8Array, refuse: (what: string) => never): Module
   }
 }
 
+/** AssemblyScript's header in front of a text has its size in bytes last. */
+const TEXT_SIZE = 4;
+
+/** A text of AssemblyScript's that the module has from the beginning: UTF-16, at an address in its memory. */
+function initialText(module: Module, address: number): string {
+  for (const { offset, bytes } of module.data) {
+    const at = address - offset;
+    if (at < TEXT_SIZE || at > bytes.length) continue;
+    const size = new DataView(bytes.buffer, bytes.byteOffset).getUint32(at - TEXT_SIZE, true);
+    // A segment ends before its last zeros.
+    const text = Buffer.alloc(size);
+    text.set(bytes.subarray(at, at + size));
+    return text.toString("utf16le");
+  }
+  return "it gives up";
+}
+
 /** The module's instance after its start, with memory and all globals exported. */
 function instantiate(
   wasm: Uint8Array<ArrayBuffer>,
@@ -131,6 +148,8 @@ function instantiate(
     (imports[from] ??= {})[name] = (...values: number[]) => {
       if (from === HOOK_IMPORTS && name === "instruction") record = values[0]!;
       else if (from === HOOK_IMPORTS && name === "counter") state.pending.push(values as [number, number, number]);
+      else if (from === "env" && name === "abort")
+        refuse(`${initialText(module, values[0]!)}, at ${initialText(module, values[1]!)}:${values[2]}:${values[3]}`);
       else refuse(`${from}.${name} is called before the program runs`);
     };
   }

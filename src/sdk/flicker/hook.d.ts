@@ -204,6 +204,15 @@ export declare class Counter {
   readonly value: u64;
 }
 
+/**
+ * A value of each thread's own: 0 in a new thread; the child of a fork goes on with its parent's. A hook has at most 8, made at the top
+ * of the file. Other variables that change make the hook run in one thread at a time; these do not.
+ */
+export declare class ThreadValue {
+  constructor();
+  value: u64;
+}
+
 /** How often which sizes have been seen, by powers of two. All threads add to it. Made at the top of the file. */
 export declare class Histogram {
   constructor(name: string);

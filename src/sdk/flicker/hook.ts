@@ -36,6 +36,12 @@ namespace imports {
   @external("flicker", "place")
   export declare function place(): u64;
   // @ts-ignore: decorator
+  @external("flicker", "threadValue")
+  export declare function threadValue(index: u32): u64;
+  // @ts-ignore: decorator
+  @external("flicker", "setThreadValue")
+  export declare function setThreadValue(index: u32, value: u64): void;
+  // @ts-ignore: decorator
   @external("flicker", "tally")
   export declare function tally(index: u32, value: u64): u64;
   // @ts-ignore: decorator
@@ -470,6 +476,23 @@ export class Counter {
   }
   get value(): u64 {
     return atomic.load<u64>(changetype<usize>(this));
+  }
+}
+
+const THREAD_VALUES_MAX: u32 = 8;
+let threadValues: u32 = 0;
+
+export class ThreadValue {
+  private readonly index: u32 = threadValues++;
+
+  constructor() {
+    assert(threadValues <= THREAD_VALUES_MAX, "a hook has at most 8 values of each thread's own");
+  }
+  get value(): u64 {
+    return imports.threadValue(this.index);
+  }
+  set value(value: u64) {
+    imports.setThreadValue(this.index, value);
   }
 }
 

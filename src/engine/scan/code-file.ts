@@ -51,6 +51,12 @@ let copy: usize = 0;
 let copyStart: u64 = 0;
 let copySize: usize = 0;
 
+// What was read last, and what lies behind it: jump tables are read a word at a time.
+const PIECE_SIZE: usize = 2048;
+const piece = memory.data(2048, 8);
+let pieceStart: u64 = 0;
+let pieceEnd: u64 = 0;
+
 /** Reads `size` bytes at an offset in the file. */
 export function readFile(pointer: usize, size: usize, offset: u64): bool {
   return syscall4(SYS_PREAD64, descriptor, addressOf(pointer), size, offset) == (size as i64);
@@ -63,7 +69,16 @@ export function readAt(address: u64, size: usize): bool {
     return true;
   }
   const segment = segmentOf(address, false);
-  return segment != null && readFile(bytesRead, size, address - segment.vaddr + segment.offset);
+  if (segment == null) return false;
+  const offset = address - segment.vaddr + segment.offset;
+  if (offset < pieceStart || offset + (size as u64) > pieceEnd) {
+    const got = syscall4(SYS_PREAD64, descriptor, addressOf(piece), PIECE_SIZE, offset);
+    pieceStart = offset;
+    pieceEnd = offset + (max<i64>(got, 0) as u64);
+    if (got < (size as i64)) return false;
+  }
+  memory.copy(bytesRead, piece + ((offset - pieceStart) as usize), size);
+  return true;
 }
 
 /** Reads a word of 4 or 8 bytes at an address of the open file's own, sign-extended, into `word`; false when none is there. */
@@ -92,6 +107,7 @@ export function openCodeFile(fileDescriptor: i32): bool {
   descriptor = fileDescriptor;
   headerCount = 0;
   copySize = 0;
+  pieceEnd = 0;
   entryOffset = u64.MAX_VALUE;
   if (!readFile(fileHeader, 64, 0)) return false;
   const file = changetype<FileHeader>(fileHeader);

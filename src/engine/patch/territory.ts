@@ -195,8 +195,10 @@ export function hasManySlotsLeft(): bool {
   return slotCount < DIRECTORY_MAX >> 1;
 }
 
-// The last eighth of the directory and of a plan in bulk's mappings is for what fits anywhere, and would lie nowhere if puns took
-// it all: direct jumps, and the trampolines of traps.
+// The last eighth of the directory, and the last of the mappings that plans in bulk may add, are for what fits anywhere, and would lie
+// nowhere if puns took all: direct jumps, and the trampolines of traps. Their slots adjoin, so that few mappings do for them.
+const SPARE_SLOTS: u32 = DIRECTORY_MAX >> 3;
+const SPARE_MAPPINGS: u32 = 100;
 
 let isSparing: bool = false;
 
@@ -206,12 +208,12 @@ export function spareTerritory(spare: bool): void {
 }
 
 function bulkMappingsMax(): u32 {
-  return isSparing ? BULK_MAPPING_COUNT_MAX - (BULK_MAPPING_COUNT_MAX >> 3) : BULK_MAPPING_COUNT_MAX;
+  return BULK_MAPPING_COUNT_MAX - (isSparing ? SPARE_MAPPINGS : 0);
 }
 
 /** Whether slots can be opened. */
 export function hasSlotsToSpare(): bool {
-  const most = isSparing ? DIRECTORY_MAX - (DIRECTORY_MAX >> 3) : DIRECTORY_MAX;
+  const most = DIRECTORY_MAX - (isSparing ? SPARE_SLOTS : 0);
   return slotCount < most;
 }
 

@@ -257,6 +257,7 @@ class FunctionMaker {
       const ending = random.below(6);
       if (ending < 2) this.leaveBlock(later);
       else if (ending === 2) this.callLeaf();
+      if (random.below(4) === 0) this.add(".p2align 4");
       this.add(`${end}:`);
     }
     if (this.frame !== 0) this.add(`add $${this.frame}, %rsp`);

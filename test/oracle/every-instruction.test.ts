@@ -92,7 +92,11 @@ const long: Scenario[] = [
     name: "openssl speed",
     command: ["openssl", "speed", "-elapsed", "-seconds", "1", "-bytes", "64", "sha256", "aes-128-cbc"],
     // What it prints is how fast that was.
-    normalise: (output) => output.replace(/[\d.]+k? */g, "N "),
+    normalise: (output) =>
+      output
+        .replace(/[\d.]+k?/g, "N")
+        .replace(/ +/g, " ")
+        .replace(/ $/gm, ""),
   },
   { name: "gcc", command: ["gcc", "-O2", "-o", "x.o", "-c", "x.c"], prepare: writes("x.c", C_SOURCE), files: ["x.o"] },
 ];

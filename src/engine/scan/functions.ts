@@ -49,7 +49,11 @@ export function openFunctions(fileDescriptor: i32): void {
   if (goCount == 0) return;
   const before = count == 0 ? 0 : fdesUpTo(goTextStart() - 1);
   const upTo = count == 0 ? 0 : fdesUpTo(goTextEnd() - 1);
-  if (before < 0 || upTo < 0) return;
+  if (before < 0 || upTo < 0) {
+    // Two tables that cannot be put in order: the one that C has is used alone.
+    goCount = 0;
+    return;
+  }
   firstOfGo = before as u32;
   fdesInGo = (upTo - before) as u32;
   count += goCount - fdesInGo;

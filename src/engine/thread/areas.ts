@@ -150,7 +150,9 @@ export function allocateBlock(creator: ThreadBlock): usize {
 /** A block, its fields zero but for those that name its own memory; 0 when memory is out. */
 export function firstBlock(): usize {
   let pointer = free != 0 ? takeDead() : (0 as usize);
-  if (pointer == 0) pointer = mapArea();
+  // Fresh memory is zero, and is not touched before a hook does.
+  if (pointer != 0) clearThreadValues(changetype<ThreadBlock>(pointer));
+  else pointer = mapArea();
   if (pointer == 0) return 0;
   memory.fill(pointer, 0, offsetof<ThreadBlock>());
   const block = changetype<ThreadBlock>(pointer);
@@ -158,7 +160,6 @@ export function firstBlock(): usize {
   block.birth = ++births;
   block.address = addressOf(pointer);
   block.returnFrame = addressOf(areaOf(block) + RETURN_FRAME_OFFSET);
-  clearThreadValues(block);
   return pointer;
 }
 

@@ -2,6 +2,7 @@
 // block, which the gate has from its stack.
 
 import "./assertion";
+import { keepsKernelOut, openForKernel } from "./jit/kernel-access";
 import { afterClone } from "./kernel/clone";
 import { LEAVE, passToKernel } from "./kernel/call";
 import { dispatch, isVirtualised } from "./kernel/dispatch";
@@ -64,7 +65,8 @@ function answer(thread: ThreadBlock, frame: GateFrame): u32 {
 /** Whether the engine has more to do with a call than to let the kernel have it. One branch: most often it has not. */
 function isWatched(thread: ThreadBlock): bool {
   const inThread = thread.filters | ((thread.caught | thread.programDispatch) as u64);
-  return (inThread | (((hasCallHooks as u32) | (programOwnsGs as u32)) as u64)) != 0;
+  const inProcess = (hasCallHooks as u32) | (programOwnsGs as u32) | (keepsKernelOut as u32);
+  return (inThread | (inProcess as u64)) != 0;
 }
 
 /** Exported only to keep the optimiser from making it part of `onSyscall`, which would then save registers for all calls. */
@@ -74,6 +76,7 @@ export function onWatchedSyscall(thread: ThreadBlock): u32 {
     thread.caught = 0;
     patchProven(thread, thread.site);
   }
+  if (keepsKernelOut) openForKernel(thread, frame);
   const descriptor = frame.target;
   const next = answer(thread, frame);
   if (programOwnsGs) leaveWithoutGs(thread, frame, descriptor);

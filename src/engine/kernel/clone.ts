@@ -23,6 +23,7 @@ import {
 import { GateFrame, ThreadBlock } from "../thread/block";
 import { frameBufferOf } from "../thread/deferred";
 import { inheritGs, settleGs } from "../thread/gs-base";
+import { shareWithChild } from "../jit/calls";
 import { endLending, lendEngine, lockEngine, resetLockAfterFork, unlockEngine } from "../thread/lock";
 import { nameAsCreated, nameFirst, nameSharing } from "../thread/presence";
 import { FLAG_TRAP, kernelMask } from "../thread/signal-frame";
@@ -109,6 +110,7 @@ function cloneWith(thread: ThreadBlock, frame: GateFrame, flags: u64): u32 {
   lockEngine(thread);
   if ((flags & (CLONE_FILES | CLONE_THREAD)) == CLONE_FILES) areDescriptorsShared = true;
   let child: usize = changetype<usize>(thread);
+  if (!(flags & CLONE_VM)) shareWithChild();
   if (flags & CLONE_VM) child = blockForChild(thread, frame, flags);
   else if (isVfork(flags) && !lendEngine(thread)) child = 0;
   if (flags & CLONE_VM || child == 0) unlockEngine();

@@ -3,7 +3,8 @@
 // A trampoline looks up the low 16 bits of eax in a table of 64 KiB: no compare, so RFLAGS stay the program's. 0 lets
 // the call pass through; 1 sends it to the gate. The table is one shared anonymous mapping; trampolines have views of it
 // in reach (patch/outpost.ts). A fork shares it with its parent, so the only change that it can have is one that is right
-// for every process: all calls take the gate from then on (Syscall User Dispatch, kernel/user-dispatch.ts).
+// for every process: all calls take the gate from then on (Syscall User Dispatch, kernel/user-dispatch.ts), or those that data is
+// read or written by (jit/kernel-access.ts).
 
 import { HOOK_CALL_MAX } from "../../abi/hook-table";
 import { hasCallHooks, isHooked } from "../hook/table";
@@ -46,6 +47,15 @@ function hookCalls(): void {
   for (let number: u64 = 0; number <= (HOOK_CALL_MAX as u64); number++)
     if (isHooked(number)) poke8(dispatchTable + number, 1);
   poke8(dispatchTable + (SYS_RESTART_SYSCALL as u64), 1);
+}
+
+/** Lets no call of these numbers pass through any more, likewise. */
+export function sendToGate(numbers: StaticArray<u32>): void {
+  if (allToGate) return;
+  const result = syscall3(SYS_MPROTECT, dispatchTable, DISPATCH_SIZE, PROT_READ_WRITE);
+  assert(result == 0, "the dispatch table cannot be written");
+  for (let i = 0; i < numbers.length; i++) poke8(dispatchTable + (unchecked(numbers[i]) as u64), 1);
+  syscall3(SYS_MPROTECT, dispatchTable, DISPATCH_SIZE, PROT_READ);
 }
 
 /** Lets no call pass through any more, here and in all processes that share the table. */

@@ -19,10 +19,23 @@ import { programSyscall } from "../process";
 import { pageCeil } from "../load/elf";
 import { MAP_ANONYMOUS, MAP_FIXED, MAP_PRIVATE, PROT_EXEC, PROT_WRITE } from "../load/map";
 import { finish, passToKernel } from "./call";
+import {
+  dropSplit,
+  forgetSplit,
+  gatherSplit,
+  isSharedWithNobody,
+  isToBeSplit,
+  moveSplit,
+  noteSplit,
+  protectSplit,
+  protectionAtFirst,
+  separateSplit,
+} from "../jit/calls";
+import { hasSplit } from "../jit/pages";
 import { addressOf, isError, syscall2 } from "./calls";
 import { EACCES, EFAULT, ENOMEM, EPERM } from "./errno";
 import { aroundEngine, endOfPages, upToEngine } from "./memory-range";
-import { SYS_FCNTL, SYS_MUNMAP, SYS_SHMCTL } from "./numbers";
+import { SYS_FCNTL, SYS_MUNMAP, SYS_PKEY_MPROTECT, SYS_SHMCTL } from "./numbers";
 import { impliedProtection } from "./personality";
 import { refusesExecution } from "./write-execute";
 
@@ -67,11 +80,12 @@ export function mmap(thread: ThreadBlock, frame: GateFrame): u32 {
 function map(thread: ThreadBlock, frame: GateFrame): i64 {
   const isView = isWritableView(frame);
   if (isView) noteWritableView();
-  if (!(frame.rdx & PROT_EXEC) && !(frame.r10 & MAP_FIXED)) return native(frame);
+  if (!(frame.rdx & PROT_EXEC) && !(frame.r10 & MAP_FIXED) && !isSharedWithNobody(frame.r10)) return native(frame);
   lockEngine(thread);
   staysShared = isView;
   call = changetype<usize>(frame);
   const end = frame.r10 & MAP_FIXED ? endOfPages(frame.rdi, frame.rsi) : frame.rdi;
+  if (frame.r10 & MAP_FIXED) separateSplit(frame.rdi, end);
   const result = hasOwnMemory(frame.rdi, end) ? -ENOMEM : replaceCode(frame.rdi, end, mapWatched);
   unlockEngine();
   return result;
@@ -85,24 +99,41 @@ function mapWatched(): i64 {
   const isFile = (frame.r10 & MAP_ANONYMOUS) == 0;
   // Code that is written in place, or through another view, has no system call to patch it at; it runs as it is.
   if (frame.rdx & PROT_EXEC && !(frame.rdx & PROT_WRITE) && isFile && !staysShared && mayPatch(frame))
-    return mapExecutable(frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8 as i32, frame.r9);
-  if (frame.rdx & PROT_EXEC) countUnsearched();
+    return forgetReplaced(mapExecutable(frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8 as i32, frame.r9), frame);
+  const asked = frame.rdx;
+  const splits = isToBeSplit(asked, frame.r10) && mayPatch(frame);
+  if (asked & PROT_EXEC && !splits) countUnsearched();
+  if (splits) frame.rdx = protectionAtFirst(asked);
   const result = native(frame);
+  frame.rdx = asked;
   if (!isError(result) && frame.r10 & MAP_FIXED) forgetCode(result as u64, (result as u64) + pageCeil(frame.rsi));
+  forgetReplaced(result, frame);
+  if (splits && !isError(result)) noteSplit(result as u64, (result as u64) + pageCeil(frame.rsi), asked, frame.r10);
+  return result;
+}
+
+/** What an mmap that has given `result` has put itself in the place of. */
+function forgetReplaced(result: i64, frame: GateFrame): i64 {
+  if (!isError(result) && frame.r10 & MAP_FIXED) forgetSplit(result as u64, (result as u64) + pageCeil(frame.rsi));
   return result;
 }
 
 /** Whether code can be mapped without PROT_EXEC at first, and get it later. */
 function mayPatch(frame: GateFrame): bool {
   if (refusesExecution) return false;
+  if (!isFiltered) return true;
   const closed = frame.rdx & ~PROT_EXEC;
-  return !isFiltered || mayCall(frame.rax, frame.rdi, frame.rsi, closed, frame.r10, frame.r8, frame.r9);
+  return (
+    mayCall(frame.rax, frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9) &&
+    mayCall(frame.rax, frame.rdi, frame.rsi, closed, frame.r10, frame.r8, frame.r9)
+  );
 }
 
 /** munmap(address, size) */
 export function munmap(thread: ThreadBlock, frame: GateFrame): u32 {
   lockEngine(thread);
   call = changetype<usize>(frame);
+  separateSplit(frame.rdi, endOfPages(frame.rdi, frame.rsi));
   const result = replaceCode(frame.rdi, endOfPages(frame.rdi, frame.rsi), unmap);
   unlockEngine();
   return finish(thread, frame, result);
@@ -112,7 +143,10 @@ function unmap(): i64 {
   const frame = callFrame();
   const end = endOfPages(frame.rdi, frame.rsi);
   const result = hasOwnMemory(frame.rdi, end) ? unmapAround(frame.rdi, end) : native(frame);
-  if (!isError(result)) forgetCode(frame.rdi, end);
+  if (!isError(result)) {
+    forgetCode(frame.rdi, end);
+    forgetSplit(frame.rdi, end);
+  }
   return result;
 }
 
@@ -143,6 +177,8 @@ function move(frame: GateFrame): i64 {
   if (frame.r10 & MREMAP_FIXED && hasOwnMemory(frame.r8, endOfPages(frame.r8, frame.rdx))) return -ENOMEM;
   call = changetype<usize>(frame);
   const end = endOfPages(frame.rdi, frame.rsi);
+  if (frame.r10 & MREMAP_FIXED) separateSplit(frame.r8, endOfPages(frame.r8, frame.rdx));
+  if (hasSplit(frame.rdi, max(end, frame.rdi + 1))) return moveOutOf(frame, end);
   if (hasCode(frame.rdi, end))
     return moveCode(frame.rdi, end, pageCeil(frame.rdx), (frame.r10 & MREMAP_DONTUNMAP) != 0, moveOver);
   return frame.r10 & MREMAP_FIXED ? replaceCode(frame.r8, endOfPages(frame.r8, frame.rdx), moveOver) : native(frame);
@@ -151,7 +187,21 @@ function move(frame: GateFrame): i64 {
 function moveOver(): i64 {
   const frame = callFrame();
   const result = native(frame);
-  if (!isError(result) && frame.r10 & MREMAP_FIXED) forgetCode(frame.r8, frame.r8 + pageCeil(frame.rdx));
+  if (!isError(result) && frame.r10 & MREMAP_FIXED) {
+    forgetCode(frame.r8, frame.r8 + pageCeil(frame.rdx));
+    forgetSplit(frame.r8, frame.r8 + pageCeil(frame.rdx));
+  }
+  return result;
+}
+
+/** The same for split pages. */
+function moveOutOf(frame: GateFrame, end: u64): i64 {
+  const isSecond = frame.rsi == 0;
+  gatherSplit(frame.rdi, isSecond ? frame.rdi + 1 : end, isSecond);
+  const result =
+    frame.r10 & MREMAP_FIXED ? replaceCode(frame.r8, endOfPages(frame.r8, frame.rdx), moveOver) : native(frame);
+  if (!isError(result) && !isSecond)
+    moveSplit(frame.rdi, end, result as u64, frame.rdx, (frame.r10 & MREMAP_DONTUNMAP) != 0);
   return result;
 }
 
@@ -162,19 +212,72 @@ export function mprotect(thread: ThreadBlock, frame: GateFrame): u32 {
   frame.rdx = impliedProtection(asked);
   lockEngine(thread);
   const concerned =
-    (frame.rdx & PROT_EXEC && frame.rdi < end) || hasCode(frame.rdi, end) || hasOwnMemory(frame.rdi, end);
+    (frame.rdx & PROT_EXEC && frame.rdi < end) ||
+    hasSplit(frame.rdi, end) ||
+    hasCode(frame.rdi, end) ||
+    hasOwnMemory(frame.rdi, end);
   call = changetype<usize>(frame);
-  let result: i64 = concerned ? protectCode(frame.rdi, end, frame.rdx, protect) : 0;
+  let result: i64 = concerned ? protect(end) : 0;
   const isRefused = frame.rdx != asked && result == -EACCES;
   frame.rdx = asked;
-  if (isRefused) result = protectCode(frame.rdi, end, asked, protect);
+  if (isRefused) result = protect(end);
   unlockEngine();
   return concerned ? finish(thread, frame, result) : passToKernel(frame);
 }
 
-function protect(): i64 {
+/** PROT_GROWSDOWN and PROT_GROWSUP: where the range ends is the kernel's to find. */
+const PROT_GROWS: u64 = 0x3000000;
+
+function protect(end: u64): i64 {
+  const frame = callFrame();
+  // Up to the engine's memory, as to a hole.
+  const hasOwn = hasOwnMemory(frame.rdi, end);
+  const stop = hasOwn && nextForeign(frame.rdi, end) && foreignStart == frame.rdi ? foreignEnd : frame.rdi;
+  const last = hasOwn ? stop : end;
+  if (frame.rdx & PROT_GROWS || !maySplit(frame)) return protectCode(frame.rdi, end, frame.rdx, protectNatively);
+  const isKeyed = frame.rax == SYS_PKEY_MPROTECT && frame.r10 - 1 < KEYS;
+  const result = protectSplit(frame.rdi, last, frame.rdx, isKeyed, protectPart, protectCodePart);
+  return isError(result) || !hasOwn ? result : -ENOMEM;
+}
+
+/** Protection keys that are no ordinary memory's: 1 to 15. */
+const KEYS: u64 = 15;
+
+/** Whether the program's filters let the engine make the call with other protections. */
+function maySplit(frame: GateFrame): bool {
+  if (!isFiltered) return true;
+  const closed = frame.rdx & ~PROT_EXEC;
+  return (
+    mayCall(frame.rax, frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9) &&
+    mayCall(frame.rax, frame.rdi, frame.rsi, closed, frame.r10, frame.r8, frame.r9)
+  );
+}
+
+function protectNatively(): i64 {
   const frame = callFrame();
   return hasOwnMemory(frame.rdi, endOfPages(frame.rdi, frame.rsi)) ? upToEngine(frame) : native(frame);
+}
+
+/** The call for a part of its range. */
+function protectPart(start: u64, end: u64, protection: u64): i64 {
+  const frame = callFrame();
+  return programSyscall(frame.rax, start, end - start, protection, frame.r10, frame.r8, frame.r9);
+}
+
+let partStart: u64 = 0;
+let partEnd: u64 = 0;
+let partProtection: u64 = 0;
+
+/** The same where there may be code of files. */
+function protectCodePart(start: u64, end: u64, protection: u64): i64 {
+  partStart = start;
+  partEnd = end;
+  partProtection = protection;
+  return protectCode(start, end, protection, protectThatPart);
+}
+
+function protectThatPart(): i64 {
+  return protectPart(partStart, partEnd, partProtection);
 }
 
 const MADV_DONTNEED: u64 = 4;
@@ -191,6 +294,7 @@ function drops(advice: u64): bool {
 export function madvise(thread: ThreadBlock, frame: GateFrame): u32 {
   const end = endOfPages(frame.rdi, frame.rsi);
   lockEngine(thread);
+  if (drops(frame.rdx & 0xffffffff) && hasSplit(frame.rdi, end)) dropSplit(frame.rdi, end);
   const dropsCode = drops(frame.rdx & 0xffffffff) && hasCode(frame.rdi, end);
   const concerned = dropsCode || hasOwnMemory(frame.rdi, end);
   call = changetype<usize>(frame);
@@ -229,9 +333,13 @@ function attach(thread: ThreadBlock, frame: GateFrame): i64 {
   if (isFixed && programSyscall(SYS_SHMCTL, frame.rdi, IPC_STAT, addressOf(description), 0, 0, 0) == 0)
     end = endOfPages(start, load<u64>(description, SHM_SIZE_OFFSET));
   if (isFixed && hasOwnMemory(start, end)) return -ENOMEM;
+  if (isFixed) separateSplit(start, end);
   const result = native(frame);
   if (isError(result)) return result;
   if (frame.rdx & SHM_EXEC) countUnsearched();
-  if (isFixed) forgetCode(start, end);
+  if (isFixed) {
+    forgetCode(start, end);
+    forgetSplit(start, end);
+  }
   return result;
 }

@@ -67,11 +67,12 @@ const PAGE_SIZE: u64 = 4096;
 const SYSCALL_BYTE: u32 = 0x05;
 
 /** The range that is being changed, widened so that no patch crosses it. */
-let low: Address = 0;
-let high: Address = 0;
+export let low: Address = 0;
+export let high: Address = 0;
 const wide = memory.data(16, 8);
 
-function widen(start: Address, end: Address): void {
+/** Sets `low` and `high` to the range and what its patches reach into. */
+export function widen(start: Address, end: Address): void {
   store<u64>(wide, start);
   store<u64>(wide, end, 8);
   widenToPatches(wide);
@@ -88,7 +89,7 @@ function countTrap(_site: Address): void {
 }
 
 /** Whether anything in [low, high) is patched. */
-function hasPatches(): bool {
+export function hasPatches(): bool {
   trapCount = 0;
   forEachTrappedSite(low, high, countTrap);
   return trapCount != 0 || countPatchedIn(low, high) != 0;
@@ -123,11 +124,14 @@ function restoreTrap(site: Address): void {
   poke8(site + 1, SYSCALL_BYTE);
 }
 
-/** Notes the sites of [low, high) and forgets their patches; nobody but this thread is in their trampolines, or nobody knows. */
-function dropPatches(): void {
+/**
+ * Forgets the patches of [low, high).
+ * @param mayBeInside whether this thread may be in their trampolines and go on there
+ */
+export function dropPatches(mayBeInside: bool = false): void {
   forgetTraps(low, high);
   forgetDescribed(low, high);
-  if (!isAlone()) return retireRange(low, high);
+  if (mayBeInside || !isAlone()) return retireRange(low, high);
   forgetRange(low, high);
   releaseRetired();
 }
@@ -159,7 +163,7 @@ function patchAgain(start: Address, end: Address): void {
 }
 
 /** Where the first hole of [start, end) is, whose pages up to there have been given a protection. */
-function mappedEnd(start: Address, end: Address, protection: u64): Address {
+export function mappedEnd(start: Address, end: Address, protection: u64): Address {
   let mapped = start;
   let hole = end;
   // The same again changes nothing; the kernel stops at a hole.

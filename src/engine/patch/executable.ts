@@ -24,9 +24,11 @@ import {
   syscall,
   tryCopyIn,
 } from "../process";
+import { exchangeBytes } from "../jit/exchange";
 import { refusesExecution } from "../kernel/write-execute";
 import { gsBaseSeen } from "../scan/candidates";
 import { allIsCode, findCodeRanges } from "../scan/sections";
+import { closeReached, openReached } from "../scan/reached";
 import { markBehind, markFront } from "../scan/evidence";
 import {
   FATE_B1,
@@ -35,6 +37,7 @@ import {
   countFate,
   countFates,
   countMapping,
+  countSearched,
   countTime,
   countUnplanned,
   countUnsearched,
@@ -59,6 +62,7 @@ import {
 } from "./plan";
 import { planInBulk } from "./territory";
 import { makePrivate } from "./private-pages";
+import { allocateTemporary, releaseTemporary, temporaryMark } from "./arena";
 import { emitInstructionTrampoline } from "./instruction-trampoline";
 import { Record, countRetired, forgetRange, originalBytes, restoreCopy } from "./record";
 import {
@@ -85,6 +89,7 @@ import {
   hasInstructions,
   hooksAt,
   countOf,
+  planChangingCode,
   planWindow,
 } from "./window";
 import { yieldGs } from "./yield-gs";
@@ -227,6 +232,38 @@ function planAll(start: Address, end: Address): bool {
 /** Whether the code that is being patched was mapped by the program, which may share it with others. */
 let mayBeShared: bool = false;
 
+/** Writes the clusters of a committed plan, and the traps, into split pages that can be written; false when memory is out. */
+function exchangeClusters(start: Address): bool {
+  let size: u32 = 0;
+  for (let i: u32 = 0; i < clusterCount; i++)
+    size = max(size, changetype<Cluster>(load<u32>(clusters + (i << 2))).size);
+  const mark = temporaryMark();
+  const before = allocateTemporary(size);
+  if (before == 0) return false;
+  for (let i: u32 = 0; i < clusterCount; i++) {
+    const cluster = changetype<Cluster>(load<u32>(clusters + (i << 2)));
+    memory.copy(before, cluster.code, cluster.size);
+    restoreCopy(before, cluster.address, cluster.size);
+    exchangeBytes(cluster.address, before, cluster.code, cluster.size);
+    if (expected != 0) memory.copy(expected + ((cluster.address - start) as usize), cluster.code, cluster.size);
+  }
+  releaseTemporary(mark);
+  for (let i: u32 = 0; i < trappedCount; i++) {
+    const site = load<u64>(trapped + (i << 3));
+    store<u16>(siteBytes, SYSCALL_BYTES);
+    store<u16>(trapBytes, TRAP_BYTES);
+    exchangeBytes(site, siteBytes, trapBytes, 2);
+    if (expected != 0) store<u16>(expected + ((site - start) as usize), TRAP_BYTES);
+  }
+  return true;
+}
+const siteBytes = memory.data(8, 8);
+const trapBytes = memory.data(8, 8);
+
+/** Whether the pages that are patched are split (jit/pages.ts), and what one that others may write should be afterwards, or 0. */
+let isSplit: bool = false;
+let expected: usize = 0;
+
 /** Writes the clusters of a committed plan to the process; false when their pages cannot be written. */
 function writeClusters(low: Address, high: Address, readable: u64): bool {
   const start = pageFloor(low);
@@ -234,6 +271,11 @@ function writeClusters(low: Address, high: Address, readable: u64): bool {
   if (mayBeShared && !makePrivate(start, size, readable)) return false;
   rememberClosed(start, start + size);
   if (syscall3(SYS_MPROTECT, start, size, PROT_READ | PROT_WRITE) != 0) return false;
+  if (isSplit) {
+    const isWritten = exchangeClusters(start);
+    syscall3(SYS_MPROTECT, start, size, readable);
+    return isWritten;
+  }
   for (let i: u32 = 0; i < clusterCount; i++) {
     const cluster = changetype<Cluster>(load<u32>(clusters + (i << 2)));
     copyOut(cluster.address, cluster.code, cluster.size);
@@ -267,7 +309,6 @@ function patchRange(start: Address, end: Address, protection: u64, offset: u64):
   if (gsBaseSeen) yieldGs();
   if (hasInstructions()) forEachWindow(start, end, offset, protection, patchWindow);
   else if (siteCount != 0) patchSites(start, end, protection);
-  countMapping(end - start);
   countTime(nanoseconds() - began);
 }
 
@@ -385,6 +426,7 @@ export function mapExecutable(address: u64, size: u64, protection: u64, flags: u
   beginMapping(start, start + readable, descriptor, offset);
   if (isTorn()) countUnsearched();
   else if (readable != 0) {
+    countMapping(readable);
     patchRange(start, start + readable, closed, offset);
     describeCode(start, start + readable, descriptor, offset);
   }
@@ -415,7 +457,7 @@ function mapUnpatched(
 }
 
 /** Patches in [start, end) are no more; what they were written into is gone, or as it was. */
-function forgetPatches(start: Address, end: Address): void {
+export function forgetPatches(start: Address, end: Address): void {
   forgetRange(start, end);
   forgetTraps(start, end);
   forgetDescribed(start, end);
@@ -482,10 +524,34 @@ export function searchClosed(start: Address, end: Address, protection: u64): voi
   allIsCode();
   beginMapping(start, readable, IN_MEMORY, 0);
   mayBeShared = true;
-  if (start < readable) patchRange(start, readable, protection, 0);
+  if (start < readable) {
+    countMapping(readable - start);
+    patchRange(start, readable, protection, 0);
+  }
   mayBeShared = false;
   addCode(start, end, protection, PATCHED);
   describeCodeInMemory(start, readable, start, "(memory)");
+}
+
+/**
+ * Searches and patches split pages, [start, end), that cannot be run, and not be written by others.
+ * @param entry where a thread is about to go on
+ * @param changes whether the program may write to them while it runs them
+ * @param image where a page that others may write is copied to as it should be afterwards, or 0
+ */
+export function searchSplit(start: Address, end: Address, entry: Address, changes: bool, image: usize): void {
+  allIsCode();
+  planChangingCode(changes);
+  openReached(start, (end - start) as u32, entry);
+  beginMapping(start, end, IN_MEMORY, start);
+  isSplit = true;
+  expected = image;
+  countSearched(end - start);
+  patchRange(start, end, PROT_READ, start);
+  isSplit = false;
+  planChangingCode(false);
+  closeReached();
+  describeCodeInMemory(start, end, start, "(memory)");
 }
 
 /** Patches the vDSO, which the kernel has mapped executable: nothing runs in it yet. */
@@ -502,6 +568,7 @@ export function patchVdso(header: Address): void {
       header + peek64(segment + offsetof<ProgramHeader>("vaddr")) + peek64(segment + offsetof<ProgramHeader>("memsz"));
     allIsCode();
     beginMapping(start, end, NO_FILE, start - header);
+    countMapping(end - start);
     patchRange(start, end, protectionOf(flags), 0);
     addCode(start, pageCeil(end), protectionOf(flags), PATCHED);
     describeCodeInMemory(start, end, header, "[vdso]");

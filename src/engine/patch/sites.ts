@@ -8,6 +8,7 @@ import { Address, copyIn, peek16, tryCopyIn } from "../process";
 import { STATS_NONE, statsMode, strict } from "../options";
 import { nextCandidate } from "../scan/candidates";
 import { codeRangeCount, codeRangeEnd, codeRangeStart } from "../scan/sections";
+import { INTERIOR, REACHED, reachedAt } from "../scan/reached";
 import { EVIDENCE_CODE, EVIDENCE_DOUBTFUL, EVIDENCE_INTERIOR, weigh } from "../scan/evidence";
 import { countInterior } from "../stats/counters";
 import { WHY_32_BIT, WHY_DOUBTFUL, WHY_TOO_MANY, countLeftAlone, reasonOf } from "../stats/left-alone";
@@ -59,7 +60,9 @@ export function weighCandidate(start: Address, end: Address, at: Address): u32 {
 /** Adds the sites in [start, end). */
 function addSites(start: Address, end: Address): void {
   for (let at = nextCandidate(start, end); at < end; at = nextCandidate(at + 1, end)) {
-    const evidence = weighCandidate(start, end, at);
+    const seen = reachedAt(at);
+    const evidence =
+      seen == REACHED ? EVIDENCE_CODE : seen == INTERIOR ? EVIDENCE_INTERIOR : weighCandidate(start, end, at);
     if (evidence == EVIDENCE_INTERIOR) countInterior();
     else if (evidence != EVIDENCE_CODE) leaveAlone(at, WHY_DOUBTFUL);
     else if (siteCount == SITES_MAX) leaveAlone(at, WHY_TOO_MANY);

@@ -19,8 +19,10 @@ import {
   functionStart,
   functionTableSize,
   openFunctions,
+  openReachedFunctions,
   readFunction,
 } from "../scan/functions";
+import { reachedCount } from "../scan/reached";
 import { isFiltered } from "../seccomp/filters";
 import {
   FATE_REFUSED,
@@ -37,7 +39,7 @@ import { allocateTemporary, closeTemporary, keepLinear, makeRoom, openTemporary 
 import { Cluster } from "./cluster";
 import { COUNTED, FLAGS_DEAD, hooksSize, instructionTrampolineSize } from "./instruction-trampoline";
 import { mappingDescriptor, rememberMapping } from "./mapping";
-import { LOCK_FILLING, LOCK_FREE, lock } from "./locks";
+import { LOCK_FILLING, LOCK_FREE, LOCK_WRITTEN, lock } from "./locks";
 import { TACTIC_B0, addCluster, planCluster } from "./plan";
 import { carryLocks } from "./record";
 import { countAt, openCounts, placeCount } from "./site-counts";
@@ -65,7 +67,12 @@ const instruction = changetype<Instruction>(memory.data(offsetof<Instruction>(),
 
 /** Whether the mapping that was begun has instructions that are looked for. */
 export function hasInstructions(): bool {
-  if (!hasMatchers() || mappingDescriptor() < 0) return false;
+  if (!hasMatchers()) return false;
+  if (reachedCount() != 0) {
+    openReachedFunctions();
+    return true;
+  }
+  if (mappingDescriptor() < 0) return false;
   openFunctions(mappingDescriptor());
   if (functionCount() != 0) return true;
   countFileWithoutTable();
@@ -103,11 +110,12 @@ export function forEachWindow(start: Address, end: Address, offset: u64, protect
   bias = start - offset;
   endFunction = functionCount();
   if (needsFunctions()) openSymbols(mappingDescriptor());
-  const opened = openTemporary(TEMPORARY);
+  const opened = end - start > SMALL_WINDOW_MAX && openTemporary(TEMPORARY);
   windowMax = opened ? WINDOW_MAX : SMALL_WINDOW_MAX;
   if (opened) copyTable();
   // A filter may end the process for the question what the file is called; without statistics it may never be asked.
-  if (statsMode != STATS_NONE || (hookCount != 0 && !isFiltered)) rememberMapping();
+  const isFile = mappingDescriptor() >= 0;
+  if (isFile && (statsMode != STATS_NONE || (hookCount != 0 && !isFiltered))) rememberMapping();
   for (let high = end; high > start;) {
     const low = takeFunctions(start, high);
     chooseSites(low, high);
@@ -227,6 +235,36 @@ function nextSite(cluster: Cluster, at: u32, end: u32): u32 {
   return at;
 }
 
+/**
+ * Whether the instruction holds an address, or a constant that may be one: compilers read those back from code that they may change in
+ * place (HotSpot's nativeInst_x86.hpp, V8's RelocInfo).
+ */
+function isReadBack(): bool {
+  return instruction.immSize >= 4 || instruction.ripRelative != 0;
+}
+
+/** Whether the program may read and change the code while it runs. */
+let isChanging: bool = false;
+
+/** The mapping that is planned next is one that the program may write, or is not. */
+export function planChangingCode(changes: bool): void {
+  isChanging = changes;
+}
+
+/** Takes instructions that the program reads back out of the plan; gives how many of them matched. */
+function lockReadBack(cluster: Cluster, end: u32): u32 {
+  let matching: u32 = 0;
+  for (let at: u32 = 0; at < end; at++) {
+    const marks = load<u8>(cluster.boundary + at);
+    if (!(marks & STARTS) || marks & SYSTEM_CALL) continue;
+    if (decode(cluster.code + at, cluster.size - at, changetype<usize>(instruction)) == 0 || !isReadBack()) continue;
+    lock(cluster.locks, at, instruction.length, LOCK_WRITTEN);
+    if (marks & MATCHES) matching += 1;
+    store<u8>(cluster.boundary + at, marks & ~MATCHES);
+  }
+  return matching;
+}
+
 /** Lists the window's sites; false when the engine's memory is out. */
 function listSites(cluster: Cluster, high: Address): bool {
   const end = (high - cluster.address) as u32;
@@ -238,9 +276,10 @@ function listSites(cluster: Cluster, high: Address): bool {
   sizes = hooks + ((count as usize) << 1);
   fates = sizes + count;
   base = cluster.address;
-  const counts = countSites && openCounts(count, base - linkAddressOf(base - bias));
+  // Code in memory has no place that counts could be kept by.
+  const counts = countSites && mappingDescriptor() >= 0 && openCounts(count, base - linkAddressOf(base - bias));
   count = 0;
-  let refused: u32 = 0;
+  let refused: u32 = isChanging ? lockReadBack(cluster, end) : 0;
   for (let at = nextSite(cluster, 0, end); at < end; at = nextSite(cluster, at + 1, end)) {
     const marks = load<u8>(cluster.boundary + at);
     let acting: u32 = wanted == 0 ? 0 : load<u8>(wanted + at);

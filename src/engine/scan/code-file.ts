@@ -102,6 +102,14 @@ export function dropCopy(): void {
   copySize = 0;
 }
 
+/** No file is open: addresses are the process's, and offsets are the same. */
+export function closeCodeFile(): void {
+  descriptor = -1;
+  headerCount = 0;
+  copySize = 0;
+  pieceEnd = 0;
+}
+
 /** Opens the file of a descriptor; false when it is no ELF file, or has headers that nobody writes. */
 export function openCodeFile(fileDescriptor: i32): bool {
   descriptor = fileDescriptor;

@@ -1,11 +1,11 @@
 // Where functions are, by the file's own word: the unwind table that compilers write (scan/unwind.ts), and Go's own table
-// (scan/go-functions.ts). Functions are numbered by address, those of both tables together. What is in neither is not decided here.
+// (scan/go-functions.ts). For code in memory that has no file, what control reaches (scan/reached.ts). Functions are numbered by address, those of both tables together. What is in neither is not decided here.
 //
 // The entry point is a certain start, too. Few candidates ask (patch/verdict.ts), all with --strict. Everything is read
 // from the file with pread, an entry of the table at a time, about 20 reads a question; who reads all functions copies the
 // table first.
 
-import { codeOffsetOf, copyOfFile, linkAddressOf, openCodeFile } from "./code-file";
+import { closeCodeFile, codeOffsetOf, copyOfFile, linkAddressOf, openCodeFile } from "./code-file";
 import {
   findGoFunction,
   goAddress,
@@ -17,6 +17,7 @@ import {
   openGoTable,
   readGoFunction,
 } from "./go-functions";
+import { reachedCount, reachedEnd, reachedStart } from "./reached";
 import {
   fdeAddress,
   fdeSize,
@@ -35,12 +36,16 @@ let firstOfGo: u32 = 0;
 /** What the unwind table says of Go's code is left out. */
 let fdesInGo: u32 = 0;
 
+/** Whether pieces of code that no file describes (scan/reached.ts) stand for functions: by their addresses. */
+let inMemory: bool = false;
+
 /** Start and end, as offsets in the file, of the function that `findFunction` or `readFunction` found. */
 export let functionStart: u64 = 0;
 export let functionEnd: u64 = 0;
 
 /** Gets a file's tables ready for `findFunction` and `readFunction`. */
 export function openFunctions(fileDescriptor: i32): void {
+  inMemory = false;
   count = 0;
   goCount = 0;
   if (!openCodeFile(fileDescriptor)) return;
@@ -59,6 +64,14 @@ export function openFunctions(fileDescriptor: i32): void {
   count += goCount - fdesInGo;
 }
 
+/** The same for the pieces of code that `openReached` has found. */
+export function openReachedFunctions(): void {
+  closeCodeFile();
+  inMemory = true;
+  goCount = 0;
+  count = reachedCount();
+}
+
 /** How many functions the tables of the open file describe. */
 export function functionCount(): u32 {
   return count;
@@ -66,11 +79,13 @@ export function functionCount(): u32 {
 
 /** Bytes of memory that a copy of the open file's table has. */
 export function functionTableSize(): usize {
+  if (inMemory) return 0;
   return goCount != 0 ? goTableSize() : unwindTableSize();
 }
 
 /** Copies the table, where there are two the larger one, into memory of the caller's: see `copyOfFile`. */
 export function copyFunctionTable(pointer: usize): void {
+  if (inMemory) return;
   copyOfFile(pointer, goCount != 0 ? goTableAddress() : unwindTableAddress(), functionTableSize());
 }
 
@@ -86,6 +101,11 @@ function accept(isRead: bool, address: u64, size: u64): bool {
  * where signal handlers return to.
  */
 export function readFunction(index: u32): bool {
+  if (inMemory) {
+    functionStart = reachedStart(index);
+    functionEnd = reachedEnd(index);
+    return true;
+  }
   if (index - firstOfGo < goCount) return accept(readGoFunction(index - firstOfGo), goAddress, goSize);
   const isRead = readFde(index < firstOfGo || goCount == 0 ? index : index - goCount + fdesInGo);
   return accept(isRead && !isSignalFrame, fdeAddress, fdeSize);

@@ -100,6 +100,25 @@ export function countMapping(size: u64): void {
   mappingCount += 1;
   scannedBytes += size;
 }
+/** Bytes of split pages (jit/pages.ts) that were looked at. */
+export function countSearched(size: u64): void {
+  scannedBytes += size;
+}
+
+/** Split pages: made ready to run, written again, and given back to what the program asked for. */
+export let pagesRun: u32 = 0;
+export let pagesRewritten: u32 = 0;
+export let pagesGivenBack: u32 = 0;
+export function countRun(pages: u32): void {
+  pagesRun += pages;
+}
+export function countRewritten(): void {
+  pagesRewritten += 1;
+}
+export function countGivenBack(pages: u32): void {
+  pagesGivenBack += pages;
+}
+
 export function countTime(nanoseconds: u64): void {
   patchNanoseconds += nanoseconds;
 }

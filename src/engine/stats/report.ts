@@ -55,6 +55,9 @@ import {
   mappingCount,
   nameOfTactic,
   patchNanoseconds,
+  pagesGivenBack,
+  pagesRewritten,
+  pagesRun,
   provenCount,
   scannedBytes,
   unplannedBytes,
@@ -168,6 +171,9 @@ function appendJsonCounts(at: usize): usize {
   if (hasMatchers()) at = appendJsonInstructions(at);
   at = appendMember(at, "mappings", mappingCount);
   at = appendMember(at, "unsearched", unsearchedCount);
+  at = appendMember(at, "pagesRun", pagesRun);
+  at = appendMember(at, "pagesRewritten", pagesRewritten);
+  at = appendMember(at, "pagesGivenBack", pagesGivenBack);
   at = appendMember(at, "scannedBytes", scannedBytes);
   at = appendMember(at, "trampolineBytes", (countSlots() as u64) * (SLOT_SIZE as u64));
   return appendMember(at, "patchMicroseconds", patchNanoseconds / 1000);
@@ -213,6 +219,17 @@ function appendTextInstructions(at: usize): usize {
   return appendText(at, " KiB not planned");
 }
 
+/** Memory that the program filled with code (jit/pages.ts). */
+function appendTextPages(at: usize): usize {
+  at = appendText(at, "; code in memory: ");
+  at = appendDecimal(at, pagesRun);
+  at = appendText(at, " pages searched, ");
+  at = appendDecimal(at, pagesRewritten);
+  at = appendText(at, " written again, ");
+  at = appendDecimal(at, pagesGivenBack);
+  return appendText(at, " given back");
+}
+
 function appendTextCounts(at: usize): usize {
   const patched = jumpCount(CALLS) + fateCount(FATE_TRAP);
   at = appendText(at, ": ");
@@ -224,6 +241,7 @@ function appendTextCounts(at: usize): usize {
   at = appendText(at, " KiB of code in ");
   at = appendDecimal(at, patchNanoseconds / 1000);
   at = appendText(at, " us");
+  if (pagesRun + pagesGivenBack != 0) at = appendTextPages(at);
   if (exhaustive) {
     at = appendText(at, "; ");
     at = appendDecimal(at, dispatchedCount());

@@ -8,6 +8,7 @@
 
 import { keepCall } from "../hook/record";
 import { remembersCalls } from "../hook/table";
+import { openForFrame } from "../jit/kernel-access";
 import { memoryBase, tryCopyIn, tryCopyOut } from "../process";
 import { addressOf, syscall4 } from "../kernel/calls";
 import { SYS_RT_SIGPROCMASK, SYS_RT_TGSIGQUEUEINFO } from "../kernel/numbers";
@@ -137,6 +138,7 @@ function writeFrame(thread: ThreadBlock, action: Action, info: usize, context: C
   memory.copy(buffer + FRAME_SIGINFO_OFFSET, info, SIGINFO_SIZE);
   // setup_sigcontext leaves these words as they were on the stack.
   const untouched = FRAME_CONTEXT_OFFSET + offsetof<Context>("reserved0");
+  openForFrame(thread, frame, SIGNAL_FRAME_SIZE + xstateSize + FPSTATE_ALIGNMENT);
   if (tryCopyIn(buffer + untouched, frame + (untouched as u64), RESERVED_SIZE) != 0) return 0;
   if (tryCopyOut(frame, buffer, SIGNAL_FRAME_SIZE) != 0) return 0;
   if (fpstate != 0 && tryCopyOut(fpstateAddress, fpstate, xstateSize) != 0) return 0;

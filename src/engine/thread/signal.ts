@@ -5,9 +5,11 @@ import { syscall1 } from "../kernel/calls";
 import { SYS_EXIT_GROUP } from "../kernel/numbers";
 import { reportTrap } from "../hook/failure";
 import { hasMatchers } from "../match";
+import { turnForAccess, turnForFetch } from "../jit/turn";
 import { wasClosed } from "../patch/code-map";
 import { enterTrap } from "../patch/traps";
 import { goOnBehindHooks, passHooks, retryWithoutGs } from "../patch/interrupted-trampoline";
+import { Record, findTrampoline } from "../patch/record";
 import { memoryBase } from "../process";
 import { STDERR, appendDecimal, appendHex, appendText, writeOut } from "../text";
 import { ASSERTION_STATUS } from "../assertion";
@@ -65,6 +67,30 @@ function isEngineCode(rip: u64): bool {
 
 /** Error code of a page fault: a page that is there was fetched from. SDM volume 3, section 4.7. */
 const FETCHED: u64 = 0x11;
+
+/** A page fault of an access that a protection key forbids: X86_PF_PK of arch/x86/include/asm/trap_pf.h. */
+const KEY: u64 = 0x20;
+const WRITE: u64 = 2;
+const FETCH: u64 = 0x10;
+/** si_code: the page is there, and its protection forbids the access. */
+const SEGV_ACCERR: i32 = 2;
+
+/** A thread runs or writes a split page whose turn it is (jit/turn.ts). */
+function turnPage(thread: ThreadBlock, code: i32, context: Context): bool {
+  if (code != SEGV_ACCERR || context.trapno != PAGE_FAULT || context.err & KEY) return false;
+  lockEngine(thread);
+  let isTurned = false;
+  if (context.err & FETCH) isTurned = turnForFetch(context.cr2, context.rip, context.rsp);
+  else isTurned = turnForAccess(context.cr2, placeInProgram(context.rip), (context.err & WRITE) != 0);
+  unlockEngine();
+  return isTurned;
+}
+
+/** The instruction of the program's that runs at `rip`, there or in a trampoline. */
+function placeInProgram(rip: u64): u64 {
+  const pointer = findTrampoline(rip);
+  return pointer == 0 ? rip : changetype<Record>(pointer).original;
+}
 
 /** A thread fetched from code that the engine had closed (patch/code-map.ts): once the lock is free it is open again. */
 function waitForCode(thread: ThreadBlock, context: Context): bool {
@@ -127,7 +153,7 @@ export function onSignal(thread: ThreadBlock, signal: u32, infoAddress: u64, con
   if (raised && signal == SIGSEGV && programOwnsGs && hasMatchers() && passHooks(thread, context)) return true;
   if (raised && signal == SIGSEGV && retryWithoutGs(thread, context)) return true;
   if (raised && signal == SIGILL && enterTrap(thread, context)) return true;
-  if (raised && signal == SIGSEGV && waitForCode(thread, context)) return true;
+  if (raised && signal == SIGSEGV && (turnPage(thread, code, context) || waitForCode(thread, context))) return true;
   if (raised && signal == SIGSYS && isDispatchedCall(thread, info, context)) {
     enterDispatchedCall(thread, info, context);
     return true;

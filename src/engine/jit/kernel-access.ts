@@ -1,0 +1,137 @@
+// System calls whose data is in split pages: the kernel does not fault as the program does, it gives EFAULT.
+//
+// Calls that read or write data through a pointer come to the gate from the moment on that a page can be written and is kept
+// from it. Pages that they name go back to what the program asked for while it may both run and write them (NATIVE): another
+// thread may run them before the kernel gets to them. Others are WRITTEN.
+//
+// Not looked at: what is no data but an argument (a struct stat, a futex word) in the midst of generated code.
+
+import { PROT_EXEC, PROT_WRITE } from "../load/map";
+import {
+  SYS_GETRANDOM,
+  SYS_PREAD64,
+  SYS_PREADV,
+  SYS_PREADV2,
+  SYS_PROCESS_VM_READV,
+  SYS_PROCESS_VM_WRITEV,
+  SYS_PWRITE64,
+  SYS_PWRITEV,
+  SYS_PWRITEV2,
+  SYS_READ,
+  SYS_READV,
+  SYS_RECVFROM,
+  SYS_RECVMSG,
+  SYS_SENDMSG,
+  SYS_SENDTO,
+  SYS_WRITE,
+  SYS_WRITEV,
+} from "../kernel/numbers";
+import { sendToGate } from "../kernel/dispatch-table";
+import { Address, tryCopyIn } from "../process";
+import { GateFrame, ThreadBlock } from "../thread/block";
+import { lockEngine, unlockEngine } from "../thread/lock";
+import { PAGE_SIZE, PATCHED, SEARCHED, nextSplit, splitEnd, splitProtection, splitStart, splitState } from "./pages";
+import { giveBack, unpatchSplit } from "./turn";
+
+const calls: StaticArray<u32> = [
+  SYS_READ,
+  SYS_WRITE,
+  SYS_PREAD64,
+  SYS_PWRITE64,
+  SYS_READV,
+  SYS_WRITEV,
+  SYS_PREADV,
+  SYS_PWRITEV,
+  SYS_PREADV2,
+  SYS_PWRITEV2,
+  SYS_RECVFROM,
+  SYS_SENDTO,
+  SYS_RECVMSG,
+  SYS_SENDMSG,
+  SYS_GETRANDOM,
+  SYS_PROCESS_VM_READV,
+  SYS_PROCESS_VM_WRITEV,
+];
+
+/** Whether there are pages that the kernel may be kept from. */
+export let keepsKernelOut: bool = false;
+
+/** A page that the program may write is about to be kept from it. Under the engine lock. */
+export function watchKernel(): void {
+  if (keepsKernelOut) return;
+  keepsKernelOut = true;
+  sendToGate(calls);
+}
+
+/** The kernel is about to read or write [start, start + size). Under the engine lock. */
+function open(start: Address, size: u64): void {
+  if (size == 0 || start + size < start) return;
+  const first = start & ~(PAGE_SIZE - 1);
+  const end = (start + size + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
+  for (let at = first; nextSplit(at, end);) {
+    at = splitEnd;
+    if (!(splitProtection & PROT_WRITE) || (splitState != SEARCHED && splitState != PATCHED)) continue;
+    if (splitProtection & PROT_EXEC) giveBack(splitStart, at);
+    else unpatchSplit(splitStart, at, true);
+  }
+}
+
+const IOV_MAX: u64 = 1024;
+const vector = memory.data(16, 8);
+
+/** The same for what `count` struct iovec name: base, size. */
+function openVector(address: Address, count: u64): void {
+  for (let i: u64 = 0; i < min(count, IOV_MAX); i++) {
+    if (tryCopyIn(vector, address + i * 16, 16) != 0) return;
+    open(load<u64>(vector), load<u64>(vector, 8));
+  }
+}
+
+/** struct msghdr: msg_iov and msg_iovlen. */
+const MSG_IOV: u64 = 16;
+
+function openMessage(address: Address): void {
+  if (tryCopyIn(vector, address + MSG_IOV, 16) == 0) openVector(load<u64>(vector), load<u64>(vector, 8));
+}
+
+/** A call is about to be made. */
+export function openForKernel(thread: ThreadBlock, frame: GateFrame): void {
+  const number = frame.rax as u32;
+  lockEngine(thread);
+  switch (number) {
+    case SYS_READ:
+    case SYS_WRITE:
+    case SYS_PREAD64:
+    case SYS_PWRITE64:
+    case SYS_RECVFROM:
+    case SYS_SENDTO:
+      open(frame.rsi, frame.rdx);
+      break;
+    case SYS_GETRANDOM:
+      open(frame.rdi, frame.rsi);
+      break;
+    case SYS_READV:
+    case SYS_WRITEV:
+    case SYS_PREADV:
+    case SYS_PWRITEV:
+    case SYS_PREADV2:
+    case SYS_PWRITEV2:
+    case SYS_PROCESS_VM_READV:
+    case SYS_PROCESS_VM_WRITEV:
+      openVector(frame.rsi, frame.rdx);
+      break;
+    case SYS_RECVMSG:
+    case SYS_SENDMSG:
+      openMessage(frame.rsi);
+      break;
+  }
+  unlockEngine();
+}
+
+/** The engine itself is about to write to [start, start + size) for the program, a signal frame. */
+export function openForFrame(thread: ThreadBlock, start: Address, size: u64): void {
+  if (!keepsKernelOut) return;
+  lockEngine(thread);
+  open(start, size);
+  unlockEngine();
+}

@@ -1,0 +1,111 @@
+// Split pages: memory that the program may run and write, each page in one of its states at a time.
+//
+//   WRITTEN   what the program wrote there has not been looked at: the page cannot be run. The first fetch faults.
+//   SEARCHED  it has been looked at, and nothing in it is patched: the page cannot be written. The first write faults.
+//   PATCHED   the same with patches. While the program may not run it, it cannot be read either: who writes code reads it, too,
+//             to add to the addresses in it.
+//   NATIVE    it has what the program asked for, and nothing in it is patched: it was written by the instructions on it, it
+//             is a stack, the kernel was asked to write to it, or it was written and run in turns too often (`TURNS_MAX`).
+//   FOREIGN   likewise, for good: it has a protection key (pkey_mprotect(2)), with which the engine cannot read it, or
+//             another process may write to it.
+//
+// Memory stays in the table until it is unmapped, whatever protection it has in between: a compiler that takes the right to
+// write away and gives it back has only those pages looked at again that it wrote to. docs/jit.md tells the life of a page.
+//
+// All functions expect the caller to hold the engine lock.
+
+import { PROT_EXEC, PROT_READ, PROT_WRITE } from "../load/map";
+import { RangeTable } from "../patch/range-table";
+import { Address } from "../process";
+
+export const WRITTEN: u32 = 0;
+export const SEARCHED: u32 = 1;
+export const PATCHED: u32 = 2;
+export const NATIVE: u32 = 3;
+export const FOREIGN: u32 = 4;
+
+/** Beside a protection: the memory is shared, with nobody yet (MAP_SHARED | MAP_ANONYMOUS). */
+export const SHARED: u64 = 0x100;
+
+export const PAGE_SIZE: u64 = 4096;
+const PROT_NONE: u64 = 0;
+
+const RANGES_MAX: u32 = 4096;
+/** From here on pages go back to what the program asked for, so that ranges join. */
+const ROOM_MIN: u32 = 64;
+const table = changetype<RangeTable>(memory.data(98368, 8));
+
+/** The protection that the kernel has for a page of which the program asked for `protection`. */
+export function kernelProtection(protection: u64, state: u32): u64 {
+  const asked = protection & ~SHARED;
+  const runs = (asked & PROT_EXEC) != 0;
+  if (state == WRITTEN && runs) return (asked & ~PROT_EXEC) | PROT_READ;
+  if (state == PATCHED && !runs) return PROT_NONE;
+  // What can be written can be read: there is no other kind of page (protection_map of arch/x86/mm/pgprot.c).
+  if ((state == SEARCHED || state == PATCHED) && asked != PROT_NONE) return (asked & ~PROT_WRITE) | PROT_READ;
+  return asked;
+}
+
+export function addSplit(start: Address, end: Address, protection: u64, state: u32): void {
+  table.capacity = RANGES_MAX;
+  table.add(start, end, protection, state);
+}
+
+export function cutSplit(start: Address, end: Address): void {
+  table.cut(start, end);
+}
+
+export function hasSplit(start: Address, end: Address): bool {
+  return table.has(start, end);
+}
+
+/** Whether pages can be given states of their own. */
+export function hasRoom(): bool {
+  return table.count + ROOM_MIN < RANGES_MAX;
+}
+
+/** Of the last `nextSplit`: the part of a range that lies in what was asked for. */
+export let splitStart: Address = 0;
+export let splitEnd: Address = 0;
+/** What the program asked for. */
+export let splitProtection: u64 = 0;
+export let splitState: u32 = 0;
+
+/** Finds the first split pages in [start, end). */
+export function nextSplit(start: Address, end: Address): bool {
+  if (!table.next(start, end)) return false;
+  splitStart = table.start;
+  splitEnd = table.end;
+  splitProtection = table.protection;
+  splitState = table.state;
+  return true;
+}
+
+// ---- How often a page was written and run in turns
+
+/** So often a page turns from WRITTEN to SEARCHED while it may be both. */
+export const TURNS_MAX: u32 = 16;
+/** Places by a hash of the page: u64 its address and, in the low bits, its turns. A page that loses its place starts anew. */
+const PLACES: u64 = 4096;
+const turns = memory.data(32768, 8);
+
+function turnsOf(page: Address): usize {
+  return turns + ((((page >> 12) ^ (page >> 24)) & (PLACES - 1)) as usize) * 8;
+}
+
+/** The page turns once more; false when it has done so too often. */
+export function countTurn(page: Address): bool {
+  const place = turnsOf(page);
+  const seen = load<u64>(place);
+  const count = (seen & ~(PAGE_SIZE - 1)) == page ? ((seen & (PAGE_SIZE - 1)) as u32) + 1 : 1;
+  store<u64>(place, page | (count as u64));
+  return count <= TURNS_MAX;
+}
+
+/** Pages of [start, end) have new tasks. */
+export function forgetTurns(start: Address, end: Address): void {
+  for (let i: u64 = 0; i < PLACES; i++) {
+    const page = load<u64>(turns + ((i as usize) << 3)) & ~(PAGE_SIZE - 1);
+    if (page >= start && page < end) store<u64>(turns + ((i as usize) << 3), 0);
+  }
+}

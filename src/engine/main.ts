@@ -88,6 +88,7 @@ export function onSyscall(thread: ThreadBlock): u32 {
   const frame = gateFrameOf(thread);
   // The gate has set `after`.
   thread.site = thread.after - SYSCALL_SIZE;
+  thread.passages += 1;
   // A mask of ppoll and kin is in force during that one call only.
   thread.temporaryMaskSet = 0;
   if (countCalls) countCall();
@@ -123,7 +124,10 @@ function endHooked(thread: ThreadBlock, frame: GateFrame): u32 {
  * @returns 1 when the kernel's frame holds a state of the program's, 0 when it leads back into the engine
  */
 export function onSignal(thread: ThreadBlock, signal: u32, info: u64, context: u64): u32 {
-  if (!handleSignal(thread, signal, info, context)) return 0;
+  thread.inSignal = 1;
+  const isDone = handleSignal(thread, signal, info, context);
+  thread.inSignal = 0;
+  if (!isDone) return 0;
   settleGs(thread);
   return 1;
 }

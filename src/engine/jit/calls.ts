@@ -17,6 +17,7 @@ import {
   NATIVE,
   PAGE_SIZE,
   PATCHED,
+  SEARCHED,
   SHARED,
   WRITTEN,
   addSplit,
@@ -107,6 +108,9 @@ export function forgetSplit(start: Address, end: Address): void {
   forgetTurns(start, end);
 }
 
+/** Bytes of a few pages. */
+const FEW: u64 = 8 * PAGE_SIZE;
+
 /** Changes the protection of [start, end) for the program; gives what the kernel gives. */
 type Protect = (start: Address, end: Address, protection: u64) => i64;
 
@@ -160,16 +164,21 @@ export function protectSplit(
     }
     const to = splitEnd;
     const kind = splitProtection & SHARED;
-    // What can be written from now on is read first.
-    const opens = protection & PROT_WRITE && protection & PROT_EXEC && !(splitProtection & PROT_WRITE);
-    if ((isKeyed || opens) && splitState == PATCHED) {
-      unpatchSplit(at, to, true);
-      nextSplit(at, to);
+    if (splitState == PATCHED || splitState == SEARCHED) {
+      const opens = (protection & PROT_WRITE) != 0 && !(splitProtection & PROT_WRITE);
+      // What can be written from now on is read first; and of a few pages all are going to be written.
+      if (isKeyed || (opens && (protection & PROT_EXEC || to - at <= FEW))) {
+        unpatchSplit(at, to, true);
+        nextSplit(at, to);
+      }
     }
     const state = isKeyed ? FOREIGN : stateFor(protection, splitState);
-    const result = act(at, to, kernelProtection(protection, state));
-    if (isError(result)) return result;
-    addSplit(at, to, protection | kind, state);
+    // A compiler that publishes a few bytes gives all of its memory the protection that nearly all of it has.
+    if (isKeyed || splitProtection != (protection | kind) || splitState != state) {
+      const result = act(at, to, kernelProtection(protection, state));
+      if (isError(result)) return result;
+      addSplit(at, to, protection | kind, state);
+    }
     at = to;
   }
   return 0;

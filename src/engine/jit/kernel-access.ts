@@ -1,12 +1,12 @@
 // System calls whose data is in split pages: the kernel does not fault as the program does, it gives EFAULT.
 //
 // Calls that read or write data through a pointer come to the gate from the moment on that a page can be written and is kept
-// from it. Pages that they name go back to what the program asked for while it may both run and write them (NATIVE): another
-// thread may run them before the kernel gets to them. Others are WRITTEN.
+// from it. Pages that they name are WRITTEN when the kernel gets to them, unless another thread runs code on the same page while
+// the call waits for its data.
 //
 // Not looked at: what is no data but an argument (a struct stat, a futex word) in the midst of generated code.
 
-import { PROT_EXEC, PROT_WRITE } from "../load/map";
+import { PROT_WRITE } from "../load/map";
 import {
   SYS_GETRANDOM,
   SYS_PREAD64,
@@ -31,7 +31,7 @@ import { Address, tryCopyIn } from "../process";
 import { GateFrame, ThreadBlock } from "../thread/block";
 import { lockEngine, unlockEngine } from "../thread/lock";
 import { PAGE_SIZE, PATCHED, SEARCHED, nextSplit, splitEnd, splitProtection, splitStart, splitState } from "./pages";
-import { giveBack, unpatchSplit } from "./turn";
+import { unpatchSplit } from "./turn";
 
 const calls: StaticArray<u32> = [
   SYS_READ,
@@ -71,8 +71,7 @@ function open(start: Address, size: u64): void {
   for (let at = first; nextSplit(at, end);) {
     at = splitEnd;
     if (!(splitProtection & PROT_WRITE) || (splitState != SEARCHED && splitState != PATCHED)) continue;
-    if (splitProtection & PROT_EXEC) giveBack(splitStart, at);
-    else unpatchSplit(splitStart, at, true);
+    unpatchSplit(splitStart, at, true);
   }
 }
 

@@ -5,7 +5,7 @@
 //   PATCHED   the same with patches. While the program may not run it, it cannot be read either: who writes code reads it, too,
 //             to add to the addresses in it.
 //   NATIVE    it has what the program asked for, and nothing in it is patched: it was written by the instructions on it, it
-//             is a stack, the kernel was asked to write to it, or it was written and run in turns too often (`TURNS_MAX`).
+//             is a stack, or it was written and run in turns too often (`TURNS_MAX`).
 //   FOREIGN   likewise, for good: it has a protection key (pkey_mprotect(2)), with which the engine cannot read it, or
 //             another process may write to it.
 //
@@ -84,7 +84,7 @@ export function nextSplit(start: Address, end: Address): bool {
 // ---- How often a page was written and run in turns
 
 /** So often a page turns from WRITTEN to SEARCHED while it may be both. */
-export const TURNS_MAX: u32 = 16;
+export const TURNS_MAX: u32 = 128;
 /** Places by a hash of the page: u64 its address and, in the low bits, its turns. A page that loses its place starts anew. */
 const PLACES: u64 = 4096;
 const turns = memory.data(32768, 8);
@@ -104,6 +104,11 @@ export function countTurn(page: Address): bool {
 
 /** Pages of [start, end) have new tasks. */
 export function forgetTurns(start: Address, end: Address): void {
+  if ((end - start) / PAGE_SIZE < PLACES) {
+    for (let page = start; page < end; page += PAGE_SIZE)
+      if ((load<u64>(turnsOf(page)) & ~(PAGE_SIZE - 1)) == page) store<u64>(turnsOf(page), 0);
+    return;
+  }
   for (let i: u64 = 0; i < PLACES; i++) {
     const page = load<u64>(turns + ((i as usize) << 3)) & ~(PAGE_SIZE - 1);
     if (page >= start && page < end) store<u64>(turns + ((i as usize) << 3), 0);

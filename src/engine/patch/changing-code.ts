@@ -11,7 +11,7 @@
 // Patches reach over any border, so a range is widened until none crosses it; what lies outside of the range that the program
 // named is patched again. Pages that threads may be running are closed in the meantime (patch/code-map.ts).
 //
-// Trampolines that threads may be inside stay until the process has one thread (`retireRange`). A thread that the kernel
+// Trampolines that threads may be inside stay until all threads were seen elsewhere (thread/quiescence.ts). A thread that the kernel
 // interrupted exactly between the two jumps of a T3 goes on inside of the victim: only code that another thread rewrites at
 // that instant has this, natively a race just as well.
 //
@@ -26,6 +26,7 @@ import { foreignEnd, foreignStart, nextForeign } from "../own-memory";
 import { Address, poke16, poke8, tryCopyIn } from "../process";
 import { isAlone } from "../thread/areas";
 import { isTorn } from "../thread/lock";
+import { releaseQuiet } from "../thread/quiescence";
 import { forgetDescribed } from "../debug/describe";
 import { allocateTemporary, releaseTemporary, temporaryMark } from "./arena";
 import {
@@ -131,7 +132,10 @@ function restoreTrap(site: Address): void {
 export function dropPatches(mayBeInside: bool = false): void {
   forgetTraps(low, high);
   forgetDescribed(low, high);
-  if (mayBeInside || !isAlone()) return retireRange(low, high);
+  if (mayBeInside || !isAlone()) {
+    retireRange(low, high);
+    return releaseQuiet();
+  }
   forgetRange(low, high);
   releaseRetired();
 }

@@ -25,8 +25,10 @@ import {
   tryCopyIn,
 } from "../process";
 import { exchangeBytes } from "../jit/exchange";
+import { STATS_NONE, statsMode } from "../options";
 import { refusesExecution } from "../kernel/write-execute";
-import { gsBaseSeen } from "../scan/candidates";
+import { hasMatchers } from "../match";
+import { gsBaseSeen, nextCandidate } from "../scan/candidates";
 import { allIsCode, findCodeRanges } from "../scan/sections";
 import { closeReached, openReached } from "../scan/reached";
 import { markBehind, markFront } from "../scan/evidence";
@@ -60,6 +62,7 @@ import {
   endPlan,
   planCluster,
 } from "./plan";
+import { allowRelays } from "./tactics";
 import { planInBulk } from "./territory";
 import { makePrivate } from "./private-pages";
 import { allocateTemporary, releaseTemporary, temporaryMark } from "./arena";
@@ -119,6 +122,7 @@ const time = memory.data(16, 8);
 const CLOCK_MONOTONIC: u64 = 1;
 
 function nanoseconds(): u64 {
+  if (statsMode == STATS_NONE) return 0;
   syscall2(SYS_CLOCK_GETTIME, CLOCK_MONOTONIC, addressOf(time));
   return load<u64>(time) * 1000000000 + load<u64>(time, 8);
 }
@@ -332,7 +336,7 @@ function trapAll(): void {
 /** Whether the sites have been counted before. */
 let areOld: bool = false;
 /** So many trampolines may wait for their release: from then on sites that are patched again become traps. */
-const RETIRED_MAX: u32 = 8192;
+const RETIRED_MAX: u32 = 32768;
 
 function patchSites(start: Address, end: Address, protection: u64): void {
   outpost = outpostFor(start, end);
@@ -387,7 +391,8 @@ function commitWindow(end: Address, low: Address, high: Address): bool {
 /** Patches the instructions that match and the system calls (`sites`) in [low, high), a part of the mapping [start, end). */
 function patchWindow(start: Address, end: Address, low: Address, high: Address, protection: u64): void {
   outpost = outpostFor(start, end);
-  if (outpost == 0 || high - low > PLANNED_MAX || !commitWindow(end, low, high)) {
+  const isLarge = high - low > PLANNED_MAX || countRetired() >= RETIRED_MAX;
+  if (outpost == 0 || isLarge || !commitWindow(end, low, high)) {
     countUnplanned(high - low);
     if (siteCount != 0) patchSites(start, end, protection);
     return;
@@ -542,7 +547,9 @@ export function searchClosed(start: Address, end: Address, protection: u64): voi
 export function searchSplit(start: Address, end: Address, entry: Address, changes: bool, image: usize): void {
   allIsCode();
   planChangingCode(changes);
-  openReached(start, (end - start) as u32, entry);
+  allowRelays(!changes);
+  // Nearly all generated code has nothing that looks like a system call: then nobody needs to know where its instructions are.
+  if (hasMatchers() || nextCandidate(start, end) < end) openReached(start, (end - start) as u32, entry);
   beginMapping(start, end, IN_MEMORY, start);
   isSplit = true;
   expected = image;
@@ -550,6 +557,7 @@ export function searchSplit(start: Address, end: Address, entry: Address, change
   patchRange(start, end, PROT_READ, start);
   isSplit = false;
   planChangingCode(false);
+  allowRelays(true);
   closeReached();
   describeCodeInMemory(start, end, start, "(memory)");
 }

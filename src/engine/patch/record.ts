@@ -285,8 +285,10 @@ export function forgetRange(start: Address, end: Address): void {
   forEachInRange(start, end, forget, 0);
 }
 
-// Records whose code was changed while threads may have been in their trampolines: still found by address, not by code.
+// Records whose code was changed while threads may have been in their trampolines: still found by address, not by code. Those
+// that are `ripening` were retired before all threads were asked where they are (thread/quiescence.ts).
 let retired: usize = 0;
+let ripening: usize = 0;
 let retiredCount: u32 = 0;
 
 function retire(record: Record, _context: usize): void {
@@ -297,25 +299,58 @@ function retire(record: Record, _context: usize): void {
   retiredCount += 1;
 }
 
-/** As `forgetRange`, where threads may be in the trampolines: those stay until `releaseRetired`. */
+/** As `forgetRange`, where threads may be in the trampolines: those stay until they are released. */
 export function retireRange(start: Address, end: Address): void {
   forEachInRange(start, end, retire, 0);
 }
 
-/** How many trampolines wait for `releaseRetired`. */
+/** How many trampolines wait for their release. */
 export function countRetired(): u32 {
   return retiredCount;
 }
 
-/** Frees what was retired. The caller knows that no thread is in a trampoline. */
-export function releaseRetired(): void {
-  while (retired != 0) {
-    const record = changetype<Record>(retired);
-    retired = record.ofCode;
+/** Whether some were retired before all threads were asked. */
+export function isRipening(): bool {
+  return ripening != 0;
+}
+
+/** All threads are about to be asked. */
+export function beginRipening(): void {
+  assert(ripening == 0, "retired trampolines ripen twice");
+  ripening = retired;
+  retired = 0;
+}
+
+/** Whether a thread that is at `rip`, or in the system call of the site at `site`, is or will be in a trampoline that ripens. */
+export function isInRipening(rip: Address, site: Address): bool {
+  for (let pointer = ripening; pointer != 0; pointer = changetype<Record>(pointer).ofCode) {
+    const record = changetype<Record>(pointer);
+    if (record.original == site || rip - record.address < (record.size as u64)) return true;
+  }
+  return false;
+}
+
+function release(first: usize): void {
+  for (let pointer = first; pointer != 0;) {
+    const record = changetype<Record>(pointer);
+    pointer = record.ofCode;
     unpublish(record);
     destroyRecord(record);
+    retiredCount -= 1;
   }
-  retiredCount = 0;
+}
+
+/** Frees those that ripened. The caller knows that no thread is in them. */
+export function releaseRipe(): void {
+  release(ripening);
+  ripening = 0;
+}
+
+/** Frees all that was retired. The caller knows that no thread is in a trampoline. */
+export function releaseRetired(): void {
+  releaseRipe();
+  release(retired);
+  retired = 0;
 }
 
 function writeOriginal(record: Record, _context: usize): void {

@@ -8,10 +8,12 @@ import { Address, copyIn, peek16, tryCopyIn } from "../process";
 import { STATS_NONE, statsMode, strict } from "../options";
 import { nextCandidate } from "../scan/candidates";
 import { codeRangeCount, codeRangeEnd, codeRangeStart } from "../scan/sections";
-import { INTERIOR, REACHED, reachedAt } from "../scan/reached";
+import { INTERIOR, REACHED, UNREACHED, reachedAt } from "../scan/reached";
 import { EVIDENCE_CODE, EVIDENCE_DOUBTFUL, EVIDENCE_INTERIOR, weigh } from "../scan/evidence";
 import { countInterior } from "../stats/counters";
 import { WHY_32_BIT, WHY_DOUBTFUL, WHY_TOO_MANY, countLeftAlone, reasonOf } from "../stats/left-alone";
+import { decode } from "../x86/decode";
+import { FLOW_JUMP_CONDITIONAL, FLOW_NEXT, Instruction, MAP_ONE_BYTE } from "../x86/instruction";
 import { refuse } from "./strict";
 import { SYSCALL_BYTES } from "./traps";
 import { conclude } from "./verdict";
@@ -57,12 +59,68 @@ export function weighCandidate(start: Address, end: Address, at: Address): u32 {
   return conclude(evidence, windowCode, windowSize, offset, at);
 }
 
+const instruction = changetype<Instruction>(memory.data(offsetof<Instruction>(), 8));
+
+/** Whether the instruction at `code` sets eax: `mov`, `xor`, `pop` in the forms that are used to load a number. */
+function setsEax(code: usize): bool {
+  const at = code + instruction.opcodeOffset;
+  const opcode = load<u8>(at);
+  const modrm = load<u8>(at + 1);
+  if (instruction.map != MAP_ONE_BYTE) return false;
+  if (opcode == 0xb8 || opcode == 0x58) return (instruction.rex & 1) == 0;
+  if (opcode == 0xc7 || opcode == 0x89 || opcode == 0x31 || opcode == 0x33)
+    return (modrm & 0xc7) == 0xc0 && (instruction.rex & 1) == 0;
+  return opcode == 0x8b && (modrm & 0x38) == 0 && (instruction.rex & 4) == 0;
+}
+
+/** How far in front of a system call its number is loaded. */
+const NUMBER_WITHIN: u32 = 48;
+
+/**
+ * Whether something right in front of the candidate at an offset of the window loads a number for it. In generated code tables
+ * stand between functions; what control is not known to reach is a system call only with its number.
+ */
+function hasNumber(offset: u32): bool {
+  for (let from = offset; from > 0 && offset - from < NUMBER_WITHIN;) {
+    from -= 1;
+    if (decode(windowCode + from, windowSize - from, changetype<usize>(instruction)) == 0) continue;
+    if (!setsEax(windowCode + from)) continue;
+    let at = from;
+    while (at < offset) {
+      if (decode(windowCode + at, windowSize - at, changetype<usize>(instruction)) == 0) break;
+      if (instruction.flow != FLOW_NEXT && instruction.flow != FLOW_JUMP_CONDITIONAL) break;
+      at += instruction.length;
+    }
+    if (at == offset) return true;
+  }
+  return false;
+}
+
+/** The evidence for a candidate in generated code (scan/reached.ts), which control is not known to reach. */
+function weighGenerated(start: Address, end: Address, at: Address): u32 {
+  const evidence = weighCandidate(start, end, at);
+  if (evidence != EVIDENCE_CODE) return evidence;
+  return hasNumber(copyWindow(start, end, at)) ? EVIDENCE_CODE : EVIDENCE_DOUBTFUL;
+}
+
+/** What a candidate is. @returns EVIDENCE_* */
+function judgeCandidate(start: Address, end: Address, at: Address): u32 {
+  switch (reachedAt(at)) {
+    case REACHED:
+      return EVIDENCE_CODE;
+    case INTERIOR:
+      return EVIDENCE_INTERIOR;
+    case UNREACHED:
+      return weighGenerated(start, end, at);
+    default:
+      return weighCandidate(start, end, at);
+  }
+}
+
 /** Adds the sites in [start, end). */
 function addSites(start: Address, end: Address): void {
   for (let at = nextCandidate(start, end); at < end; at = nextCandidate(at + 1, end)) {
-    const seen = reachedAt(at);
-    const evidence =
-      seen == REACHED ? EVIDENCE_CODE : seen == INTERIOR ? EVIDENCE_INTERIOR : weighCandidate(start, end, at);
+    const evidence = judgeCandidate(start, end, at);
     if (evidence == EVIDENCE_INTERIOR) countInterior();
     else if (evidence != EVIDENCE_CODE) leaveAlone(at, WHY_DOUBTFUL);
     else if (siteCount == SITES_MAX) leaveAlone(at, WHY_TOO_MANY);

@@ -91,6 +91,16 @@ export function setExplorer(index: u32): void {
   explorer = index;
 }
 
+let hasRelays: bool = true;
+
+/**
+ * Whether T3 may be used. A thread that the kernel interrupts between its two jumps is in the middle of what was the victim: not in code
+ * that others change while it runs.
+ */
+export function allowRelays(allowed: bool): void {
+  hasRelays = allowed;
+}
+
 /**
  * Plans one site: tries the tactics in order of what they cost, and gives the one that fitted, or TACTIC_B0.
  * @param isOne it is one of millions: what is left of the directory of slots is not for its puns
@@ -208,6 +218,7 @@ function relayBehindJump(relay: u32, memory: u32): bool {
 
 /** T3 in what a patch has left of its instruction. */
 function useRemainder(memory: u32): bool {
+  if (!hasRelays) return false;
   const low = site.offset + 2 > SHORT_BACK ? site.offset + 2 - SHORT_BACK : 0;
   const end = min(site.offset + 2 + SHORT_FORTH, site.cluster.size);
   for (let relay = low; relay < end; relay++) if (relayBehindJump(relay, memory)) return true;
@@ -498,7 +509,7 @@ const LONG_VICTIM: u32 = RELAY_INNER + JUMP_SIZE;
 
 /** T3 where it most likely fits: in a long victim, without prefixes. */
 function evictLongNeighbour(memory: u32): bool {
-  if (site.length < 2) return false;
+  if (site.length < 2 || !hasRelays) return false;
   const cluster = site.cluster;
   const lowest = site.offset + 2 > SHORT_BACK + RELAY_INNER ? site.offset + 2 - SHORT_BACK - RELAY_INNER : 0;
   const end = min(site.offset + 2 + SHORT_FORTH - RELAY_INNER, cluster.size);
@@ -519,6 +530,7 @@ function evictLongNeighbour(memory: u32): bool {
 }
 
 function evictNeighbour(memory: u32): bool {
+  if (!hasRelays) return false;
   if (explorer != 0 && memory == OPEN) call_indirect<void>(explorer, changetype<usize>(site.cluster), site.offset);
   // Behind the site first: what is before it is other sites' successors. The rel8 of a site of one byte is its successor's
   // first byte, which stays.

@@ -14,6 +14,7 @@ import { gateTrap } from "../gates";
 import { hasMatchers } from "../match";
 import { STATS_NONE, statsMode } from "../options";
 import { countInstructionTrap } from "../stats/counters";
+import { hasSplit } from "../jit/pages";
 import { ThreadBlock } from "../thread/block";
 import { lockEngine, unlockEngine } from "../thread/lock";
 import { Context } from "../thread/signal-frame";
@@ -23,7 +24,7 @@ import { isAvoided } from "./territory";
 import { fileOffsetOf, mappingFile } from "./mapping";
 import { islandOf } from "./outpost";
 import { Record, findInstruction } from "./record";
-import { TACTIC_B0 } from "./tactics";
+import { TACTIC_B0, TRAP_BYTE } from "./tactics";
 
 /** `ud2`, little-endian: 0f 0b instead of 0f 05. */
 export const TRAP_BYTES: u16 = 0x0b0f;
@@ -210,7 +211,10 @@ export function trapTrampolineOf(site: Address): Address {
 function wasTrap(thread: ThreadBlock, address: Address): bool {
   lockEngine(thread);
   const isOther = tryCopyIn(trapBytes, address, 2) == 0 && load<u16>(trapBytes) != TRAP_BYTES;
-  const found = (isOther && findGone(address) != 0) || findTrap(address) != 0;
+  let found = (isOther && findGone(address) != 0) || findTrap(address) != 0;
+  // Of an instruction in generated code nothing is kept when its page is written: neither byte is there, or they cannot be read.
+  if (!found && hasMatchers() && hasSplit(address, address + 1))
+    found = tryCopyIn(trapBytes, address, 1) != 0 || (isOther && load<u8>(trapBytes) != TRAP_BYTE);
   unlockEngine();
   return found;
 }

@@ -218,6 +218,7 @@ function looksLikeFunction(start: u32): bool {
 /** Where filling from an offset on ends. */
 function behindFilling(at: u32): u32 {
   while (at < size && load<u8>(marks + at) == 0) {
+    while (at + 16 <= size && (load<u64>(code + at) | load<u64>(marks + at)) == 0) at += 8;
     const byte = load<u8>(code + at);
     if (byte == 0 || byte == INT3) {
       at += 1;
@@ -276,14 +277,16 @@ export function closeReached(): void {
   pieceCount = 0;
 }
 
-/** What is known of an address: that an instruction starts there, that one goes on there, or nothing. */
+/** What is known of an address: that an instruction starts there, that one goes on there, that control is not known to come there. */
 export const REACHED: u32 = 1;
 export const INTERIOR: u32 = 2;
+export const UNREACHED: u32 = 3;
+/** 0 when it is in no piece that is looked at. */
 export function reachedAt(address: Address): u32 {
   if (!isOpen || address - base >= (size as u64)) return 0;
   const seen = load<u8>(marks + ((address - base) as usize));
   if (seen & STARTS) return REACHED;
-  return seen & GOES_ON && !(seen & ENTERED) ? INTERIOR : 0;
+  return seen & GOES_ON && !(seen & ENTERED) ? INTERIOR : UNREACHED;
 }
 
 /** Pieces of instructions one behind the other: u32 start, u32 end, offsets. */

@@ -266,6 +266,12 @@ export function isAlone(): bool {
   return count == 1;
 }
 
+/** Calls `visit` with the block of each thread that shares this memory, until it gives false. Under the engine lock. */
+export function forEachThread(visit: (thread: ThreadBlock) => bool): void {
+  for (let index: u32 = 0; index < placeEnd; index++)
+    if (load<u8>(places + index) == AREA && !isDead(blockAt(index)) && !visit(blockAt(index))) return;
+}
+
 /** What all threads have counted (hook/thread-counters.ts), those that have ended too. */
 export function sumOfThreads(counter: u32): u64 {
   let sum = goneCounter(counter);

@@ -78,6 +78,11 @@ export class ThreadBlock {
   /** What this thread, and the one that made it, is called where it matters whether it is still there (thread/presence.ts). */
   name: u32;
   creator: u32;
+  /** How often this thread came to a place where it was in no trampoline but the one that led there, and at the last question. */
+  passages: u32;
+  passagesAsked: u32;
+  /** 1 while it handles a signal: where that interrupted it is in the kernel's frame only. */
+  inSignal: u32;
   /** A word for the kernel to look at. */
   probe: u32;
   /** 1 when the thread is about to end, or gone. */

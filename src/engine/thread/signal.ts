@@ -17,6 +17,7 @@ import { endStrictlyAt } from "../seccomp/strict";
 import { ThreadBlock } from "./block";
 import { programOwnsGs } from "./gs-base";
 import { lockEngine, unlockEngine } from "./lock";
+import { noteOutside } from "./quiescence";
 import { defer } from "./deferred";
 import { deliver } from "./deliver";
 import { enterDispatchedCall, isDispatchedCall } from "./dispatched-call";
@@ -80,8 +81,10 @@ function turnPage(thread: ThreadBlock, code: i32, context: Context): bool {
   if (code != SEGV_ACCERR || context.trapno != PAGE_FAULT || context.err & KEY) return false;
   lockEngine(thread);
   let isTurned = false;
-  if (context.err & FETCH) isTurned = turnForFetch(context.cr2, context.rip, context.rsp);
-  else isTurned = turnForAccess(context.cr2, placeInProgram(context.rip), (context.err & WRITE) != 0);
+  if (context.err & FETCH) {
+    noteOutside(thread);
+    isTurned = turnForFetch(context.cr2, context.rip, context.rsp);
+  } else isTurned = turnForAccess(context.cr2, placeInProgram(context.rip), (context.err & WRITE) != 0);
   unlockEngine();
   return isTurned;
 }

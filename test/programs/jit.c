@@ -1,0 +1,436 @@
+// Code that a program makes: written in place, published, changed, moved and freed, by several threads.
+//
+// variants: dynamic static musl-static
+// options:
+// options: --match=call
+// options: --match=all
+#include "cases.h"
+#include <pthread.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/uio.h>
+
+#define PAGE 4096
+#define RX (PROT_READ | PROT_EXEC)
+#define RW (PROT_READ | PROT_WRITE)
+#define RWX (PROT_READ | PROT_WRITE | PROT_EXEC)
+
+typedef long (*function)(long);
+
+static unsigned char *memory(long pages, int protection) {
+  unsigned char *code = mmap(0, pages * PAGE, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  check(code != MAP_FAILED);
+  return code;
+}
+
+// ---- What the code is: each emitter gives where it ends
+
+static unsigned char *bytes(unsigned char *at, const void *from, int size) {
+  memcpy(at, from, size);
+  return at + size;
+}
+#define EMIT(at, ...) bytes(at, (const unsigned char[]){__VA_ARGS__}, sizeof(const unsigned char[]){__VA_ARGS__})
+
+static unsigned char *word(unsigned char *at, int value) { return bytes(at, &value, 4); }
+
+// push %rbp; mov %rsp,%rbp; lea n(%rdi),%rax; pop %rbp; ret
+static unsigned char *adds(unsigned char *at, int n) {
+  at = EMIT(at, 0x55, 0x48, 0x89, 0xe5, 0x48, 0x8d, 0x87);
+  return EMIT(word(at, n), 0x5d, 0xc3);
+}
+
+// push %rbp; mov %rsp,%rbp; call other; pop %rbp; ret
+static unsigned char *calls(unsigned char *at, const unsigned char *other) {
+  at = EMIT(at, 0x55, 0x48, 0x89, 0xe5, 0xe8);
+  return EMIT(word(at, (int)(other - (at + 4))), 0x5d, 0xc3);
+}
+
+// mov $readlink,%eax; mov %rdi,%rsi...: whether /proc/self/exe, read by code made here, is the program.
+static const char self[] = "/proc/self/exe";
+static char target[256];
+static unsigned char *reads_link(unsigned char *at) {
+  // push %rbp; mov %rsp,%rbp; movabs $self,%rdi; movabs $target,%rsi; mov $255,%edx; mov $89,%eax; syscall; pop %rbp; ret
+  const void *from = self, *to = target;
+  at = EMIT(at, 0x55, 0x48, 0x89, 0xe5, 0x48, 0xbf);
+  at = EMIT(bytes(at, &from, 8), 0x48, 0xbe);
+  return EMIT(bytes(at, &to, 8), 0xba, 255, 0, 0, 0, 0xb8, 89, 0, 0, 0, 0x0f, 0x05, 0x5d, 0xc3);
+}
+
+static int is_program(const unsigned char *code) {
+  memset(target, 0, sizeof target);
+  long size = ((function)code)(0);
+  const char *base = strrchr(case_argv[0], '/');
+  base = base ? base + 1 : case_argv[0];
+  return size > 0 && size >= (long)strlen(base) && strcmp(target + size - strlen(base), base) == 0;
+}
+
+static long run(const unsigned char *code, long argument) { return ((function)code)(argument); }
+
+// ---- One thread
+
+CASE(written_in_place) {
+  unsigned char *code = memory(1, RWX);
+  int good = 0;
+  for (int i = 0; i < 12; i++) {
+    unsigned char *next = reads_link(code + 100 * i);
+    good += is_program(code + 100 * i);
+    adds(next, i);
+    good += run(next, 5) == 5 + i;
+  }
+  say("good %d", good);
+}
+
+CASE(rewritten_too_often) {
+  unsigned char *code = memory(1, RWX);
+  long good = 0;
+  for (int i = 0; i < rounds(600); i++) {
+    adds(code, i);
+    good += run(code, 1000) == 1000 + i;
+  }
+  check_equal(good, rounds(600));
+}
+
+CASE(published_one_by_one) {
+  enum { count = 1000 };
+  static unsigned char *start[count];
+  unsigned char *code = memory(16, RW), *at = code;
+  long good = 0;
+  for (int i = 0; i < count; i++) {
+    check(mprotect(code, 16 * PAGE, RW) == 0);
+    start[i] = at;
+    at = i % 3 == 2 ? calls(at, start[i - 1]) : adds(at, i);
+    check(mprotect(code, 16 * PAGE, RX) == 0);
+    int other = i % 7 ? i : i / 7;
+    good += run(start[other], 1) == 1 + (other % 3 == 2 ? other - 1 : other);
+  }
+  say("good %ld", good);
+}
+
+// Who makes code writable reads what is there, and adds to it.
+CASE(relocated_in_place) {
+  unsigned char *code = memory(4, RW), *outer = code + 3 * PAGE - 20;
+  adds(code, 7);
+  calls(outer, code);
+  for (int i = 0; i < 50; i++) {
+    check(mprotect(code, 4 * PAGE, RX) == 0);
+    check_equal(run(outer, 1), 8 + (long)i * 16);
+    check(mprotect(code, 4 * PAGE, RW) == 0);
+    int distance, n;
+    memcpy(&distance, outer + 5, 4);
+    check_equal(distance, (code + i * 32) - (outer + 9));
+    memcpy(&n, code + i * 32 + 7, 4);
+    adds(code + (i + 1) * 32, n + 16);
+    distance += 32;
+    memcpy(outer + 5, &distance, 4);
+  }
+  say("done");
+}
+
+CASE(changes_itself) {
+  // add $1,immediate(%rip); lea n(%rdi),%rax; ret: each call adds one more.
+  unsigned char *code = memory(1, RWX), *at = EMIT(code, 0x83, 0x05);
+  at = EMIT(word(at, 3), 1, 0x48, 0x8d, 0x87);
+  EMIT(word(at, 0), 0xc3);
+  for (int i = 1; i < 40; i++) check_equal(run(code, 100), 100 + i);
+  say("done");
+}
+
+// Constants that look like system calls and calls, in front of, between and behind functions.
+CASE(constants_among_code) {
+  static const unsigned char pool[16] = {0x0f, 0x05, 0xff, 0xd0, 0xe8, 0x0f, 0x05, 0x90, 0xc3, 0x0f, 0x05, 0x41, 0xff, 0xd2, 0xff, 0x10};
+  unsigned char *code = memory(4, RW), *at = code, *start[40], *pools[40];
+  for (int i = 0; i < 40; i++) {
+    pools[i] = at;
+    start[i] = at = bytes(at, pool, 16);
+    // mov pool(%rip),%rax; xor pool+8(%rip),%rax; call over a pool to `pop %rdx`; xor (%rdx),%rax; ret
+    at = EMIT(at, 0x48, 0x8b, 0x05), at = word(at, (int)(pools[i] - (at + 4)));
+    at = EMIT(at, 0x48, 0x33, 0x05), at = word(at, (int)(pools[i] + 8 - (at + 4)));
+    at = EMIT(at, 0xe8, 16, 0, 0, 0);
+    at = bytes(at, pool, 16);
+    at = EMIT(at, 0x5a, 0x48, 0x33, 0x02, 0xc3);
+    at = bytes(at, pool, i % 5);
+  }
+  long expected, first, second;
+  memcpy(&first, pool, 8), memcpy(&second, pool + 8, 8);
+  expected = first ^ second ^ first;
+  for (int protection = 0; protection < 2; protection++) {
+    check(mprotect(code, 4 * PAGE, protection ? RWX : RX) == 0);
+    long good = 0;
+    for (int i = 0; i < 40; i++) good += run(start[i], 0) == expected;
+    for (int i = 0; i < 40; i++) good += memcmp(pools[i], pool, 16) == 0;
+    say("good %ld", good);
+  }
+}
+
+CASE(only_executable) {
+  unsigned char *code = memory(2, RW);
+  reads_link(code), adds(code + PAGE - 5, 3);
+  check(mprotect(code, 2 * PAGE, PROT_EXEC) == 0);
+  say("%d %ld", is_program(code), run(code + PAGE - 5, 1));
+  check(mprotect(code, 2 * PAGE, PROT_WRITE | PROT_EXEC) == 0);
+  adds(code + PAGE - 5, 4);
+  say("%d %ld", is_program(code), run(code + PAGE - 5, 1));
+}
+
+CASE(moved_and_dropped) {
+  unsigned char *code = memory(4, RWX), *place = memory(8, PROT_NONE);
+  reads_link(code + PAGE - 20), adds(code + 3 * PAGE, 3);
+  check(is_program(code + PAGE - 20) && run(code + 3 * PAGE, 1) == 4);
+  unsigned char *moved = mremap(code, 4 * PAGE, 4 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, place);
+  check(moved == place && is_program(moved + PAGE - 20) && run(moved + 3 * PAGE, 1) == 4);
+  moved = mremap(moved, 4 * PAGE, 6 * PAGE, MREMAP_MAYMOVE);
+  check(moved != MAP_FAILED && is_program(moved + PAGE - 20));
+  reads_link(moved + 5 * PAGE);
+  check(is_program(moved + 5 * PAGE));
+  check(madvise(moved + PAGE, PAGE, MADV_DONTNEED) == 0 && moved[PAGE] == 0 && moved[2 * PAGE - 1] == 0);
+  reads_link(moved + PAGE - 20);
+  check(is_program(moved + PAGE - 20));
+  // Half of what a patch may have been written to goes away.
+  check(munmap(moved + PAGE, PAGE) == 0 && run(moved + 3 * PAGE, 1) == 4);
+  check(mmap(moved + PAGE, PAGE, RWX, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) == moved + PAGE);
+  adds(moved + PAGE - 20, 9);
+  check(run(moved + PAGE - 20, 1) == 10);
+  say("done");
+}
+
+CASE(written_by_the_kernel) {
+  unsigned char source[PAGE], *code = memory(3, RWX);
+  int ends[2];
+  memset(source, 0x90, sizeof source);
+  long size = reads_link(source) - source;
+  check(socketpair(AF_UNIX, SOCK_DGRAM, 0, ends) == 0);
+  for (int i = 0; i < 4; i++) {
+    adds(code, i), adds(code + PAGE, i);
+    check(run(code, 1) == 1 + i && run(code + PAGE, 1) == 1 + i);
+    check_equal(write(ends[1], source, size), size);
+    unsigned char *at = code + PAGE - 10;
+    struct iovec vector[2] = {{at, 10}, {at + 10, size - 10}};
+    struct msghdr message = {.msg_iov = vector, .msg_iovlen = 2};
+    long got = i == 0 ? read(ends[0], at, size) : i == 1 ? readv(ends[0], vector, 2) : i == 2 ? recvmsg(ends[0], &message, 0) : recv(ends[0], at, size, 0);
+    check_equal(got, size);
+    check(is_program(at));
+  }
+  // What was run can be written to a file, and read into again, while it may only be written.
+  check(mprotect(code, 3 * PAGE, RX) == 0 && is_program(code + PAGE - 10));
+  check(mprotect(code, 3 * PAGE, RW) == 0);
+  check_equal(write(ends[1], code + PAGE - 10, size), size);
+  check_equal(read(ends[0], code + 2 * PAGE - 10, size), size);
+  check(memcmp(code + 2 * PAGE - 10, source, size) == 0);
+  say("done");
+}
+
+// Faults that the program means: it writes to its code, and makes it writable in the handler.
+static unsigned char *guarded;
+static volatile int faults;
+static void make_writable(int signal, siginfo_t *info, void *context) {
+  (void)signal, (void)context;
+  faults += info->si_code == SEGV_ACCERR && (unsigned char *)info->si_addr >= guarded && (unsigned char *)info->si_addr < guarded + PAGE;
+  if (faults > 100 || mprotect(guarded, PAGE, RW) != 0) _exit(9);
+}
+CASE(own_handler) {
+  struct sigaction action = {.sa_sigaction = make_writable, .sa_flags = SA_SIGINFO};
+  check(sigaction(SIGSEGV, &action, 0) == 0);
+  guarded = memory(1, RW);
+  for (int i = 0; i < 30; i++) {
+    adds(guarded + 8 * i, i);
+    check(faults == i);
+    check(mprotect(guarded, PAGE, RX) == 0 && run(guarded + 8 * i, 1) == 1 + i);
+  }
+  say("faults %d", faults);
+}
+
+// It runs what it may not.
+static sigjmp_buf back;
+static volatile long fault_address, fault_code;
+static void jump_back(int signal, siginfo_t *info, void *context) {
+  (void)signal, (void)context;
+  fault_address = (long)info->si_addr, fault_code = info->si_code;
+  siglongjmp(back, 1);
+}
+CASE(not_executable) {
+  struct sigaction action = {.sa_sigaction = jump_back, .sa_flags = SA_SIGINFO};
+  check(sigaction(SIGSEGV, &action, 0) == 0);
+  unsigned char *code = memory(2, RWX);
+  for (int i = 0; i < 6; i++) {
+    adds(code + 100, i);
+    check(run(code + 100, 1) == 1 + i);
+    check(mprotect(code, PAGE, i % 2 ? RW : PROT_READ) == 0);
+    if (sigsetjmp(back, 1) == 0) say("ran %ld", run(code + 100, 1));
+    else say("at %ld, code %ld", fault_address - (long)code, fault_code);
+    check(mprotect(code, PAGE, RWX) == 0);
+  }
+}
+
+// ---- Several threads
+
+static unsigned char *shared;
+static volatile int stop;
+
+static void *run_first(void *argument) {
+  (void)argument;
+  long bad = 0;
+  while (!stop) bad += run(shared, 1) != 3;
+  return (void *)bad;
+}
+
+static long with_runners(int count, void (*act)(int), int times) {
+  pthread_t threads[4];
+  stop = 0;
+  for (int i = 0; i < count; i++) pthread_create(&threads[i], 0, run_first, 0);
+  for (int i = 0; i < times; i++) act(i);
+  stop = 1;
+  long sum = 0;
+  for (int i = 0; i < count; i++) {
+    void *bad;
+    pthread_join(threads[i], &bad);
+    sum += (long)bad;
+  }
+  return sum;
+}
+
+static void write_neighbour(int i) {
+  unsigned char *place = shared + 64 + i % 50 * 64;
+  adds(place, i);
+  check_equal(run(place, 1), 1 + i);
+}
+CASE(neighbours_on_a_page) {
+  shared = memory(1, RWX);
+  calls(shared, shared + 40), adds(shared + 40, 2);
+  say("bad %ld", with_runners(3, write_neighbour, rounds(300)));
+}
+
+static void write_other_page(int i) {
+  unsigned char *place = shared + PAGE * (1 + i % 60);
+  reads_link(place);
+  check(is_program(place));
+  if (i % 60 == 59) check(madvise(shared + PAGE, 60 * PAGE, MADV_DONTNEED) == 0);
+}
+CASE(pages_beside) {
+  shared = memory(64, RWX);
+  calls(shared, shared + 40), adds(shared + 40, 2);
+  say("bad %ld", with_runners(3, write_other_page, rounds(600)));
+}
+
+static void *publish(void *argument) {
+  unsigned char *code = argument;
+  long bad = 0;
+  for (int i = 0; i < rounds(400); i++) {
+    unsigned char *place = code + i % 30 * 128;
+    if (mprotect(code, PAGE, RW) != 0) bad++;
+    unsigned char *second = adds(place, i) + 4;
+    calls(second, place);
+    if (mprotect(code, PAGE, RX) != 0) bad++;
+    bad += run(second, 1) != 1 + i;
+  }
+  return (void *)bad;
+}
+CASE(published_at_once) {
+  unsigned char *code = memory(4, RW);
+  pthread_t threads[4];
+  long sum = 0;
+  for (int i = 0; i < 4; i++) pthread_create(&threads[i], 0, publish, code + i * PAGE);
+  for (int i = 0; i < 4; i++) {
+    void *bad;
+    pthread_join(threads[i], &bad);
+    sum += (long)bad;
+  }
+  say("bad %ld", sum);
+}
+
+// A signal at any moment, whose handler makes code and calls, and now and then jumps out.
+static unsigned char *handled;
+static volatile int signals, is_inside;
+static void make_code(int signal) {
+  (void)signal;
+  int saved = errno;
+  adds(handled + signals % 40 * 64, signals);
+  if (run(handled + signals % 40 * 64, 1) != 1 + signals || getppid() < 0) _exit(8);
+  signals++;
+  errno = saved;
+  if (is_inside && signals % 5 == 0) is_inside = 0, siglongjmp(back, 1);
+}
+CASE(signals_while_publishing) {
+  signal(SIGALRM, make_code);
+  handled = memory(2, RWX);
+  unsigned char *code = memory(2, RWX), *other = memory(1, RW);
+  struct itimerval often = {{0, 300}, {0, 300}}, never = {{0, 0}, {0, 0}};
+  check(setitimer(ITIMER_REAL, &often, 0) == 0);
+  for (volatile int i = 0; i < rounds(3000); i++) {
+    if (sigsetjmp(back, 1) != 0) continue;
+    is_inside = 1;
+    adds(code + i % 100 * 64, i);
+    if (run(code + i % 100 * 64, 1) != 1 + i) say("FAILED %d", i);
+    if (mprotect(other, PAGE, RW) != 0) say("FAILED RW");
+    reads_link(other);
+    if (mprotect(other, PAGE, RX) != 0 || !is_program(other)) say("FAILED RX");
+    is_inside = 0;
+  }
+  check(setitimer(ITIMER_REAL, &never, 0) == 0);
+  check(signals > 0);
+  say("done");
+}
+
+// ---- Several processes, several views
+
+static long in_child(long (*act)(unsigned char *), unsigned char *code) {
+  pid_t pid = fork();
+  if (pid == 0) _exit((int)act(code));
+  int status;
+  check(waitpid(pid, &status, 0) == pid && WIFEXITED(status));
+  return WEXITSTATUS(status);
+}
+static long rewrite(unsigned char *code) {
+  int good = is_program(code) && run(code + 200, 1) == 3;
+  adds(code + 200, 9), reads_link(code + 300);
+  return good && run(code + 200, 1) == 10 && is_program(code + 300) && is_program(code);
+}
+CASE(forked) {
+  unsigned char *code = memory(1, RWX);
+  reads_link(code), adds(code + 200, 2);
+  check(is_program(code) && run(code + 200, 1) == 3);
+  for (int i = 0; i < 5; i++) {
+    check_equal(in_child(rewrite, code), 1);
+    check(is_program(code) && run(code + 200, 1) == 3);
+    adds(code + 400 + 20 * i, i);
+    check(run(code + 400 + 20 * i, 1) == 1 + i);
+  }
+  say("done");
+}
+
+static long write_for_parent(unsigned char *code) {
+  adds(code + 200, 9), reads_link(code);
+  return run(code + 200, 1) == 10;
+}
+CASE(shared_with_a_child) {
+  unsigned char *code = mmap(0, PAGE, RW, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+  reads_link(code), adds(code + 200, 2);
+  check(mprotect(code, PAGE, RX) == 0 && is_program(code) && run(code + 200, 1) == 3);
+  check(mprotect(code, PAGE, RWX) == 0 && run(code + 200, 1) == 3);
+  check_equal(in_child(write_for_parent, code), 1);
+  check(run(code + 200, 1) == 10);
+  say("done");
+}
+
+CASE(two_views) {
+  int file = memfd_create("code", 0);
+  check(file >= 0 && ftruncate(file, 2 * PAGE) == 0);
+  unsigned char *writable = mmap(0, 2 * PAGE, RW, MAP_SHARED, file, 0), *code = mmap(0, 2 * PAGE, RX, MAP_SHARED, file, 0);
+  check(writable != MAP_FAILED && code != MAP_FAILED);
+  for (int i = 0; i < 50; i++) {
+    adds(writable + i % 10 * 32, i), calls(writable + PAGE, writable + i % 10 * 32);
+    check_equal(run(code + i % 10 * 32, 1), 1 + i);
+    check_equal(run(code + PAGE, 1), 1 + i);
+  }
+  say("done");
+}
+
+CASE(protection_keys) {
+  int key = syscall(SYS_pkey_alloc, 0, 0);
+  if (key < 0) return say("none");
+  unsigned char *code = memory(1, RW);
+  reads_link(code);
+  check(syscall(SYS_pkey_mprotect, code, PAGE, RWX, key) == 0);
+  adds(code + 100, 3);
+  check(run(code + 100, 1) == 4);
+  say("done");
+}

@@ -227,7 +227,17 @@ test("the ten hottest of many traps, hottest first", { skip }, async () => {
   try {
     const events = join(folder, "events");
     const loop = "for ((i = 0; i < 500; i++)); do umask 22; done";
-    spawnSync(await launcherPath(), ["run", "--only-traps", "--stats-file", events, "--", "bash", "-c", loop]);
+    spawnSync(await launcherPath(), [
+      "run",
+      "--only-traps",
+      "--stats-file",
+      events,
+      "--",
+      "bash",
+      "--norc",
+      "-c",
+      loop,
+    ]);
     const end = JSON.parse(readFileSync(events, "utf8").trimEnd().split("\n").at(-1)) as End;
     const heat = end.hottestTraps.map(({ executed }) => executed);
     assert.equal(heat.length, 10);

@@ -330,6 +330,20 @@ export function isInRipening(rip: Address, site: Address): bool {
   return false;
 }
 
+function findInList(first: usize, original: Address, tactic: u8): usize {
+  for (let pointer = first; pointer != 0; pointer = changetype<Record>(pointer).ofCode) {
+    const record = changetype<Record>(pointer);
+    if (record.original == original && record.kind == INSTRUCTION && record.tactic == tactic) return pointer;
+  }
+  return 0;
+}
+
+/** A retired record of an instruction that was patched by a tactic, or 0. */
+export function findRetired(original: Address, tactic: u8): usize {
+  const found = findInList(retired, original, tactic);
+  return found != 0 ? found : findInList(ripening, original, tactic);
+}
+
 function release(first: usize): void {
   for (let pointer = first; pointer != 0;) {
     const record = changetype<Record>(pointer);

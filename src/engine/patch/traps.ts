@@ -14,7 +14,6 @@ import { gateTrap } from "../gates";
 import { hasMatchers } from "../match";
 import { STATS_NONE, statsMode } from "../options";
 import { countInstructionTrap } from "../stats/counters";
-import { hasSplit } from "../jit/pages";
 import { ThreadBlock } from "../thread/block";
 import { lockEngine, unlockEngine } from "../thread/lock";
 import { Context } from "../thread/signal-frame";
@@ -23,8 +22,8 @@ import { allocate } from "./arena";
 import { isAvoided } from "./territory";
 import { fileOffsetOf, mappingFile } from "./mapping";
 import { islandOf } from "./outpost";
-import { Record, findInstruction } from "./record";
-import { TACTIC_B0, TRAP_BYTE } from "./tactics";
+import { Record, findInstruction, findRetired } from "./record";
+import { TACTIC_B0 } from "./tactics";
 
 /** `ud2`, little-endian: 0f 0b instead of 0f 05. */
 export const TRAP_BYTES: u16 = 0x0b0f;
@@ -207,16 +206,27 @@ export function trapTrampolineOf(site: Address): Address {
   return pointer == 0 ? 0 : changetype<Trap>(pointer).trampoline;
 }
 
-/** Whether a trap has become something else since the thread came to it: it goes on at what is there. */
-function wasTrap(thread: ThreadBlock, address: Address): bool {
+/** Whether a trap has become something else since the thread came to it: it goes on at what is there, or as it would have. */
+function wasTrap(thread: ThreadBlock, context: Context): bool {
+  const address = context.rip;
   lockEngine(thread);
   const isOther = tryCopyIn(trapBytes, address, 2) == 0 && load<u16>(trapBytes) != TRAP_BYTES;
-  let found = (isOther && findGone(address) != 0) || findTrap(address) != 0;
-  // Of an instruction in generated code nothing is kept when its page is written: neither byte is there, or they cannot be read.
-  if (!found && hasMatchers() && hasSplit(address, address + 1))
-    found = tryCopyIn(trapBytes, address, 1) != 0 || (isOther && load<u8>(trapBytes) != TRAP_BYTE);
+  const found =
+    (isOther && findGone(address) != 0) || findTrap(address) != 0 || (hasMatchers() && enterRetiredTrap(context));
   unlockEngine();
   return found;
+}
+
+/**
+ * The same for an instruction, whose record is kept while a thread may be at it: its trampoline is still there. The trap itself may be
+ * there again.
+ */
+function enterRetiredTrap(context: Context): bool {
+  if (findInstruction(context.rip) != 0) return true;
+  const pointer = findRetired(context.rip, TACTIC_B0);
+  if (pointer == 0) return false;
+  context.rip = changetype<Record>(pointer).address;
+  return true;
 }
 const trapBytes = memory.data(8, 8);
 
@@ -238,7 +248,7 @@ function enterInstructionTrap(thread: ThreadBlock, context: Context): bool {
 /** If the context is at a trapped site: goes on in its trampoline, or in the gate. */
 export function enterTrap(thread: ThreadBlock, context: Context): bool {
   const pointer = findTrap(context.rip);
-  if (pointer == 0) return enterInstructionTrap(thread, context) || wasTrap(thread, context.rip);
+  if (pointer == 0) return enterInstructionTrap(thread, context) || wasTrap(thread, context);
   atomic.add<u64>(pointer + offsetof<Trap>("executed"), 1);
   context.rip = changetype<Trap>(pointer).trampoline;
   if (context.rip != 0) return true;

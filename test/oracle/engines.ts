@@ -1,0 +1,51 @@
+// Programs that make code at run time: real engines, each with work that makes it compile, throw away and compile again.
+import { join } from "node:path";
+import { programsDirectory } from "../support/build-program.js";
+import type { Scenario } from "./differential.js";
+
+const script = (name: string): string => join(programsDirectory, "scripts", name);
+
+const php = (jit: string): [string, ...string[]] => [
+  "php",
+  "-dopcache.enable_cli=1",
+  "-dopcache.jit_buffer_size=64M",
+  `-dopcache.jit=${jit}`,
+];
+
+interface Engine {
+  readonly name: string;
+  readonly command: readonly [string, ...string[]];
+  readonly processes: Readonly<Record<string, number>>;
+}
+
+const engines: readonly Engine[] = [
+  { name: "V8", command: [process.execPath, script("engine.cjs")], processes: { node: 1 } },
+  { name: "HotSpot", command: ["java", "-Xmx256m", script("Engine.java")], processes: { java: 1 } },
+  {
+    name: "HotSpot, client compiler",
+    command: ["java", "-XX:TieredStopAtLevel=1", script("Engine.java")],
+    processes: { java: 1 },
+  },
+  { name: "LuaJIT", command: ["luajit", script("jit.lua")], processes: { luajit: 1 } },
+  { name: "PHP, functions", command: [...php("1205"), script("engine.php")], processes: { "php8.2": 1 } },
+  { name: "PHP, traces", command: [...php("tracing"), script("engine.php")], processes: { "php8.2": 1 } },
+  {
+    name: "YJIT",
+    command: ["ruby", "--yjit", "--yjit-call-threshold=2", script("engine.rb")],
+    processes: { "ruby3.1": 1 },
+  },
+  { name: "PyPy", command: ["pypy3", script("engine.py")], processes: { pypy3: 1 } },
+  { name: "PCRE2", command: ["grep", "-cP", "(s|n)(?=a)|([aeiou])\\2+", "/etc/services"], processes: { grep: 1 } },
+  { name: "libffi", command: ["/usr/bin/python3.11", script("closures.py")], processes: { "python3.11": 1 } },
+];
+
+/** Each engine as it is, and with a trampoline in front of each call of its code and of the code that it makes. */
+export const engineScenarios: readonly Scenario[] = engines.flatMap(({ name, command, processes }) =>
+  [[], ["--match=call"]].map((options) => ({
+    name: [name, ...options].join(" "),
+    command,
+    options,
+    nativeStatus: name === "LuaJIT" ? "exit 3" : "exit 0",
+    processes,
+  })),
+);

@@ -34,7 +34,7 @@ const engines: readonly Engine[] = [
     command: ["ruby", "--yjit", "--yjit-call-threshold=2", script("engine.rb")],
     processes: { "ruby3.1": 1 },
   },
-  { name: "PyPy", command: ["pypy3", script("engine.py")], processes: { pypy3: 1 } },
+  { name: "PyPy", command: ["pypy3", script("engine.py")], processes: { "pypy3.9": 1 } },
   { name: "PCRE2", command: ["grep", "-cP", "(s|n)(?=a)|([aeiou])\\2+", "/etc/services"], processes: { grep: 1 } },
   { name: "libffi", command: ["/usr/bin/python3.11", script("closures.py")], processes: { "python3.11": 1 } },
 ];

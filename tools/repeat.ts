@@ -3,7 +3,7 @@
 //     node --import tsx tools/repeat.ts --times 20 --load
 //     node --import tsx tools/repeat.ts --times 100 --only 'signal-storms|^git'
 //
-// --load runs `stress -c 2` beside it; --set chooses programs, kernel or all; --long adds what takes minutes; --jobs says
+// --load runs `stress -c 2` beside it; --set chooses programs, engines, kernel or all; --long adds what takes minutes; --jobs says
 // how many run at once; what each failure leaves is kept under --keep; --run-option gives `flicker run` an option. Every
 // failure counts: nothing is retried. A scenario runs natively in the first round, under Flicker in each.
 import { mkdir, mkdtemp } from "node:fs/promises";

@@ -1,6 +1,7 @@
 // Rounds of the differential cases: what `repeat.ts` does a number of times and `soak.ts` for a time. Every failure counts: nothing is retried.
 import { spawn } from "node:child_process";
-import { compareRuns, type NativeRuns } from "../test/oracle/differential.js";
+import { compareRuns, type NativeRuns, type Scenario } from "../test/oracle/differential.js";
+import { engineScenarios } from "../test/oracle/engines.js";
 import { scenarios } from "../test/oracle/scenarios.js";
 import { type TargetCase, targetCases } from "../test/oracle/targets.js";
 
@@ -9,7 +10,7 @@ export interface Tally {
   failures: string[];
 }
 
-export type CaseSet = "programs" | "kernel" | "all";
+export type CaseSet = "programs" | "engines" | "kernel" | "all";
 
 export interface Rounds {
   readonly cases: readonly TargetCase[];
@@ -20,10 +21,12 @@ export interface Rounds {
 
 /** The cases of a set whose names match; scenarios that take minutes only when `long` is given. */
 export function chooseCases(set: CaseSet, pattern: RegExp, long: boolean): Rounds {
-  const programs = scenarios
-    .filter((scenario) => long || !scenario.long)
-    .map((scenario) => ({ name: scenario.name, scenario: () => Promise.resolve(scenario) }));
-  const all = [...(set === "kernel" ? [] : programs), ...(set === "programs" ? [] : targetCases())];
+  const casesOf = (some: readonly Scenario[]): TargetCase[] =>
+    some
+      .filter((scenario) => long || !scenario.long)
+      .map((scenario) => ({ name: scenario.name, scenario: () => Promise.resolve(scenario) }));
+  const sets = { programs: casesOf(scenarios), engines: casesOf(engineScenarios), kernel: targetCases() };
+  const all = set === "all" ? [...sets.programs, ...sets.engines, ...sets.kernel] : sets[set];
   const cases = all.filter(({ name }) => pattern.test(name));
   return { cases, tallies: new Map(cases.map(({ name }) => [name, { passed: 0, failures: [] }])), natives: new Map() };
 }

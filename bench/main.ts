@@ -9,11 +9,24 @@ import { exec } from "./exec.js";
 import { gate } from "./gate.js";
 import { hooks } from "./hooks.js";
 import { instructions } from "./instructions.js";
+import { churned, jit } from "./jit.js";
 import { memory } from "./memory.js";
 import { start } from "./start.js";
 import { trace } from "./trace.js";
 
-const benchmarks: readonly Benchmark[] = [gate, start, exec, trace, memory, instructions, hooks, backend, decoder];
+const benchmarks: readonly Benchmark[] = [
+  gate,
+  start,
+  exec,
+  trace,
+  memory,
+  instructions,
+  hooks,
+  jit,
+  churned,
+  backend,
+  decoder,
+];
 
 function usage(): never {
   console.error("usage: npm run bench -- NAME... [--rounds N] [--json]\n");

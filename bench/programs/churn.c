@@ -2,8 +2,8 @@
 //
 //     churn FUNCTIONS WAY THREADS
 //
-// WAY: `unmap` maps and unmaps each function; `reuse` writes one over the other in memory that is writable and executable;
-// `toggle` does so in memory that is either. THREADS more threads run code of their own meanwhile. Each function makes a
+// WAY: `unmap` maps and unmaps each function, `pages` 32 of them together; `reuse` writes one over the other in memory that is
+// writable and executable; `toggle` does so in memory that is either. THREADS more threads run code of their own meanwhile. Each function makes a
 // system call by which it can tell whether it was patched, and a call. At each tenth a line: functions so far, milliseconds,
 // resident KiB, mappings, and how many of the functions since the last line were patched.
 #define _GNU_SOURCE
@@ -69,18 +69,25 @@ int main(int argc, char **argv) {
   pthread_t others[64];
   for (int i = 0; i < threads; i++) pthread_create(&others[i], 0, run_other, 0);
   int protection = PROT_READ | PROT_WRITE | (both ? PROT_EXEC : 0);
-  unsigned char *region = mmap(0, PAGES * PAGE, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  unsigned char *page = 0, *region = mmap(0, PAGES * PAGE, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  int unmaps = strcmp(way, "unmap") == 0, fills = strcmp(way, "pages") == 0;
   double start = now();
   for (long i = 0; i < functions; i++) {
     unsigned char *place = region + i % PLACES * SIZE;
-    if (strcmp(way, "unmap") == 0) place = mmap(0, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    unsigned char *page = (unsigned char *)((unsigned long)place & -PAGE);
+    if (fills && i % (PAGE / SIZE) == 0) {
+      page = mmap(0, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+      for (int k = 0; k < PAGE / SIZE; k++) generate(page + k * SIZE, k);
+      mprotect(page, PAGE, PROT_READ | PROT_EXEC);
+    }
+    if (fills) place = page + i % (PAGE / SIZE) * SIZE;
+    if (unmaps) place = mmap(0, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (!fills) page = (unsigned char *)((unsigned long)place & -PAGE);
     if (strcmp(way, "toggle") == 0) mprotect(page, PAGE, PROT_READ | PROT_WRITE);
-    generate(place, i);
-    if (!both) mprotect(page, PAGE, PROT_READ | PROT_EXEC);
+    if (!fills) generate(place, i);
+    if (!both && !fills) mprotect(page, PAGE, PROT_READ | PROT_EXEC);
     if (((long (*)(long))place)(1) != pid) abort();
     patched += place[SYSCALL_AT] != 0x0f || place[SYSCALL_AT + 1] != 0x05;
-    if (strcmp(way, "unmap") == 0) munmap(place, PAGE);
+    if (unmaps || (fills && i % (PAGE / SIZE) == PAGE / SIZE - 1)) munmap(page, PAGE);
     if ((i + 1) % (functions / 10) != 0) continue;
     printf("%ld %.0f ms %ld KiB %ld mappings %ld patched\n", i + 1, now() - start, resident(), count_mappings(), patched);
     fflush(stdout);

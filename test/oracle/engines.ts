@@ -18,7 +18,7 @@ interface Engine {
   readonly processes: Readonly<Record<string, number>>;
 }
 
-const engines: readonly Engine[] = [
+export const engines: readonly Engine[] = [
   { name: "V8", command: [process.execPath, script("engine.cjs")], processes: { node: 1 } },
   { name: "HotSpot", command: ["java", "-Xmx256m", script("Engine.java")], processes: { java: 1 } },
   {

@@ -14,6 +14,8 @@
 //
 // All functions expect the caller to hold the engine lock.
 
+import { addressOf, syscall2 } from "../kernel/calls";
+import { SYS_CLOCK_GETTIME } from "../kernel/numbers";
 import { PROT_EXEC, PROT_READ, PROT_WRITE } from "../load/map";
 import { RangeTable } from "../patch/range-table";
 import { Address } from "../process";
@@ -83,34 +85,52 @@ export function nextSplit(start: Address, end: Address): bool {
 
 // ---- How often a page was written and run in turns
 
-/** So often a page turns from WRITTEN to SEARCHED while it may be both. */
-export const TURNS_MAX: u32 = 128;
-/** Places by a hash of the page: u64 its address and, in the low bits, its turns. A page that loses its place starts anew. */
-const PLACES: u64 = 4096;
-const turns = memory.data(32768, 8);
+/**
+ * A page that turns more often than this within PERIOD milliseconds costs some percent of a processor: most likely it has
+ * data beside its code.
+ */
+export const TURNS_MAX: u32 = 64;
+const PERIOD: u64 = 64;
+const CLOCK_MONOTONIC_COARSE: u64 = 6;
 
-function turnsOf(page: Address): usize {
-  return turns + ((((page >> 12) ^ (page >> 24)) & (PLACES - 1)) as usize) * 8;
+/** By a hash of the page: its address, when its period began, its turns since. A page that loses its place starts anew. */
+@unmanaged
+class Turns {
+  page: Address;
+  /** Milliseconds. */
+  began: u64;
+  count: u64;
+}
+
+const PLACES: u64 = 1024;
+const turns = memory.data(24576, 8);
+const time = memory.data(16, 8);
+
+function milliseconds(): u64 {
+  syscall2(SYS_CLOCK_GETTIME, CLOCK_MONOTONIC_COARSE, addressOf(time));
+  return load<u64>(time) * 1000 + load<u64>(time, 8) / 1000000;
+}
+
+function turnsOf(page: Address): Turns {
+  const place = (((page >> 12) ^ (page >> 22)) & (PLACES - 1)) as usize;
+  return changetype<Turns>(turns + place * offsetof<Turns>());
+}
+
+/** The pages of [start, end) are gone: what comes in their place has not turned yet. */
+export function forgetTurns(start: Address, end: Address): void {
+  if ((end - start) / PAGE_SIZE > PLACES) return memory.fill(turns, 0, (PLACES as usize) * offsetof<Turns>());
+  for (let page = start; page < end; page += PAGE_SIZE) if (turnsOf(page).page == page) turnsOf(page).page = 0;
 }
 
 /** The page turns once more; false when it has done so too often. */
 export function countTurn(page: Address): bool {
-  const place = turnsOf(page);
-  const seen = load<u64>(place);
-  const count = (seen & ~(PAGE_SIZE - 1)) == page ? ((seen & (PAGE_SIZE - 1)) as u32) + 1 : 1;
-  store<u64>(place, page | (count as u64));
-  return count <= TURNS_MAX;
-}
-
-/** Pages of [start, end) have new tasks. */
-export function forgetTurns(start: Address, end: Address): void {
-  if ((end - start) / PAGE_SIZE < PLACES) {
-    for (let page = start; page < end; page += PAGE_SIZE)
-      if ((load<u64>(turnsOf(page)) & ~(PAGE_SIZE - 1)) == page) store<u64>(turnsOf(page), 0);
-    return;
+  const entry = turnsOf(page);
+  const now = milliseconds();
+  if (entry.page != page || now - entry.began > PERIOD) {
+    entry.page = page;
+    entry.began = now;
+    entry.count = 0;
   }
-  for (let i: u64 = 0; i < PLACES; i++) {
-    const page = load<u64>(turns + ((i as usize) << 3)) & ~(PAGE_SIZE - 1);
-    if (page >= start && page < end) store<u64>(turns + ((i as usize) << 3), 0);
-  }
+  entry.count += 1;
+  return entry.count <= (TURNS_MAX as u64);
 }

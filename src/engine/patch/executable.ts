@@ -350,7 +350,8 @@ function patchSites(start: Address, end: Address, protection: u64): void {
 /** Writes what was planned for [low, high), or the traps of its sites, into the process. */
 function applyPlan(low: Address, high: Address, protection: u64): void {
   const wanted = trappedCount;
-  if (trappedCount != 0) trappedCount = addTraps(trapped, trappedCount, outpost);
+  // Generated code comes and goes: its traps lead straight to the gate, and leave no trampolines behind.
+  if (trappedCount != 0) trappedCount = addTraps(trapped, trappedCount, isSplit ? 0 : outpost);
   if (!writeClusters(low, high, protection)) {
     forgetPatches(low, high);
     leaveAllAlone(WHY_PROTECTED);

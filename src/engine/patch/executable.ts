@@ -25,7 +25,7 @@ import {
   tryCopyIn,
 } from "../process";
 import { exchangeBytes } from "../jit/exchange";
-import { STATS_NONE, statsMode } from "../options";
+import { STATS_NONE, onlyTraps, statsMode } from "../options";
 import { refusesExecution } from "../kernel/write-execute";
 import { hasMatchers } from "../match";
 import { gsBaseSeen, nextCandidate } from "../scan/candidates";
@@ -62,7 +62,7 @@ import {
   endPlan,
   planCluster,
 } from "./plan";
-import { allowRelays } from "./tactics";
+import { allowRelaysAndTraps } from "./tactics";
 import { planInBulk } from "./territory";
 import { makePrivate } from "./private-pages";
 import { allocateTemporary, releaseTemporary, temporaryMark } from "./arena";
@@ -548,7 +548,7 @@ export function searchClosed(start: Address, end: Address, protection: u64): voi
 export function searchSplit(start: Address, end: Address, entry: Address, changes: bool, image: usize): void {
   allIsCode();
   planChangingCode(changes);
-  allowRelays(!changes);
+  allowRelaysAndTraps(!changes, !changes || onlyTraps);
   // Nearly all generated code has nothing that looks like a system call: then nobody needs to know where its instructions are.
   if (hasMatchers() || nextCandidate(start, end) < end) openReached(start, (end - start) as u32, entry);
   beginMapping(start, end, IN_MEMORY, start);
@@ -558,7 +558,7 @@ export function searchSplit(start: Address, end: Address, entry: Address, change
   patchRange(start, end, PROT_READ, start);
   isSplit = false;
   planChangingCode(false);
-  allowRelays(true);
+  allowRelaysAndTraps(true, true);
   closeReached();
   describeCodeInMemory(start, end, start, "(memory)");
 }

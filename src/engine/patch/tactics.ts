@@ -92,13 +92,16 @@ export function setExplorer(index: u32): void {
 }
 
 let hasRelays: bool = true;
+let hasTraps: bool = true;
 
 /**
- * Whether T3 may be used. A thread that the kernel interrupts between its two jumps is in the middle of what was the victim: not in code
- * that others change while it runs.
+ * Whether T3, and traps for instructions, may be used: not in code that is changed while it runs. A thread that the kernel interrupts
+ * between the two jumps of a T3 is in the middle of what was the victim. And compilers call their own functions by `call *%reg`, which
+ * has no other tactic as often as not: HotSpot ran fifteen times as long with such traps.
  */
-export function allowRelays(allowed: bool): void {
-  hasRelays = allowed;
+export function allowRelaysAndTraps(relays: bool, traps: bool): void {
+  hasRelays = relays;
+  hasTraps = traps;
 }
 
 /**
@@ -233,7 +236,7 @@ export const TRAP_BYTE: u8 = 0x06;
  * @returns false when its first byte must stay as it is
  */
 export function planTrap(cluster: Cluster, offset: u32, instruction: Instruction, trampolineSize: u32): bool {
-  if ((locksOf(cluster.locks, offset, 1) & (LOCK_WRITTEN | LOCK_DEPENDED)) != 0) return false;
+  if (!hasTraps || (locksOf(cluster.locks, offset, 1) & (LOCK_WRITTEN | LOCK_DEPENDED)) != 0) return false;
   site.cluster = cluster;
   site.instruction = instruction;
   site.offset = offset;

@@ -550,7 +550,7 @@ export function searchSplit(start: Address, end: Address, entry: Address, change
   planChangingCode(changes);
   allowRelaysAndTraps(!changes, !changes || onlyTraps);
   // Nearly all generated code has nothing that looks like a system call: then nobody needs to know where its instructions are.
-  if (hasMatchers() || nextCandidate(start, end) < end) openReached(start, (end - start) as u32, entry);
+  if (hasMatchers() || nextCandidate(start, end) < end) openReached(start, (end - start) as u32, entry, changes);
   beginMapping(start, end, IN_MEMORY, start);
   isSplit = true;
   expected = image;

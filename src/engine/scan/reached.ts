@@ -248,8 +248,10 @@ function findFunctions(): void {
 /**
  * Finds the instructions of [start, start + length), at most PIECE_MAX bytes.
  * @param entry where a thread is about to go on, there or elsewhere
+ * @param changes whether the program may write there while it runs it. Then functions are not known by their look: HotSpot makes code in
+ *   a buffer beside code that runs, and copies it from there
  */
-export function openReached(start: Address, length: u32, entry: Address): void {
+export function openReached(start: Address, length: u32, entry: Address, changes: bool): void {
   base = start;
   size = min(length, PIECE_MAX);
   isOpen = true;
@@ -268,7 +270,7 @@ export function openReached(start: Address, length: u32, entry: Address): void {
       if (target - page < 4096) followAll((target - base) as u32);
     }
   }
-  findFunctions();
+  if (!changes) findFunctions();
   listPieces();
 }
 

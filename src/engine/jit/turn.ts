@@ -14,7 +14,7 @@ import { dropPatches, hasPatches, low, high, widen } from "../patch/changing-cod
 import { searchSplit } from "../patch/executable";
 import { restoreCopy } from "../patch/record";
 import { forEachTrappedSite } from "../patch/traps";
-import { PIECE_MAX } from "../scan/reached";
+import { PIECE_MAX, forgetTargets } from "../scan/reached";
 import { decode } from "../x86/decode";
 import { INSTRUCTION_MAX, Instruction } from "../x86/instruction";
 import { Address, copyIn, tryCopyIn } from "../process";
@@ -228,6 +228,7 @@ export function turnForAccess(address: Address, rip: Address, isWrite: bool): bo
   if (splitProtection & PROT_EXEC && rip < page + PAGE_SIZE && rip + 15 > page) giveBack(page, page + PAGE_SIZE);
   else {
     countRewritten();
+    if (splitProtection & PROT_EXEC) forgetTargets(page);
     unpatchSplit(page, page + PAGE_SIZE, true);
   }
   return true;

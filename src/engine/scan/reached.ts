@@ -58,6 +58,13 @@ function rememberTarget(address: Address): void {
   store<u8>(oldest + set, ((way as u32) + 1) % (WAYS as u32));
 }
 
+/** Nothing is known any more of what leads to a page: it is written, while other code runs. */
+export function forgetTargets(page: Address): void {
+  const ways = targets + setOf(page) * ((WAYS as usize) << 3);
+  for (let way: usize = 0; way < (WAYS as usize); way++)
+    if (load<u64>(ways + (way << 3)) - page < 4096) store<u64>(ways + (way << 3), 0);
+}
+
 // ---- Following control
 
 const WAITING_MAX: u32 = 2048;

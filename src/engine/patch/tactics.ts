@@ -97,7 +97,7 @@ let hasTraps: bool = true;
 /**
  * Whether T3, and traps for instructions, may be used: not in code that is changed while it runs. A thread that the kernel interrupts
  * between the two jumps of a T3 is in the middle of what was the victim. And compilers call their own functions by `call *%reg`, which
- * has no other tactic as often as not: with such traps the tests' program took 37 s in HotSpot, without them 6.
+ * has no other tactic as often as not: HotSpot spent most of its time in such traps.
  */
 export function allowRelaysAndTraps(relays: bool, traps: bool): void {
   hasRelays = relays;

@@ -454,6 +454,19 @@ CASE(two_views) {
   say("done");
 }
 
+// Sealed memory keeps its protection: it runs, and can be written, for good.
+CASE(sealed) {
+  unsigned char *code = memory(2, RWX);
+  adds(code, 3);
+  check(run(code, 1) == 4);
+  if (syscall(462, code, 2 * PAGE, 0) != 0) return say("no mseal");
+  for (int i = 0; i < 5; i++) {
+    adds(code, i), adds(code + PAGE, i);
+    check(run(code, 1) == 1 + i && run(code + PAGE, 1) == 1 + i);
+  }
+  say("done");
+}
+
 CASE(protection_keys) {
   int key = syscall(SYS_pkey_alloc, 0, 0);
   if (key < 0) return say("none");

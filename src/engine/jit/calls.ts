@@ -71,10 +71,10 @@ export function noteSplit(start: Address, end: Address, protection: u64, flags: 
   addSplit(start, end, isSharedWithNobody(flags) ? protection | SHARED : protection, WRITTEN);
 }
 
-/** Gives the shared pages of [start, end) back for good. */
-function shareSplit(start: Address, end: Address): void {
+/** Gives the pages of [start, end) that have all bits of `kind`, SHARED or 0, back for good. */
+function surrender(start: Address, end: Address, kind: u64): void {
   for (let at = start; nextSplit(at, end); at = splitEnd) {
-    if (!(splitProtection & SHARED) || splitState == FOREIGN) continue;
+    if ((splitProtection & kind) != kind || splitState == FOREIGN) continue;
     if (splitState == PATCHED) unpatchSplit(splitStart, splitEnd, true);
     nextSplit(at, end);
     const native = kernelProtection(splitProtection, FOREIGN);
@@ -85,7 +85,12 @@ function shareSplit(start: Address, end: Address): void {
 
 /** Memory is about to be copied for a child, which will write to what is shared. */
 export function shareWithChild(): void {
-  shareSplit(0, u64.MAX_VALUE);
+  surrender(0, u64.MAX_VALUE, SHARED);
+}
+
+/** Nobody will change the protection of [start, end) any more (mseal). */
+export function sealSplit(start: Address, end: Address): void {
+  surrender(start, end, 0);
 }
 
 /** [start, end) is about to be replaced or unmapped: no patch may reach over its borders. */
@@ -191,7 +196,7 @@ export function dropSplit(start: Address, end: Address): void {
 
 /** mremap of [start, end): the kernel moves one mapping, with one protection. @param isSecond makes a second view of it */
 export function gatherSplit(start: Address, end: Address, isSecond: bool): void {
-  if (isSecond) return shareSplit(start, end);
+  if (isSecond) return surrender(start, end, SHARED);
   unpatchSplit(start, end, false);
   for (let at = start; nextSplit(at, end); at = splitEnd) {
     if (splitState != NATIVE) continue;

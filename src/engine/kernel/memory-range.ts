@@ -5,6 +5,7 @@
 // the part in front of the hole and give ENOMEM, some go on behind it and give ENOMEM at the end, and mseal does nothing.
 // munmap and mremap are in memory-map.ts.
 
+import { sealSplit } from "../jit/calls";
 import { foreignEnd, foreignStart, hasOwnMemory, nextForeign } from "../own-memory";
 import { GateFrame, ThreadBlock } from "../thread/block";
 import { lockEngine, unlockEngine } from "../thread/lock";
@@ -75,7 +76,11 @@ export function skipEngine(thread: ThreadBlock, frame: GateFrame): u32 {
 
 /** mseal(start, size, flags): all of the range, or nothing. */
 export function mseal(thread: ThreadBlock, frame: GateFrame): u32 {
-  return concernsEngine(thread, frame) ? finish(thread, frame, -ENOMEM) : passToKernel(frame);
+  if (concernsEngine(thread, frame)) return finish(thread, frame, -ENOMEM);
+  lockEngine(thread);
+  sealSplit(frame.rdi, endOfPages(frame.rdi, frame.rsi));
+  unlockEngine();
+  return passToKernel(frame);
 }
 
 /** remap_file_pages(start, size, protection, page, flags): for shared mappings of the program's own. */

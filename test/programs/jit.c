@@ -328,6 +328,77 @@ CASE(neighbours_on_a_page) {
   say("bad %ld", with_runners(3, write_neighbour, rounds(300)));
 }
 
+// A part of two pages is written, again and again: the rest is as it was. Functions lie across the border, too.
+enum { PLACES = 38, PLACE = 200, ADDS = 0, CALLS, READS_LINK, CHOOSES, KINDS };
+static struct made {
+  unsigned char *entry;
+  int kind, n;
+} made[PLACES];
+
+static unsigned random_state;
+static int below(int n) {
+  random_state = random_state * 1103515245 + 12345;
+  return (int)((random_state >> 16) % (unsigned)n);
+}
+
+static void make(int i) {
+  struct made *it = &made[i];
+  // Every other time the function stays what it is, with another constant.
+  if (!it->entry || below(2)) it->kind = below(KINDS), it->entry = shared + 256 + i * PLACE + below(8);
+  it->n = below(1 << 20);
+  unsigned char draft[PLACE] = {0}, *at = draft;
+  if (it->kind == ADDS) at = adds(at, it->n);
+  if (it->kind == CALLS) {
+    at = calls(at, at + 100);
+    unsigned char *end = adds(draft + 100, it->n);
+    memcpy(it->entry + 100, draft + 100, end - (draft + 100));
+  }
+  if (it->kind == READS_LINK) at = reads_link(at);
+  if (it->kind == CHOOSES) {
+    // test %rdi,%rdi; je 1f; lea n(%rdi),%rax; ret; 1: mov $n,%eax; ret
+    at = EMIT(at, 0x48, 0x85, 0xff, 0x74, 8, 0x48, 0x8d, 0x87);
+    at = EMIT(word(EMIT(word(at, it->n), 0xc3, 0xb8), it->n), 0xc3);
+  }
+  // What was there before stays behind it.
+  memcpy(it->entry, draft, at - draft);
+}
+
+static void run_made(int i) {
+  if (made[i].kind == READS_LINK) check(is_program(made[i].entry));
+  else check_equal(run(made[i].entry, i % 3), i % 3 + made[i].n);
+}
+
+static int part_protection;
+static void change_a_part(int step) {
+  if (part_protection == RX) check(mprotect(shared, 2 * PAGE, RW) == 0);
+  for (int i = 0; step == 0 && i < PLACES; i++) make(i);
+  for (int count = below(3); count >= 0; count--) make(below(PLACES));
+  if (part_protection == RX) check(mprotect(shared, 2 * PAGE, RX) == 0);
+  for (int i = 0; i < 8; i++) run_made(below(PLACES));
+  // A page that is written and run in turns a thousand times a second has data beside its code, and is left alone.
+  if (part_protection == RWX) usleep(5000);
+}
+
+static void change_parts(int protection, int times) {
+  part_protection = protection;
+  shared = memory(2, protection == RX ? RW : RWX);
+  memset(made, 0, sizeof made);
+  random_state = 1;
+  for (int i = 0; i < times; i++) change_a_part(i);
+  for (int i = 0; i < PLACES; i++) run_made(i);
+  say("done");
+}
+CASE(part_published) { change_parts(RX, rounds(1000)); }
+CASE(part_in_place) { change_parts(RWX, rounds(200)); }
+
+CASE(part_beside_runners) {
+  part_protection = RWX;
+  shared = memory(2, RWX);
+  calls(shared, shared + 40), adds(shared + 40, 2);
+  random_state = 2;
+  say("bad %ld", with_runners(2, change_a_part, rounds(200)));
+}
+
 static void write_other_page(int i) {
   unsigned char *place = shared + PAGE * (1 + i % 60);
   reads_link(place);

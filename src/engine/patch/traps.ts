@@ -11,6 +11,7 @@ import { pageCeil } from "../load/elf";
 import { claimMemory, releaseMemory } from "../own-memory";
 import { Address, copyOut, syscall, tryCopyIn } from "../process";
 import { gateTrap } from "../gates";
+import { findDormant } from "../jit/dormant";
 import { hasMatchers } from "../match";
 import { STATS_NONE, statsMode } from "../options";
 import { countInstructionTrap } from "../stats/counters";
@@ -223,7 +224,8 @@ function wasTrap(thread: ThreadBlock, context: Context): bool {
  */
 function enterRetiredTrap(context: Context): bool {
   if (findInstruction(context.rip) != 0) return true;
-  const pointer = findRetired(context.rip, TACTIC_B0);
+  const dormant = findDormant(context.rip, TACTIC_B0);
+  const pointer = dormant != 0 ? dormant : findRetired(context.rip, TACTIC_B0);
   if (pointer == 0) return false;
   context.rip = changetype<Record>(pointer).address;
   return true;

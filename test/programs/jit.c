@@ -399,6 +399,44 @@ CASE(part_beside_runners) {
   say("bad %ld", with_runners(2, change_a_part, rounds(200)));
 }
 
+// Functions that only pointers lead to, and that threads come to for the first time at once.
+static void *run_all(void *argument) {
+  long bad = 0;
+  for (int round = 0; round < 3; round++)
+    for (int i = 0; i < 30; i++) bad += run((unsigned char *)argument + i * 128, 1) != 1 + i;
+  return (void *)bad;
+}
+
+static long run_all_together(unsigned char *code) {
+  pthread_t threads[4];
+  long sum = 0;
+  for (int i = 0; i < 4; i++) pthread_create(&threads[i], 0, run_all, code);
+  for (int i = 0; i < 4; i++) {
+    void *bad;
+    pthread_join(threads[i], &bad);
+    sum += (long)bad;
+  }
+  return sum;
+}
+CASE(entered_together) {
+  long bad = 0;
+  for (int i = 0; i < rounds(20); i++) {
+    unsigned char *code = memory(1, RW);
+    for (int k = 0; k < 30; k++) {
+      adds(code + k * 128 + 64, k);
+      calls(code + k * 128, code + k * 128 + 64);
+    }
+    check(mprotect(code, PAGE, RX) == 0);
+    bad += run_all_together(code);
+    check(mprotect(code, PAGE, RW) == 0);
+    calls(code, code + 64);
+    check(mprotect(code, PAGE, RX) == 0);
+    bad += run_all_together(code);
+    check(munmap(code, PAGE) == 0);
+  }
+  say("bad %ld", bad);
+}
+
 static void write_other_page(int i) {
   unsigned char *place = shared + PAGE * (1 + i % 60);
   reads_link(place);

@@ -15,7 +15,7 @@ import { allocateTemporary, releaseTemporary, temporaryMark } from "../patch/are
 import { patchSplit, searchSplit } from "../patch/executable";
 import { TRAP_BYTE } from "../patch/tactics";
 import { isEntry, restoreCopy } from "../patch/record";
-import { forEachTrappedSite } from "../patch/traps";
+import { enterPatchedTrap, forEachTrappedSite, isTrapped } from "../patch/traps";
 import { closeReached, forgetTargets } from "../scan/reached";
 import { decode } from "../x86/decode";
 import { INSTRUCTION_MAX, Instruction } from "../x86/instruction";
@@ -25,6 +25,7 @@ import { isAlone } from "../thread/areas";
 import { ThreadBlock } from "../thread/block";
 import { isTorn, lockEngine, unlockEngine } from "../thread/lock";
 import { forgetDormant, isDormant, keepImages, putToSleep } from "./dormant";
+import { Context } from "../thread/signal-frame";
 import { exchangeBytes } from "./exchange";
 import { watchKernel } from "./kernel-access";
 import {
@@ -307,27 +308,38 @@ export function turnForAccess(address: Address, rip: Address, isWrite: bool): bo
 }
 
 /**
- * A thread came to a trap: whether it is that of a function which was known by its look (scan/reached.ts). It runs, so its page is
- * searched again.
+ * So often in a row a thread is sent back to a place where the trap is gone, since others come to functions of the same page. Beyond
+ * that the illegal instruction is the program's own.
  */
-export function enterFunction(thread: ThreadBlock, address: Address): bool {
-  lockEngine(thread);
-  const isFirst = isEntry(address);
-  if (isFirst) openSplit(address & ~(PAGE_SIZE - 1), (address & ~(PAGE_SIZE - 1)) + PAGE_SIZE);
-  unlockEngine();
-  if (isFirst) thread.retries = 0;
-  return isFirst;
+const RETRIES_MAX: u32 = 100;
+
+/** Whether a trap that a thread came to has been taken away since. */
+function isGone(thread: ThreadBlock, address: Address): bool {
+  if (thread.retriedAt != address) thread.retries = 0;
+  thread.retriedAt = address;
+  if (isTrapped(address) || thread.retries == RETRIES_MAX) return false;
+  if (tryCopyIn(current, address, 1) != 0 || load<u8>(current) == TRAP_BYTE) return false;
+  thread.retries += 1;
+  return true;
 }
 
-/** So often a thread is sent back to an address whose trap is gone: beyond that the illegal instruction is the program's own. */
-const RETRIES_MAX: u32 = 3;
-
-/** The same, where another thread has come to the trap before: it is there no more. */
-export function followFunction(thread: ThreadBlock, address: Address): bool {
+/**
+ * A thread came to a trap in code that is published. If it is that of a function which was known by its look (scan/reached.ts), it runs
+ * now, and its page is searched again.
+ * @returns whether the thread can go on, with `context`
+ */
+export function enterSplitTrap(thread: ThreadBlock, context: Context): bool {
+  const address = context.rip;
   lockEngine(thread);
-  const mayBe = nextSplit(address, address + 1) && !(splitProtection & PROT_WRITE) && thread.retries < RETRIES_MAX;
-  const isGone = mayBe && tryCopyIn(current, address, 1) == 0 && load<u8>(current) != TRAP_BYTE;
+  let canGoOn = false;
+  if (nextSplit(address, address + 1) && !(splitProtection & PROT_WRITE)) {
+    const page = address & ~(PAGE_SIZE - 1);
+    const isFirst = isEntry(address);
+    if (isFirst) openSplit(page, page + PAGE_SIZE);
+    canGoOn = isFirst ? turnForFetch(address, address, context.rsp) : enterPatchedTrap(context);
+    if (canGoOn) thread.retries = 0;
+    else canGoOn = isGone(thread, address);
+  }
   unlockEngine();
-  thread.retries = isGone ? thread.retries + 1 : 0;
-  return isGone;
+  return canGoOn;
 }

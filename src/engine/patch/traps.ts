@@ -232,18 +232,24 @@ function enterRetiredTrap(context: Context): bool {
 }
 const trapBytes = memory.data(8, 8);
 
-/** The same for an instruction that is no system call: its record says where its trampoline is. */
+/**
+ * The same for an instruction that is no system call: its record says where its trampoline is. Under the engine lock.
+ * @returns whether it is trapped
+ */
+export function enterPatchedTrap(context: Context): bool {
+  const pointer = findInstruction(context.rip);
+  if (pointer == 0 || changetype<Record>(pointer).tactic != TACTIC_B0) return false;
+  context.rip = changetype<Record>(pointer).address;
+  changetype<Record>(pointer).companion += 1;
+  countInstructionTrap();
+  return true;
+}
+
 function enterInstructionTrap(thread: ThreadBlock, context: Context): bool {
   if (!hasMatchers()) return false;
   lockEngine(thread);
-  const pointer = findInstruction(context.rip);
-  const isTrap = pointer != 0 && changetype<Record>(pointer).tactic == TACTIC_B0;
-  if (isTrap) {
-    context.rip = changetype<Record>(pointer).address;
-    changetype<Record>(pointer).companion += 1;
-  }
+  const isTrap = enterPatchedTrap(context);
   unlockEngine();
-  if (isTrap) countInstructionTrap();
   return isTrap;
 }
 

@@ -5,7 +5,7 @@
 // one is looked for by its look: it begins where something else ended, at an aligned address, sets up a frame, decodes up to
 // an end that nothing passes, and all that branches in it lead to instructions of its own. What is left of code that is gone
 // looks like that, too, and another function may begin in the midst of it: so nothing but the first byte is changed, to a trap
-// (jit/turn.ts, `enterFunction`). When it runs it is an entry like others.
+// (jit/turn.ts, `enterSplitTrap`). When it runs it is an entry like others.
 //
 // One piece of code at a time, under the engine lock.
 

@@ -328,6 +328,22 @@ CASE(neighbours_on_a_page) {
   say("bad %ld", with_runners(3, write_neighbour, rounds(300)));
 }
 
+// Code whose last instruction lies on two pages writes to the second of them.
+CASE(writes_behind_itself) {
+  unsigned char *code = memory(2, RWX), *data = code + PAGE + 64, *start = code + PAGE - 41;
+  // mov %edi,data(%rip); then up to the syscall's first byte on the first page.
+  reads_link(word(EMIT(start, 0x89, 0x3d), (int)(data - (start + 6))));
+  check(code[PAGE - 1] == 0x0f && code[PAGE] == 0x05);
+  long good = 0;
+  for (int i = 0; i < 200; i++) {
+    int n;
+    good += run(start, i) > 0;
+    memcpy(&n, data, 4);
+    check_equal(n, i);
+  }
+  say("good %ld", good);
+}
+
 // A part of two pages is written, again and again: the rest is as it was. Functions lie across the border, too.
 enum { PLACES = 38, PLACE = 200, ADDS = 0, CALLS, READS_LINK, CHOOSES, KINDS };
 static struct made {

@@ -181,11 +181,17 @@ function endOfRun(page: Address): Address {
 }
 
 /**
+ * A page that code wrote to which reaches into it: both would have to be patched together, and neither run while the other is
+ * written.
+ */
+let apart: Address = 0;
+
+/**
  * Takes the page behind a run into it, since an instruction that is to be patched reaches there; false when that cannot be.
  * @param hasWriters whether the run is closed to writers
  */
 function takeAlong(page: Address, protection: u64, hasWriters: bool): bool {
-  if (!nextSplit(page, page + PAGE_SIZE) || splitState > PATCHED) return false;
+  if (page == apart || !nextSplit(page, page + PAGE_SIZE) || splitState > PATCHED) return false;
   if (((splitProtection ^ protection) & (PROT_READ | PROT_WRITE | PROT_EXEC)) != 0) return false;
   if (splitState != WRITTEN) openSplit(page, page + PAGE_SIZE);
   return !hasWriters || protectPages(page, page + PAGE_SIZE, PROT_READ);
@@ -302,6 +308,8 @@ export function turnForAccess(address: Address, rip: Address, isWrite: bool): bo
   else {
     countRewritten();
     if (splitProtection & PROT_EXEC) forgetTargets(page);
+    widen(page, page + PAGE_SIZE);
+    if (rip < high && rip + (INSTRUCTION_MAX as u64) > low) apart = page;
     openSplit(page, page + PAGE_SIZE);
   }
   return true;

@@ -26,7 +26,7 @@ import { decode } from "../x86/decode";
 import { Pool, give, take } from "./arena";
 import { JUMP_SIZE, isRelativeBranch, placeOf, tailSize } from "./relocate";
 import { PAGE_SHIFT, SLOT_SIZE, Slot, firstRecord, freeRange, publishRange, setFirstRecord } from "./slot";
-import { countSlots, slotAt, slotOf } from "./territory";
+import { countSlots, dropPages, slotAt, slotOf } from "./territory";
 
 /** The program's site goes on here: bytes written by the caller's `Emit`. */
 export const SITE: u8 = 1;
@@ -147,7 +147,7 @@ function unpublish(record: Record): void {
       pointer = changetype<Record>(pointer).inPage;
     changetype<Record>(pointer).inPage = record.inPage;
   }
-  freeRange(slot, offset, record.size);
+  dropPages(slot, freeRange(slot, offset, record.size));
 }
 
 function findInPage(slot: Slot, page: u32, address: Address): usize {

@@ -240,11 +240,13 @@ export function publishRange(slot: Slot, offset: u32, size: u32): void {
   }
 }
 
-/** Gives back a published range. */
-export function freeRange(slot: Slot, offset: u32, size: u32): void {
+/** Gives back a published range; gives the pages in which nothing lives any more, of those that it was in. */
+export function freeRange(slot: Slot, offset: u32, size: u32): u32 {
   freeBits(slot, offset, size);
+  const before = slot.live;
   const last = (offset + size - 1) >> PAGE_SHIFT;
   for (let page = offset >> PAGE_SHIFT; page <= last; page++) {
     slot.live = countUse(changetype<usize>(slot) + LIVE_USES, page, -1, slot.live);
   }
+  return before & ~slot.live;
 }

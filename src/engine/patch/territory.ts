@@ -17,12 +17,12 @@
 // All memory here is private and anonymous. A fork without CLONE_VM copies it, so parent and child may go on to change
 // their own; nothing has to be sealed. With CLONE_VM it is one territory with one engine lock.
 //
-// Not handled: giving slots back whose trampolines are all gone (`releaseEmptySlots` does, when the caller knows that no
-// thread can be inside). All functions expect the caller to hold the engine lock.
+// Slots whose trampolines are all gone are unmapped when a plan begins and they are many (`releaseEmptySlots`): what is free has no
+// thread inside. All functions expect the caller to hold the engine lock.
 
 import { isError, syscall2, syscall3 } from "../kernel/calls";
 import { EEXIST, EPERM } from "../kernel/errno";
-import { SYS_MMAP, SYS_MPROTECT, SYS_MREMAP, SYS_MUNMAP } from "../kernel/numbers";
+import { SYS_MADVISE, SYS_MMAP, SYS_MPROTECT, SYS_MREMAP, SYS_MUNMAP } from "../kernel/numbers";
 import { Address, copyIn, copyOut, syscall } from "../process";
 import { claimMemory, releaseMemory } from "../own-memory";
 import { isAlone } from "../thread/areas";
@@ -48,6 +48,7 @@ const PROT_READ_EXECUTE: u64 = 5;
 const MAP_PRIVATE_ANONYMOUS: u64 = 0x22;
 const MAP_FIXED_NOREPLACE: u64 = 0x100000;
 const MREMAP_MAYMOVE_FIXED: u64 = 3;
+const MADV_DONTNEED: u64 = 4;
 
 /** Where a search may find memory; each includes those before it. */
 export const OPEN: u32 = 0; // pages that the plan already uses: costs nothing
@@ -423,6 +424,10 @@ function runLength(mask: u32, first: u32): u32 {
 
 /** Starts a plan: everything that is taken from here on belongs to it. */
 export function beginTerritory(): void {
+  if (emptied >= EMPTIED_MAX) {
+    emptied = 0;
+    releaseEmptySlots();
+  }
   planNumber += 1;
   touchedCount = 0;
   exhausted = false;
@@ -647,7 +652,30 @@ export function withdrawTerritory(): void {
   removeEmptySlots();
 }
 
-/** Unmaps slots that hold no trampoline any more. The caller knows that no thread can be inside, and has no plan open. */
+/** How many slots have lost their last trampoline since empty ones were unmapped. */
+let emptied: u32 = 0;
+/** So many are unmapped together. */
+const EMPTIED_MAX: u32 = 64;
+
+/** Pages of a slot in which no trampoline is any more need no memory. A plan that has taken of them writes them anew. */
+export function dropPages(slot: Slot, pages: u32): void {
+  for (let rest = pages & ~slot.writable; rest != 0; rest &= rest - 1)
+    syscall3(SYS_MADVISE, slot.base + ((ctz<u32>(rest) << PAGE_SHIFT) as u64), PAGE_SIZE as u64, MADV_DONTNEED);
+  if (pages != 0 && slot.live == 0) emptied += 1;
+}
+
+/** Counts anew how many mappings the territory is, as far as its slots say. */
+function countMappings(): void {
+  mappingCount = 0;
+  for (let index: u32 = 0; index < slotCount; index++) {
+    const slot = slotAt(index);
+    const before = index == 0 ? slot : slotAt(index - 1);
+    const joins = before.base + SLOT_SIZE == slot.base && before.mapped >> (SLOT_PAGES - 1) != 0 && slot.mapped & 1;
+    if (!joins) mappingCount += 1;
+  }
+}
+
+/** Unmaps slots that hold no trampoline any more, while no plan is open. */
 export function releaseEmptySlots(): void {
   for (let index: u32 = 0; index < slotCount; index++) {
     const slot = slotAt(index);
@@ -657,4 +685,5 @@ export function releaseEmptySlots(): void {
     unmapWritable(slot);
   }
   for (let index = slotCount; index-- > 0;) if (slotAt(index).mapped == 0) removeSlot(index);
+  countMappings();
 }

@@ -12,7 +12,6 @@ import { forgetPatches } from "../patch/executable";
 import { isShared } from "../patch/private-pages";
 import { Address } from "../process";
 import { isTorn } from "../thread/lock";
-import { forgetDormant } from "./dormant";
 import {
   FOREIGN,
   NATIVE,
@@ -32,7 +31,7 @@ import {
   splitStart,
   splitState,
 } from "./pages";
-import { openSplit, protectPages, unpatchSplit } from "./turn";
+import { protectPages, unpatchSplit } from "./turn";
 
 const MAP_TYPE: u64 = 0xf;
 const MAP_SHARED: u64 = 1;
@@ -76,7 +75,7 @@ export function noteSplit(start: Address, end: Address, protection: u64, flags: 
 function surrender(start: Address, end: Address, kind: u64): void {
   for (let at = start; nextSplit(at, end); at = splitEnd) {
     if ((splitProtection & kind) != kind || splitState == FOREIGN) continue;
-    unpatchSplit(splitStart, splitEnd, true);
+    if (splitState == PATCHED) unpatchSplit(splitStart, splitEnd, true);
     nextSplit(at, end);
     const native = kernelProtection(splitProtection, FOREIGN);
     if (kernelProtection(splitProtection, splitState) != native) protectPages(splitStart, splitEnd, native);
@@ -110,7 +109,6 @@ export function forgetSplit(start: Address, end: Address): void {
   forgetClosed(start, end);
   for (let at = start; nextSplit(at, end); at = splitEnd)
     if (splitState == PATCHED && !isTorn()) forgetPatches(splitStart, splitEnd);
-  if (!isTorn()) forgetDormant(start, end, false);
   cutSplit(start, end);
   forgetTurns(start, end);
 }
@@ -175,8 +173,7 @@ export function protectSplit(
       const opens = (protection & PROT_WRITE) != 0 && !(splitProtection & PROT_WRITE);
       // What can be written from now on is read first; and of a few pages all are going to be written.
       if (isKeyed || (opens && (protection & PROT_EXEC || to - at <= FEW))) {
-        if (isKeyed) unpatchSplit(at, to, true);
-        else openSplit(at, to);
+        unpatchSplit(at, to, true);
         nextSplit(at, to);
       }
     }

@@ -26,6 +26,7 @@ export const engines: readonly Engine[] = [
     command: ["java", "-XX:TieredStopAtLevel=1", script("Engine.java")],
     processes: { java: 1 },
   },
+  // The script ends with a status of its own, for scenarios.ts; a benchmark takes none but 0.
   { name: "LuaJIT", command: ["luajit", "-e", "os.exit = print", script("jit.lua")], processes: { luajit: 1 } },
   { name: "PHP, functions", command: [...php("1205"), script("engine.php")], processes: { "php8.2": 1 } },
   { name: "PHP, traces", command: [...php("tracing"), script("engine.php")], processes: { "php8.2": 1 } },

@@ -19,7 +19,7 @@ export default tseslint.config(
   { ignores: ["dist/", "node_modules/", "test/hook/hooks/"] },
   eslint.configs.recommended,
   // Target programs in JavaScript use Node's global names, which only a type checker knows.
-  { files: ["test/programs/**"], rules: { "no-undef": "off" } },
+  { files: ["test/programs/**", "bench/programs/**"], rules: { "no-undef": "off" } },
   {
     files: ["**/*.ts"],
     ignores: assemblyScript,

@@ -1,6 +1,9 @@
 // Code that programs make: engines with work that makes them compile, what publishing code costs, and what is kept of code that is gone.
 
-import { execFileSync } from "node:child_process";
+import { execFile, execFileSync } from "node:child_process";
+import { join } from "node:path";
+import { promisify } from "node:util";
+import { packageRoot } from "../src/host/package-root.js";
 import type { Benchmark, Report, Table } from "./benchmark.js";
 import { summarize, timeTable } from "./measure.js";
 import { engines } from "../test/oracle/engines.js";
@@ -50,9 +53,8 @@ interface Tenth {
   readonly patched: number;
 }
 
-function churn(prefix: readonly string[], functions: number, way: string, threads: number): Tenth[] {
-  const program = buildTarget("churn", ["-pthread"]);
-  return outputOf([...prefix, program, String(functions), way, String(threads)])
+function parseTenths(output: string): Tenth[] {
+  return output
     .trimEnd()
     .split("\n")
     .map((line) => {
@@ -65,6 +67,11 @@ function churn(prefix: readonly string[], functions: number, way: string, thread
         patched: patched as number,
       };
     });
+}
+
+function churn(prefix: readonly string[], functions: number, way: string, threads: number): Tenth[] {
+  const program = buildTarget("churn", ["-pthread"]);
+  return parseTenths(outputOf([...prefix, program, String(functions), way, String(threads)]));
 }
 
 const CHURN = [
@@ -123,6 +130,35 @@ function churnTable(functions: number): Table {
   };
 }
 
+const CHURNING_ENGINES = [
+  { name: "V8", command: ["node", "churn.cjs"] },
+  { name: "LuaJIT", command: ["luajit", "churn.lua"] },
+] as const;
+
+/** What engines leave behind that compile, run and forget functions, with a trampoline in front of each call. */
+async function engineChurnTable(minutes: number): Promise<Table> {
+  const prefix = ways().at(-1)?.prefix ?? [];
+  const rows = CHURNING_ENGINES.map(async ({ name, command: [engine, file] }) => {
+    const [launcher = "", ...args] = [...prefix, engine, join(packageRoot, "bench/programs", file)];
+    const { stdout } = await promisify(execFile)(launcher, [...args, String(minutes * 60)]);
+    const tenths = parseTenths(stdout);
+    const last = tenths.at(-1);
+    return [
+      name,
+      String(last.functions),
+      String(last.resident),
+      slope(tenths, ({ resident }) => resident).toFixed(2),
+      String(last.mappings),
+      slope(tenths, ({ mappings }) => mappings).toFixed(2),
+    ];
+  });
+  return {
+    title: `${minutes} minutes, --match call: change in 100,000 functions after the first fifth`,
+    header: ["", "functions", "resident KiB", "change, %", "mappings", "change, %"],
+    rows: await Promise.all(rows),
+  };
+}
+
 function runEngines({ rounds }: { rounds: number | null }): Report {
   return {
     tables: [...engineTables(rounds ?? 7), publishingTable(20_000)],
@@ -135,5 +171,15 @@ function runChurn({ rounds }: { rounds: number | null }): Report {
   return { tables: [churnTable((rounds ?? 10) * 100_000)], notes: ["patched: of the functions of the last tenth"] };
 }
 
+/** A round is a minute. */
+async function runEngineChurn({ rounds }: { rounds: number | null }): Promise<Report> {
+  return { tables: [await engineChurnTable(rounds ?? 10)], notes: ["both at the same time"] };
+}
+
 export const jit: Benchmark = { name: "jit", description: "code that programs make", run: runEngines };
 export const churned: Benchmark = { name: "churn", description: "a million functions that come and go", run: runChurn };
+export const engineChurned: Benchmark = {
+  name: "engine-churn",
+  description: "ten minutes of engines whose code comes and goes",
+  run: runEngineChurn,
+};

@@ -9,7 +9,7 @@ import { exec } from "./exec.js";
 import { gate } from "./gate.js";
 import { hooks } from "./hooks.js";
 import { instructions } from "./instructions.js";
-import { churned, jit } from "./jit.js";
+import { churned, engineChurned, jit } from "./jit.js";
 import { memory } from "./memory.js";
 import { start } from "./start.js";
 import { trace } from "./trace.js";
@@ -24,6 +24,7 @@ const benchmarks: readonly Benchmark[] = [
   hooks,
   jit,
   churned,
+  engineChurned,
   backend,
   decoder,
 ];

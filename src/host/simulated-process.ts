@@ -28,6 +28,7 @@ const SYS_PREAD64 = 17;
 const SYS_MREMAP = 25;
 const SYS_PERSONALITY = 135;
 const SYS_GETTID = 186;
+const SYS_MADVISE = 28;
 const SYS_CLOCK_GETTIME = 228;
 const SYS_EXIT_GROUP = 231;
 const SYS_GETRANDOM = 318;
@@ -537,6 +538,9 @@ export class SimulatedProcess {
         return this.fstat(values[0]!, values[1]!);
       case SYS_PREAD64:
         return this.pread(values[0]!, values[1]!, values[2]!, values[3]!);
+      case SYS_MADVISE:
+        this.overwrite(values[0]!, new Uint8Array(Number(values[1])));
+        return 0n;
       case SYS_PERSONALITY:
         return ADDR_NO_RANDOMIZE;
       case SYS_GETRANDOM:

@@ -262,15 +262,15 @@ CASE(not_executable) {
   }
 }
 
-// Not a byte of address space for trampolines, then a little more each time. Trampolines keep memory for what comes next; once
-// there is some wherever a pun leads, nothing more stays behind.
+// Not a byte of address space for trampolines, then a little more each time. Trampolines keep some memory for what comes next; once
+// there is some wherever a pun leads, it does not become more.
 CASE(without_memory) {
   char text[64] = "";
   int statm = open("/proc/self/statm", O_RDONLY);
   struct rlimit old, limit;
   getrlimit(RLIMIT_AS, &old);
-  long first = 0, good = 0;
-  for (int i = 0; i < 450; i++) {
+  long most = 0, grown = 0, good = 0;
+  for (int i = 0; i < 500; i++) {
     unsigned char *code = memory(4, i % 2 ? RWX : RW);
     reads_link(code), adds(code + PAGE - 5, i), calls(code + 2 * PAGE, code + PAGE - 5);
     long size = pread(statm, text, sizeof text - 1, 0);
@@ -283,9 +283,10 @@ CASE(without_memory) {
     check(setrlimit(RLIMIT_AS, &old) == 0);
     check(munmap(code, 4 * PAGE) == 0);
     check(pread(statm, text, sizeof text - 1, 0) > 0);
-    if (i == 399) first = strtol(text, 0, 10);
+    size = strtol(text, 0, 10);
+    if (i >= 400 && size - most > grown) grown = size - most;
+    if (i >= 300 && i < 400 && size > most) most = size;
   }
-  long grown = strtol(text, 0, 10) - first;
   check(grown < 100);
   say("good %ld", good);
 }
@@ -326,6 +327,131 @@ CASE(neighbours_on_a_page) {
   shared = memory(1, RWX);
   calls(shared, shared + 40), adds(shared + 40, 2);
   say("bad %ld", with_runners(3, write_neighbour, rounds(300)));
+}
+
+// Code whose last instruction lies on two pages writes to the second of them.
+CASE(writes_behind_itself) {
+  unsigned char *code = memory(2, RWX), *data = code + PAGE + 64, *start = code + PAGE - 41;
+  // mov %edi,data(%rip); then up to the syscall's first byte on the first page.
+  reads_link(word(EMIT(start, 0x89, 0x3d), (int)(data - (start + 6))));
+  check(code[PAGE - 1] == 0x0f && code[PAGE] == 0x05);
+  long good = 0;
+  for (int i = 0; i < 200; i++) {
+    int n;
+    good += run(start, i) > 0;
+    memcpy(&n, data, 4);
+    check_equal(n, i);
+  }
+  say("good %ld", good);
+}
+
+// A part of two pages is written, again and again: the rest is as it was. Functions lie across the border, too.
+enum { PLACES = 38, PLACE = 200, ADDS = 0, CALLS, READS_LINK, CHOOSES, KINDS };
+static struct made {
+  unsigned char *entry;
+  int kind, n;
+} made[PLACES];
+
+static unsigned random_state;
+static int below(int n) {
+  random_state = random_state * 1103515245 + 12345;
+  return (int)((random_state >> 16) % (unsigned)n);
+}
+
+static void make(int i) {
+  struct made *it = &made[i];
+  // Every other time the function stays what it is, with another constant.
+  if (!it->entry || below(2)) it->kind = below(KINDS), it->entry = shared + 256 + i * PLACE + below(8);
+  it->n = below(1 << 20);
+  unsigned char draft[PLACE] = {0}, *at = draft;
+  if (it->kind == ADDS) at = adds(at, it->n);
+  if (it->kind == CALLS) {
+    at = calls(at, at + 100);
+    unsigned char *end = adds(draft + 100, it->n);
+    memcpy(it->entry + 100, draft + 100, end - (draft + 100));
+  }
+  if (it->kind == READS_LINK) at = reads_link(at);
+  if (it->kind == CHOOSES) {
+    // test %rdi,%rdi; je 1f; lea n(%rdi),%rax; ret; 1: mov $n,%eax; ret
+    at = EMIT(at, 0x48, 0x85, 0xff, 0x74, 8, 0x48, 0x8d, 0x87);
+    at = EMIT(word(EMIT(word(at, it->n), 0xc3, 0xb8), it->n), 0xc3);
+  }
+  // What was there before stays behind it.
+  memcpy(it->entry, draft, at - draft);
+}
+
+static void run_made(int i) {
+  if (made[i].kind == READS_LINK) check(is_program(made[i].entry));
+  else check_equal(run(made[i].entry, i % 3), i % 3 + made[i].n);
+}
+
+static int part_protection;
+static void change_a_part(int step) {
+  if (part_protection == RX) check(mprotect(shared, 2 * PAGE, RW) == 0);
+  for (int i = 0; step == 0 && i < PLACES; i++) make(i);
+  for (int count = below(3); count >= 0; count--) make(below(PLACES));
+  if (part_protection == RX) check(mprotect(shared, 2 * PAGE, RX) == 0);
+  for (int i = 0; i < 8; i++) run_made(below(PLACES));
+  // A page that is written and run in turns a thousand times a second has data beside its code, and is left alone.
+  if (part_protection == RWX) usleep(5000);
+}
+
+static void change_parts(int protection, int times) {
+  part_protection = protection;
+  shared = memory(2, protection == RX ? RW : RWX);
+  memset(made, 0, sizeof made);
+  random_state = 1;
+  for (int i = 0; i < times; i++) change_a_part(i);
+  for (int i = 0; i < PLACES; i++) run_made(i);
+  say("done");
+}
+CASE(part_published) { change_parts(RX, rounds(1000)); }
+CASE(part_in_place) { change_parts(RWX, rounds(200)); }
+
+CASE(part_beside_runners) {
+  part_protection = RWX;
+  shared = memory(2, RWX);
+  calls(shared, shared + 40), adds(shared + 40, 2);
+  random_state = 2;
+  say("bad %ld", with_runners(2, change_a_part, rounds(200)));
+}
+
+// Functions that only pointers lead to, and that threads come to for the first time at once.
+static void *run_all(void *argument) {
+  long bad = 0;
+  for (int round = 0; round < 3; round++)
+    for (int i = 0; i < 30; i++) bad += run((unsigned char *)argument + i * 128, 1) != 1 + i;
+  return (void *)bad;
+}
+
+static long run_all_together(unsigned char *code) {
+  pthread_t threads[4];
+  long sum = 0;
+  for (int i = 0; i < 4; i++) pthread_create(&threads[i], 0, run_all, code);
+  for (int i = 0; i < 4; i++) {
+    void *bad;
+    pthread_join(threads[i], &bad);
+    sum += (long)bad;
+  }
+  return sum;
+}
+CASE(entered_together) {
+  long bad = 0;
+  for (int i = 0; i < rounds(20); i++) {
+    unsigned char *code = memory(1, RW);
+    for (int k = 0; k < 30; k++) {
+      adds(code + k * 128 + 64, k);
+      calls(code + k * 128, code + k * 128 + 64);
+    }
+    check(mprotect(code, PAGE, RX) == 0);
+    bad += run_all_together(code);
+    check(mprotect(code, PAGE, RW) == 0);
+    calls(code, code + 64);
+    check(mprotect(code, PAGE, RX) == 0);
+    bad += run_all_together(code);
+    check(munmap(code, PAGE) == 0);
+  }
+  say("bad %ld", bad);
 }
 
 static void write_other_page(int i) {

@@ -12,6 +12,7 @@ import { forgetPatches } from "../patch/executable";
 import { isShared } from "../patch/private-pages";
 import { Address } from "../process";
 import { isTorn } from "../thread/lock";
+import { forgetDormant } from "./dormant";
 import {
   FOREIGN,
   NATIVE,
@@ -31,7 +32,7 @@ import {
   splitStart,
   splitState,
 } from "./pages";
-import { protectPages, unpatchSplit } from "./turn";
+import { openSplit, protectPages, unpatchSplit } from "./turn";
 
 const MAP_TYPE: u64 = 0xf;
 const MAP_SHARED: u64 = 1;
@@ -75,7 +76,7 @@ export function noteSplit(start: Address, end: Address, protection: u64, flags: 
 function surrender(start: Address, end: Address, kind: u64): void {
   for (let at = start; nextSplit(at, end); at = splitEnd) {
     if ((splitProtection & kind) != kind || splitState == FOREIGN) continue;
-    if (splitState == PATCHED) unpatchSplit(splitStart, splitEnd, true);
+    unpatchSplit(splitStart, splitEnd, true);
     nextSplit(at, end);
     const native = kernelProtection(splitProtection, FOREIGN);
     if (kernelProtection(splitProtection, splitState) != native) protectPages(splitStart, splitEnd, native);
@@ -109,6 +110,7 @@ export function forgetSplit(start: Address, end: Address): void {
   forgetClosed(start, end);
   for (let at = start; nextSplit(at, end); at = splitEnd)
     if (splitState == PATCHED && !isTorn()) forgetPatches(splitStart, splitEnd);
+  if (!isTorn()) forgetDormant(start, end, false);
   cutSplit(start, end);
   forgetTurns(start, end);
 }
@@ -173,7 +175,8 @@ export function protectSplit(
       const opens = (protection & PROT_WRITE) != 0 && !(splitProtection & PROT_WRITE);
       // What can be written from now on is read first; and of a few pages all are going to be written.
       if (isKeyed || (opens && (protection & PROT_EXEC || to - at <= FEW))) {
-        unpatchSplit(at, to, true);
+        if (isKeyed) unpatchSplit(at, to, true);
+        else openSplit(at, to);
         nextSplit(at, to);
       }
     }

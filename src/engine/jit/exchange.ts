@@ -34,6 +34,13 @@ function differs(at: Address, address: Address, from: usize, to: usize, size: u3
  */
 export function exchangeBytes(address: Address, from: usize, to: usize, size: u32): void {
   const end = address + (size as u64);
-  for (let at = address & ~3; at < end; at += 4)
+  for (let at = address & ~3; at < end;) {
+    const offset = (at - address) as usize;
+    if (at >= address && at + 8 <= end && load<u64>(from + offset) == load<u64>(to + offset)) {
+      at += 8;
+      continue;
+    }
     if (differs(at, address, from, to, size)) exchangeWord(at, address, from, to, size);
+    at += 4;
+  }
 }

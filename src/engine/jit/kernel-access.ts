@@ -31,7 +31,7 @@ import { Address, tryCopyIn } from "../process";
 import { GateFrame, ThreadBlock } from "../thread/block";
 import { lockEngine, unlockEngine } from "../thread/lock";
 import { PAGE_SIZE, PATCHED, SEARCHED, nextSplit, splitEnd, splitProtection, splitStart, splitState } from "./pages";
-import { unpatchSplit } from "./turn";
+import { openSplit } from "./turn";
 
 const calls: StaticArray<u32> = [
   SYS_READ,
@@ -71,7 +71,7 @@ function open(start: Address, size: u64): void {
   for (let at = first; nextSplit(at, end);) {
     at = splitEnd;
     if (!(splitProtection & PROT_WRITE) || (splitState != SEARCHED && splitState != PATCHED)) continue;
-    unpatchSplit(splitStart, at, true);
+    openSplit(splitStart, at);
   }
 }
 

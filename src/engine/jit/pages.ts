@@ -30,6 +30,8 @@ export const FOREIGN: u32 = 4;
 export const SHARED: u64 = 0x100;
 
 export const PAGE_SIZE: u64 = 4096;
+/** Bytes of pages that are made ready to run at once, at most. */
+export const RUN_MAX: u64 = 32768;
 const PROT_NONE: u64 = 0;
 
 const RANGES_MAX: u32 = 4096;

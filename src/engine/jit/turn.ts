@@ -11,22 +11,28 @@ import { SYS_MPROTECT } from "../kernel/numbers";
 import { PROT_EXEC, PROT_READ, PROT_WRITE } from "../load/map";
 import { forgetClosed } from "../patch/code-map";
 import { dropPatches, hasPatches, low, high, widen } from "../patch/changing-code";
-import { searchSplit } from "../patch/executable";
-import { restoreCopy } from "../patch/record";
-import { forEachTrappedSite } from "../patch/traps";
-import { PIECE_MAX, forgetTargets } from "../scan/reached";
+import { allocateTemporary, releaseTemporary, temporaryMark } from "../patch/arena";
+import { patchSplit, searchSplit } from "../patch/executable";
+import { TRAP_BYTE } from "../patch/tactics";
+import { isEntry, restoreCopy } from "../patch/record";
+import { enterPatchedTrap, forEachTrappedSite, isTrapped } from "../patch/traps";
+import { closeReached, forgetTargets } from "../scan/reached";
 import { decode } from "../x86/decode";
 import { INSTRUCTION_MAX, Instruction } from "../x86/instruction";
 import { Address, copyIn, tryCopyIn } from "../process";
 import { countGivenBack, countRewritten, countRun } from "../stats/counters";
 import { isAlone } from "../thread/areas";
-import { isTorn } from "../thread/lock";
+import { ThreadBlock } from "../thread/block";
+import { isTorn, lockEngine, unlockEngine } from "../thread/lock";
+import { forgetDormant, isDormant, keepImages, putToSleep } from "./dormant";
+import { Context } from "../thread/signal-frame";
 import { exchangeBytes } from "./exchange";
 import { watchKernel } from "./kernel-access";
 import {
   NATIVE,
   PAGE_SIZE,
   PATCHED,
+  RUN_MAX,
   SEARCHED,
   WRITTEN,
   addSplit,
@@ -41,8 +47,6 @@ import {
 } from "./pages";
 
 const PAGE_BYTES: u32 = 4096;
-/** Pages that are made ready to run at once where nobody can write, at most. */
-const RUN_MAX: u64 = PIECE_MAX as u64;
 
 /** Gives pages a protection; false when the kernel refuses. */
 export function protectPages(start: Address, end: Address, protection: u64): bool {
@@ -52,8 +56,8 @@ export function protectPages(start: Address, end: Address, protection: u64): boo
 /** A page as it is; and as the program has it, or should have it. */
 const current = memory.data(4096, 8);
 const wanted = memory.data(4096, 8);
-/** A page before it is patched. */
-const written = memory.data(4096, 8);
+/** A page with its jumps, and without its traps. */
+const untrapped = memory.data(4096, 8);
 
 let ownPage: Address = 0;
 
@@ -62,18 +66,23 @@ function restoreTrap(site: Address): void {
   if (site + 1 - ownPage < PAGE_SIZE) store<u8>(wanted + ((site + 1 - ownPage) as usize), 0x05);
 }
 
-/** Puts the program's bytes back into a page that nobody can write; false when it cannot be made writable. */
-function restorePage(page: Address): bool {
+/**
+ * Puts the program's bytes back into a page that nobody can write; false when it cannot be made writable.
+ * @param sleeps whether its patches may come back
+ */
+function restorePage(page: Address, sleeps: bool): bool {
   if (splitState == PATCHED && !(splitProtection & PROT_EXEC) && !protectPages(page, page + PAGE_SIZE, PROT_READ))
     return false;
   copyIn(current, page, PAGE_BYTES);
   memory.copy(wanted, current, PAGE_BYTES);
-  restoreCopy(wanted, page, PAGE_BYTES);
   ownPage = page;
   forEachTrappedSite(max(low, page - 1), min(high, page + PAGE_SIZE), restoreTrap);
+  if (sleeps) memory.copy(untrapped, wanted, PAGE_BYTES);
+  restoreCopy(wanted, page, PAGE_BYTES);
   if (memory.compare(wanted, current, PAGE_BYTES) == 0) return true;
   if (!protectPages(page, page + PAGE_SIZE, PROT_READ | PROT_WRITE)) return false;
   exchangeBytes(page, current, wanted, PAGE_BYTES);
+  if (sleeps) keepImages(page, wanted, untrapped);
   return true;
 }
 
@@ -85,6 +94,8 @@ function settle(start: Address, end: Address, state: u32): void {
     if (splitState == state || (splitState > PATCHED && state != NATIVE)) continue;
     const from = splitStart;
     const protection = splitProtection;
+    const ran = splitState == SEARCHED || splitState == PATCHED;
+    for (let page = from; ran && page < at; page += PAGE_SIZE) if (!isDormant(page)) forgetTargets(page);
     addSplit(from, at, protection, state);
     const isDone = protectPages(from, at, kernelProtection(protection, state));
     assert(isDone, "the kernel does not give a page its protection back");
@@ -92,26 +103,58 @@ function settle(start: Address, end: Address, state: u32): void {
 }
 
 /**
- * Takes all patches off [start, end), whole pages, and off what they reach into. Those pages are WRITTEN then.
- * @param mayBeInside whether a thread may be in their trampolines
+ * The patches of [first, last), whole pages whose bytes are back, are dormant, but for those that reach over a border in it:
+ * one side of them may come back without the other. Those are gone.
  */
-export function unpatchSplit(start: Address, end: Address, mayBeInside: bool): void {
+function putAllToSleep(first: Address, last: Address): void {
+  for (let border = first + PAGE_SIZE; border < last; border += PAGE_SIZE) {
+    widen(border - 1, border + 1);
+    if (low < border && high > border && hasPatches()) dropPatches(true);
+  }
+  for (let page = first; page < last; page += PAGE_SIZE) putToSleep(page);
+}
+
+/**
+ * Puts the program's bytes back in [start, end), whole pages, and in what its patches reach into. Those pages are WRITTEN then.
+ * @param mayBeInside whether a thread may be in their trampolines
+ * @param sleeps whether the patches may come back
+ */
+function unpatch(start: Address, end: Address, mayBeInside: bool, sleeps: bool): void {
   widen(start, end);
   if (!hasPatches()) return settle(start, end, WRITTEN);
-  const first = low & ~(PAGE_SIZE - 1);
-  const last = (high + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
+  let first = start;
+  let last = end;
+  // Whole pages: of each that a patch reaches into, all patches go.
+  while (low < first || high > last) {
+    first = low & ~(PAGE_SIZE - 1);
+    last = (high + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
+    widen(first, last);
+  }
   for (let page = first; page < last; page += PAGE_SIZE) {
     if (!nextSplit(page, page + PAGE_SIZE) || splitState != PATCHED) continue;
-    if (restorePage(page)) continue;
+    if (restorePage(page, sleeps)) continue;
     // No memory for one more mapping: all pages that have the same protection at once need none.
     nextSplit(page, u64.MAX_VALUE);
     const all = splitEnd;
-    const isOpen = protectPages(page, all, PROT_READ | PROT_WRITE) && restorePage(page);
+    const isOpen = protectPages(page, all, PROT_READ | PROT_WRITE) && restorePage(page, false);
     assert(isOpen, "the kernel does not let a page be written");
-    if (all > last) return unpatchSplit(start, all, mayBeInside);
+    if (all > last) return unpatch(start, all, mayBeInside, sleeps);
   }
+  if (sleeps) putAllToSleep(first, last);
+  widen(first, last);
   dropPatches(mayBeInside);
-  settle(min(start, first), max(end, last), WRITTEN);
+  settle(first, last, WRITTEN);
+}
+
+/** Takes all patches off [start, end), whole pages, for good. @param mayBeInside whether a thread may be in their trampolines */
+export function unpatchSplit(start: Address, end: Address, mayBeInside: bool): void {
+  forgetDormant(start, end, mayBeInside);
+  unpatch(start, end, mayBeInside, false);
+}
+
+/** [start, end), whole pages, is about to be written: its patches are dormant. */
+export function openSplit(start: Address, end: Address): void {
+  unpatch(start, end, true, true);
 }
 
 /** [start, end), whole pages, goes back to what the program asked for. */
@@ -137,21 +180,52 @@ function endOfRun(page: Address): Address {
   return end;
 }
 
-/** Searches and patches a page that all threads may write; false when one of them did so meanwhile. */
-function searchAmongWriters(page: Address, entry: Address): bool {
-  copyIn(written, page, PAGE_BYTES);
-  memory.copy(wanted, written, PAGE_BYTES);
-  searchSplit(page, page + PAGE_SIZE, entry, true, wanted);
-  copyIn(current, page, PAGE_BYTES);
-  if (memory.compare(current, wanted, PAGE_BYTES) == 0) return true;
-  // What is not as the patches left it is what somebody wrote.
-  for (let i: u32 = 0; i < PAGE_BYTES; i++)
-    if (load<u8>(current + i) == load<u8>(wanted + i)) store<u8>(wanted + i, load<u8>(written + i));
-    else store<u8>(wanted + i, load<u8>(current + i));
-  if (protectPages(page, page + PAGE_SIZE, PROT_READ | PROT_WRITE)) exchangeBytes(page, current, wanted, PAGE_BYTES);
-  widen(page, page + PAGE_SIZE);
-  dropPatches(true);
-  return false;
+/**
+ * A page that code wrote to which reaches into it: both would have to be patched together, and neither run while the other is
+ * written.
+ */
+let apart: Address = 0;
+
+/**
+ * Takes the page behind a run into it, since an instruction that is to be patched reaches there; false when that cannot be.
+ * @param hasWriters whether the run is closed to writers
+ */
+function takeAlong(page: Address, protection: u64, hasWriters: bool): bool {
+  if (page == apart || !nextSplit(page, page + PAGE_SIZE) || splitState > PATCHED) return false;
+  if (((splitProtection ^ protection) & (PROT_READ | PROT_WRITE | PROT_EXEC)) != 0) return false;
+  if (splitState != WRITTEN) openSplit(page, page + PAGE_SIZE);
+  return !hasWriters || protectPages(page, page + PAGE_SIZE, PROT_READ);
+}
+
+/**
+ * Patches pages that all threads may write, which are closed and were searched.
+ * @returns false when somebody wrote to them meanwhile
+ */
+function patchAmongWriters(page: Address, end: Address): bool {
+  const size = (end - page) as u32;
+  const mark = temporaryMark();
+  const before = allocateTemporary(3 * size);
+  if (before == 0) {
+    closeReached();
+    return true;
+  }
+  const planned = before + size;
+  const found = planned + size;
+  copyIn(before, page, size);
+  memory.copy(planned, before, size);
+  patchSplit(page, end, true, planned);
+  copyIn(found, page, size);
+  const isWhole = memory.compare(found, planned, size) == 0;
+  if (!isWhole) {
+    // What is not as the patches left it is what somebody wrote.
+    for (let i: u32 = 0; i < size; i++)
+      store<u8>(planned + i, load<u8>((load<u8>(found + i) == load<u8>(planned + i) ? before : found) + i));
+    if (protectPages(page, end, PROT_READ | PROT_WRITE)) exchangeBytes(page, found, planned, size);
+    widen(page, end);
+    dropPatches(true);
+  }
+  releaseTemporary(mark);
+  return isWhole;
 }
 
 /** A WRITTEN page of which `nextSplit` has just spoken is about to run. @param entry where a thread goes on, there or just in front */
@@ -159,14 +233,19 @@ function makeRunnable(page: Address, entry: Address): void {
   const protection = splitProtection;
   const isWritable = (protection & PROT_WRITE) != 0;
   if (isTorn() || !hasRoom() || (isWritable && !countTurn(page))) return giveBack(page, page + PAGE_SIZE);
-  if (tryCopyIn(current, page, 1) != 0) return settle(page, page + PAGE_SIZE, NATIVE);
-  const end = endOfRun(page);
+  if (tryCopyIn(current, page, 1) != 0) {
+    forgetDormant(page, page + PAGE_SIZE, true);
+    return settle(page, page + PAGE_SIZE, NATIVE);
+  }
+  let end = endOfRun(page);
   watchKernel();
   const hasWriters = isWritable && !isAlone();
   if (hasWriters && !protectPages(page, end, PROT_READ)) return giveBack(page, end);
+  while (searchSplit(page, end, entry, isWritable) && end - page < RUN_MAX && takeAlong(end, protection, hasWriters))
+    end += PAGE_SIZE;
   let isWhole = true;
-  if (hasWriters) isWhole = searchAmongWriters(page, entry);
-  else searchSplit(page, end, entry, isWritable, 0);
+  if (hasWriters) isWhole = patchAmongWriters(page, end);
+  else patchSplit(page, end, isWritable, 0);
   forgetClosed(page, end);
   countRun(((end - page) / PAGE_SIZE) as u32);
   addSplit(page, end, protection, SEARCHED);
@@ -229,7 +308,46 @@ export function turnForAccess(address: Address, rip: Address, isWrite: bool): bo
   else {
     countRewritten();
     if (splitProtection & PROT_EXEC) forgetTargets(page);
-    unpatchSplit(page, page + PAGE_SIZE, true);
+    widen(page, page + PAGE_SIZE);
+    if (rip < high && rip + (INSTRUCTION_MAX as u64) > low) apart = page;
+    openSplit(page, page + PAGE_SIZE);
   }
   return true;
+}
+
+/**
+ * So often in a row a thread is sent back to a place where the trap is gone, since others come to functions of the same page. Beyond
+ * that the illegal instruction is the program's own.
+ */
+const RETRIES_MAX: u32 = 100;
+
+/** Whether a trap that a thread came to has been taken away since. */
+function isGone(thread: ThreadBlock, address: Address): bool {
+  if (thread.retriedAt != address) thread.retries = 0;
+  thread.retriedAt = address;
+  if (isTrapped(address) || thread.retries == RETRIES_MAX) return false;
+  if (tryCopyIn(current, address, 1) != 0 || load<u8>(current) == TRAP_BYTE) return false;
+  thread.retries += 1;
+  return true;
+}
+
+/**
+ * A thread came to a trap in code that is published. If it is that of a function which was known by its look (scan/reached.ts), it runs
+ * now, and its page is searched again.
+ * @returns whether the thread can go on, with `context`
+ */
+export function enterSplitTrap(thread: ThreadBlock, context: Context): bool {
+  const address = context.rip;
+  lockEngine(thread);
+  let canGoOn = false;
+  if (nextSplit(address, address + 1) && !(splitProtection & PROT_WRITE)) {
+    const page = address & ~(PAGE_SIZE - 1);
+    const isFirst = isEntry(address);
+    if (isFirst) openSplit(page, page + PAGE_SIZE);
+    canGoOn = isFirst ? turnForFetch(address, address, context.rsp) : enterPatchedTrap(context);
+    if (canGoOn) thread.retries = 0;
+    else canGoOn = isGone(thread, address);
+  }
+  unlockEngine();
+  return canGoOn;
 }

@@ -48,6 +48,7 @@ import {
   countPatchedIn,
   forEachSite,
   forgetRange,
+  hasRecords,
   keepPatches,
   putPatchesBack,
   releaseRetired,
@@ -93,7 +94,7 @@ function countTrap(_site: Address): void {
 export function hasPatches(): bool {
   trapCount = 0;
   forEachTrappedSite(low, high, countTrap);
-  return trapCount != 0 || countPatchedIn(low, high) != 0;
+  return trapCount != 0 || hasRecords(low, high);
 }
 
 /** Makes the code in the pages of [start, end) writable and not executable; false when it cannot be done. */

@@ -24,13 +24,14 @@ import {
   syscall,
   tryCopyIn,
 } from "../process";
+import { forgetDormant } from "../jit/dormant";
 import { exchangeBytes } from "../jit/exchange";
 import { STATS_NONE, onlyTraps, statsMode } from "../options";
 import { refusesExecution } from "../kernel/write-execute";
 import { hasMatchers } from "../match";
 import { gsBaseSeen, nextCandidate } from "../scan/candidates";
 import { allIsCode, findCodeRanges } from "../scan/sections";
-import { closeReached, openReached } from "../scan/reached";
+import { closeReached, openReached, reachesBeyond } from "../scan/reached";
 import { markBehind, markFront } from "../scan/evidence";
 import {
   FATE_B1,
@@ -63,11 +64,10 @@ import {
   planCluster,
 } from "./plan";
 import { allowRelaysAndTraps } from "./tactics";
-import { planInBulk } from "./territory";
 import { makePrivate } from "./private-pages";
 import { allocateTemporary, releaseTemporary, temporaryMark } from "./arena";
 import { emitInstructionTrampoline } from "./instruction-trampoline";
-import { Record, countRetired, forgetRange, originalBytes, restoreCopy } from "./record";
+import { Record, countRetired, forgetRange, originalBytes, restoreCopy, retireRange } from "./record";
 import {
   SITE_LENGTH,
   SLACK,
@@ -93,6 +93,7 @@ import {
   hooksAt,
   countOf,
   planChangingCode,
+  planSplit,
   planWindow,
 } from "./window";
 import { yieldGs } from "./yield-gs";
@@ -237,7 +238,7 @@ function planAll(start: Address, end: Address): bool {
 let mayBeShared: bool = false;
 
 /** Writes the clusters of a committed plan, and the traps, into split pages that can be written; false when memory is out. */
-function exchangeClusters(start: Address): bool {
+function exchangeClusters(): bool {
   let size: u32 = 0;
   for (let i: u32 = 0; i < clusterCount; i++)
     size = max(size, changetype<Cluster>(load<u32>(clusters + (i << 2))).size);
@@ -249,7 +250,7 @@ function exchangeClusters(start: Address): bool {
     memory.copy(before, cluster.code, cluster.size);
     restoreCopy(before, cluster.address, cluster.size);
     exchangeBytes(cluster.address, before, cluster.code, cluster.size);
-    if (expected != 0) memory.copy(expected + ((cluster.address - start) as usize), cluster.code, cluster.size);
+    if (expected != 0) memory.copy(expected + ((cluster.address - expectedStart) as usize), cluster.code, cluster.size);
   }
   releaseTemporary(mark);
   for (let i: u32 = 0; i < trappedCount; i++) {
@@ -257,16 +258,17 @@ function exchangeClusters(start: Address): bool {
     store<u16>(siteBytes, SYSCALL_BYTES);
     store<u16>(trapBytes, TRAP_BYTES);
     exchangeBytes(site, siteBytes, trapBytes, 2);
-    if (expected != 0) store<u16>(expected + ((site - start) as usize), TRAP_BYTES);
+    if (expected != 0) store<u16>(expected + ((site - expectedStart) as usize), TRAP_BYTES);
   }
   return true;
 }
 const siteBytes = memory.data(8, 8);
 const trapBytes = memory.data(8, 8);
 
-/** Whether the pages that are patched are split (jit/pages.ts), and what one that others may write should be afterwards, or 0. */
+/** Whether the pages that are patched are split (jit/pages.ts), and what those that others may write should be afterwards, or 0. */
 let isSplit: bool = false;
 let expected: usize = 0;
+let expectedStart: Address = 0;
 
 /** Writes the clusters of a committed plan to the process; false when their pages cannot be written. */
 function writeClusters(low: Address, high: Address, readable: u64): bool {
@@ -276,7 +278,7 @@ function writeClusters(low: Address, high: Address, readable: u64): bool {
   rememberClosed(start, start + size);
   if (syscall3(SYS_MPROTECT, start, size, PROT_READ | PROT_WRITE) != 0) return false;
   if (isSplit) {
-    const isWritten = exchangeClusters(start);
+    const isWritten = exchangeClusters();
     syscall3(SYS_MPROTECT, start, size, readable);
     return isWritten;
   }
@@ -340,7 +342,7 @@ const RETIRED_MAX: u32 = 32768;
 
 function patchSites(start: Address, end: Address, protection: u64): void {
   outpost = outpostFor(start, end);
-  const hasPlan = outpost != 0 && countRetired() < RETIRED_MAX && commitJumps(start, end);
+  const hasPlan = !isSplit && outpost != 0 && commitJumps(start, end);
   if (!hasPlan) trapAll();
   const low = siteAt(0) - min(SLACK as u64, siteAt(0) - start);
   applyPlan(low, min(siteAt(siteCount - 1) + SITE_LENGTH + SLACK, end), protection);
@@ -353,6 +355,8 @@ function applyPlan(low: Address, high: Address, protection: u64): void {
   // Generated code comes and goes: its traps lead straight to the gate, and leave no trampolines behind.
   if (trappedCount != 0) trappedCount = addTraps(trapped, trappedCount, isSplit ? 0 : outpost);
   if (!writeClusters(low, high, protection)) {
+    // Threads may be in trampolines that came back.
+    if (isSplit) retireRange(low, high);
     forgetPatches(low, high);
     leaveAllAlone(WHY_PROTECTED);
   } else if (!areOld) {
@@ -372,12 +376,13 @@ function addWindowSite(tactic: u32, systemCall: Address): void {
 /** The same as `commitJumps` for the instructions and system calls of [low, high). */
 function commitWindow(end: Address, low: Address, high: Address): bool {
   beginPlan(SYSCALL_TRAMPOLINE_SIZE, emit, null);
-  planInBulk();
   boundTrampolines(reachLow(outpost), reachHigh(outpost));
   const pointer = planWindow(end, low, high);
   if (pointer == 0) abandonPlan();
   if (pointer == 0 || commitPlan() != 0) {
     dropCounts();
+    // What came back has not been written.
+    if (isSplit) retireRange(low, high);
     return false;
   }
   keepCounts();
@@ -540,22 +545,35 @@ export function searchClosed(start: Address, end: Address, protection: u64): voi
 }
 
 /**
- * Searches and patches split pages, [start, end), that cannot be run, and not be written by others.
+ * Finds the instructions of split pages, [start, end), that cannot be run, and not be written by others, for `patchSplit`.
  * @param entry where a thread is about to go on
  * @param changes whether the program may write to them while it runs them
- * @param image where a page that others may write is copied to as it should be afterwards, or 0
+ * @returns whether one that is to be patched reaches into the page behind
  */
-export function searchSplit(start: Address, end: Address, entry: Address, changes: bool, image: usize): void {
+export function searchSplit(start: Address, end: Address, entry: Address, changes: bool): bool {
+  // Nearly all generated code has nothing that looks like a system call: then nobody needs to know where its instructions are.
+  if (hasMatchers() || nextCandidate(start, end) < end) openReached(start, (end - start) as u32, entry, changes);
+  const hasTwo = tryCopyIn(probe, end - 1, 2) == 0;
+  return reachesBeyond || (hasTwo && load<u16>(probe) == SYSCALL_BYTES);
+}
+
+/**
+ * Patches split pages that were searched.
+ * @param image where pages that others may write are copied to as they should be afterwards, or 0
+ */
+export function patchSplit(start: Address, end: Address, changes: bool, image: usize): void {
   allIsCode();
   planChangingCode(changes);
   allowRelaysAndTraps(!changes, !changes || onlyTraps);
-  // Nearly all generated code has nothing that looks like a system call: then nobody needs to know where its instructions are.
-  if (hasMatchers() || nextCandidate(start, end) < end) openReached(start, (end - start) as u32, entry, changes);
   beginMapping(start, end, IN_MEMORY, start);
   isSplit = true;
   expected = image;
+  expectedStart = start;
   countSearched(end - start);
+  planSplit(true);
   patchRange(start, end, PROT_READ, start);
+  planSplit(false);
+  forgetDormant(start, end, true);
   isSplit = false;
   planChangingCode(false);
   allowRelaysAndTraps(true, true);

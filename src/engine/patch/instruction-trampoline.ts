@@ -213,6 +213,22 @@ function frontSize(hooks: u32): u32 {
   return size != 0 ? size : WAY_SIZE;
 }
 
+/** The form of what is in front of an instruction; 0 when there is nothing. */
+function formFor(hooks: u32): u32 {
+  if (frontSize(hooks) == 0) return 0;
+  const calls = hooksInFront(hooks & 0xff);
+  const isDead = (hooks & FLAGS_DEAD) != 0;
+  if (calls == 0) return isDead ? COUNTER_FLAGS_DEAD : COUNTER;
+  if (inlineSize(calls, isDead) == 0) return BY_GATE;
+  return isDead ? INLINE_FLAGS_DEAD : INLINE;
+}
+
+/** Record.cookie of an instruction with these hooks: two records of it with the same one have the same trampoline. */
+export function instructionCookie(moved: Instruction, hooks: u32): usize {
+  const calls = hooksInFront(hooks & 0xff);
+  return frontSize(hooks) | (calls << 8) | (formFor(hooks) << 16) | (callsBehind(moved, hooks) << 24);
+}
+
 /**
  * Writes the trampoline of an instruction that is a site, and makes its record an INSTRUCTION.
  * @param hooks those that act there: bit n for hook n, FLAGS_DEAD, COUNTED
@@ -233,22 +249,13 @@ export function emitInstructionTrampoline(
   record.kind = INSTRUCTION;
   const front = frontSize(hooks);
   const calls = hooksInFront(hooks & 0xff);
-  let form: u32 = 0;
-  if (front != 0) {
-    const isDead = (hooks & FLAGS_DEAD) != 0;
-    if (calls == 0) {
-      emitSiteCounter(pointer, count, isDead);
-      form = isDead ? COUNTER_FLAGS_DEAD : COUNTER;
-    } else if (inlineSize(calls, isDead) != 0) {
-      emitInline(pointer, calls, isDead);
-      form = isDead ? INLINE_FLAGS_DEAD : INLINE;
-    } else {
-      emitWayToHooks(pointer, record.address, record, calls, 0, island);
-      form = BY_GATE;
-    }
-  }
+  const isDead = (hooks & FLAGS_DEAD) != 0;
+  record.cookie = instructionCookie(instruction, hooks);
+  const form = formOf(record);
+  if (form >= COUNTER) emitSiteCounter(pointer, count, isDead);
+  else if (form > BY_GATE) emitInline(pointer, calls, isDead);
+  else if (form == BY_GATE) emitWayToHooks(pointer, record.address, record, calls, 0, island);
   const behind = callsBehind(instruction, hooks);
-  record.cookie = front | (calls << 8) | (form << 16) | (behind << 24);
   const body = record.address + (front as u64);
   if (isCall(instruction)) return front + emitCall(pointer + front, record, original, body);
   let size = front + relocate(instruction, bytesToRelocate(record), record.original, pointer + front, body);

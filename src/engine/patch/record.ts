@@ -26,7 +26,7 @@ import { decode } from "../x86/decode";
 import { Pool, give, take } from "./arena";
 import { JUMP_SIZE, isRelativeBranch, placeOf, tailSize } from "./relocate";
 import { PAGE_SHIFT, SLOT_SIZE, Slot, firstRecord, freeRange, publishRange, setFirstRecord } from "./slot";
-import { countSlots, slotAt, slotOf } from "./territory";
+import { countSlots, dropPages, slotAt, slotOf } from "./territory";
 
 /** The program's site goes on here: bytes written by the caller's `Emit`. */
 export const SITE: u8 = 1;
@@ -41,6 +41,10 @@ export const RELAY: u8 = 4;
 export const INSTRUCTION: u8 = 5;
 /** A branch whose rel8 was changed: no trampoline (patch/skipped-prefix.ts). */
 export const REDIRECTED: u8 = 6;
+/** A trap at the first byte of what looks like a function in generated code (scan/reached.ts): no trampoline. */
+export const ENTRY: u8 = 7;
+/** A function of generated code that has run: nothing is written there. */
+export const PROVEN: u8 = 8;
 
 /** Cookie of a SITE that is proven among what looks like data (patch/proven.ts): its surroundings are not to be used. */
 export const ALONE: usize = 1;
@@ -88,7 +92,7 @@ export function destroyRecord(record: Record): void {
 /** Whether the record's `original` is an instruction that a patch has replaced. */
 function isPatched(record: Record): bool {
   const kind = record.kind;
-  return kind == SITE || kind == INSTRUCTION || kind == VICTIM || kind == REDIRECTED;
+  return kind == SITE || kind == INSTRUCTION || kind == VICTIM || kind == REDIRECTED || kind == ENTRY;
 }
 
 /** Whether the record has trampoline memory: what is in the program's code itself has none. */
@@ -111,11 +115,16 @@ function codeOf(record: Record): Address {
   return record.kind == RELAY ? record.address : record.original;
 }
 
-/** Makes a record of a committed plan known. */
-export function publish(record: Record): void {
+/** A record that was detached is found by its code again. */
+export function attach(record: Record): void {
   const bucket = bucketOf(codeOf(record) >> PIECE_SHIFT);
   record.ofCode = load<usize>(bucket);
   store<usize>(bucket, changetype<usize>(record));
+}
+
+/** Makes a record of a committed plan known. */
+export function publish(record: Record): void {
+  attach(record);
   if (!hasTrampoline(record)) return;
   const slot = slotOf(record.address)!;
   const offset = (record.address - slot.base) as u32;
@@ -138,7 +147,7 @@ function unpublish(record: Record): void {
       pointer = changetype<Record>(pointer).inPage;
     changetype<Record>(pointer).inPage = record.inPage;
   }
-  freeRange(slot, offset, record.size);
+  dropPages(slot, freeRange(slot, offset, record.size));
 }
 
 function findInPage(slot: Slot, page: u32, address: Address): usize {
@@ -188,6 +197,16 @@ export function findSite(site: Address): usize {
 /** The record of an instruction that is a site, or 0. */
 export function findInstruction(address: Address): usize {
   return findByCode(address, INSTRUCTION);
+}
+
+/** Whether a function is supposed to begin at an address (ENTRY). */
+export function isEntry(address: Address): bool {
+  return findByCode(address, ENTRY) != 0;
+}
+
+/** Whether one is known to. */
+export function isProven(address: Address): bool {
+  return findByCode(address, PROVEN) != 0;
 }
 
 /** The record of an evicted instruction, or 0. */
@@ -270,10 +289,15 @@ function removeFromBucket(record: Record): void {
   changetype<Record>(pointer).ofCode = record.ofCode;
 }
 
-function forget(record: Record, _context: usize): void {
-  removeFromBucket(record);
+/** Frees a record that is found by its address alone, and its trampoline. */
+export function destroyDetached(record: Record): void {
   unpublish(record);
   destroyRecord(record);
+}
+
+function forget(record: Record, _context: usize): void {
+  removeFromBucket(record);
+  destroyDetached(record);
 }
 
 /**
@@ -285,18 +309,45 @@ export function forgetRange(start: Address, end: Address): void {
   forEachInRange(start, end, forget, 0);
 }
 
+let detached: usize = 0;
+
+function detach(record: Record, _context: usize): void {
+  removeFromBucket(record);
+  record.ofCode = detached;
+  detached = changetype<usize>(record);
+}
+
+/**
+ * The records of code in [start, end) are not found by it any more, only by the addresses of their trampolines.
+ * @returns the first of them, or 0: `nextDetached` gives the others
+ */
+export function detachRange(start: Address, end: Address): usize {
+  detached = 0;
+  forEachInRange(start, end, detach, 0);
+  return detached;
+}
+
+export function nextDetached(record: Record): usize {
+  return record.ofCode;
+}
+
 // Records whose code was changed while threads may have been in their trampolines: still found by address, not by code. Those
 // that are `ripening` were retired before all threads were asked where they are (thread/quiescence.ts).
 let retired: usize = 0;
 let ripening: usize = 0;
 let retiredCount: u32 = 0;
 
-function retire(record: Record, _context: usize): void {
-  removeFromBucket(record);
+/** Retires a record that is found by its address alone. */
+export function retireDetached(record: Record): void {
   if (!hasTrampoline(record)) return destroyRecord(record);
   record.ofCode = retired;
   retired = changetype<usize>(record);
   retiredCount += 1;
+}
+
+function retire(record: Record, _context: usize): void {
+  removeFromBucket(record);
+  retireDetached(record);
 }
 
 /** As `forgetRange`, where threads may be in the trampolines: those stay until they are released. */
@@ -391,6 +442,17 @@ export function countPatchedIn(start: Address, end: Address): u32 {
   store<u32>(changetype<usize>(bounds), 0);
   forEachInRange(start, end, countPatched, changetype<usize>(bounds));
   return load<u32>(changetype<usize>(bounds));
+}
+
+function countAny(_record: Record, context: usize): void {
+  store<u32>(context, load<u32>(context) + 1);
+}
+
+/** Whether anything in [start, end) has a record. */
+export function hasRecords(start: Address, end: Address): bool {
+  store<u32>(changetype<usize>(bounds), 0);
+  forEachInRange(start, end, countAny, changetype<usize>(bounds));
+  return load<u32>(changetype<usize>(bounds)) != 0;
 }
 
 /** The bytes that are written and those that a pun depends on. */
@@ -538,6 +600,7 @@ const bounds = changetype<Bounds>(memory.data(offsetof<Bounds>(), 8));
 
 function widen(record: Record, context: usize): void {
   const range = changetype<Bounds>(context);
+  if (record.kind == ENTRY || record.kind == PROVEN) return;
   const recordStart = min(record.original, codeOf(record));
   // A relay holds its site's short jump and its own jump together.
   const recordEnd = max(record.original + (max(record.locked, record.length) as u64), codeOf(record) + JUMP_SIZE);

@@ -9,7 +9,7 @@
 //     1        1       1          ... and used by that plan
 //     1        0                  empty, read-execute
 //     1        0            1     holds trampolines that threads may be running
-//     1        0       1   (1)    the plan under way adds to it: it is copied and swapped in (patch/territory.ts)
+//     1        0       1   (1)    the plan under way adds to it: it is copied and swapped in, or reopened (patch/territory.ts)
 //
 // Taken bytes are bits, 512 bytes a page, allocated when a page is first used: pages are many, used ones few.
 
@@ -43,6 +43,10 @@ export class Slot {
   listed: u32;
   /** The copies of runs of its pages that the plan adds to (patch/territory.ts), or 0. */
   swaps: usize;
+  /** The last plan that took of it, mapped pages of it, or made it. */
+  touched: u32;
+  /** Pages with trampolines that the plan under way writes in place (patch/territory.ts). */
+  reopened: u32;
   padding: u32;
 }
 
@@ -236,11 +240,13 @@ export function publishRange(slot: Slot, offset: u32, size: u32): void {
   }
 }
 
-/** Gives back a published range. */
-export function freeRange(slot: Slot, offset: u32, size: u32): void {
+/** Gives back a published range; gives the pages in which nothing lives any more, of those that it was in. */
+export function freeRange(slot: Slot, offset: u32, size: u32): u32 {
   freeBits(slot, offset, size);
+  const before = slot.live;
   const last = (offset + size - 1) >> PAGE_SHIFT;
   for (let page = offset >> PAGE_SHIFT; page <= last; page++) {
     slot.live = countUse(changetype<usize>(slot) + LIVE_USES, page, -1, slot.live);
   }
+  return before & ~slot.live;
 }

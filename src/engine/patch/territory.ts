@@ -11,19 +11,21 @@
 // I5: pages are read-write only while no jump leads to them, and read-execute from `seal` on. A slot that older
 // trampolines live in is never written: a copy of its used pages is made, added to, protected, and swapped in with one
 // mremap(MREMAP_FIXED), which the kernel does under the lock that page faults wait for (mm/mremap.c): a thread that runs
-// there sees the old page or the new one, and both hold its trampoline.
+// there sees the old page or the new one, and both hold its trampoline. Where the thread that plans is the only one, nobody runs
+// there: the page itself is written, which costs two mprotects instead of a copy.
 //
 // All memory here is private and anonymous. A fork without CLONE_VM copies it, so parent and child may go on to change
 // their own; nothing has to be sealed. With CLONE_VM it is one territory with one engine lock.
 //
-// Not handled: giving slots back whose trampolines are all gone (`releaseEmptySlots` does, when the caller knows that no
-// thread can be inside). All functions expect the caller to hold the engine lock.
+// Slots whose trampolines are all gone are unmapped when a plan begins and they are many (`releaseEmptySlots`): what is free has no
+// thread inside. All functions expect the caller to hold the engine lock.
 
 import { isError, syscall2, syscall3 } from "../kernel/calls";
 import { EEXIST, EPERM } from "../kernel/errno";
-import { SYS_MMAP, SYS_MPROTECT, SYS_MREMAP, SYS_MUNMAP } from "../kernel/numbers";
+import { SYS_MADVISE, SYS_MMAP, SYS_MPROTECT, SYS_MREMAP, SYS_MUNMAP } from "../kernel/numbers";
 import { Address, copyIn, copyOut, syscall } from "../process";
 import { claimMemory, releaseMemory } from "../own-memory";
+import { isAlone } from "../thread/areas";
 import { allocateTemporary } from "./arena";
 import { ADDRESS_END, ADDRESS_MIN } from "./reach";
 import { beginSearches, beginSearchesInBulk, listSlot } from "./search";
@@ -46,6 +48,7 @@ const PROT_READ_EXECUTE: u64 = 5;
 const MAP_PRIVATE_ANONYMOUS: u64 = 0x22;
 const MAP_FIXED_NOREPLACE: u64 = 0x100000;
 const MREMAP_MAYMOVE_FIXED: u64 = 3;
+const MADV_DONTNEED: u64 = 4;
 
 /** Where a search may find memory; each includes those before it. */
 export const OPEN: u32 = 0; // pages that the plan already uses: costs nothing
@@ -121,6 +124,32 @@ function moveDirectory(to: u32, from: u32, count: u32): void {
   memory.copy(numbers + (to << 2), numbers + (from << 2), count << 2);
 }
 
+// What the plan under way has touched: few slots of many, unless it is a plan in bulk.
+const TOUCHED_MAX: u32 = 128;
+const touched = memory.data(512, 8);
+let touchedCount: u32 = 0;
+
+function touch(slot: Slot): void {
+  if (slot.touched == planNumber) return;
+  slot.touched = planNumber;
+  if (touchedCount < TOUCHED_MAX) {
+    let place = touchedCount;
+    for (; place > 0 && touchedAt(place - 1).base > slot.base; place--)
+      store<u32>(touched + (place << 2), load<u32>(touched + ((place - 1) << 2)));
+    store<u32>(touched + (place << 2), changetype<usize>(slot) as u32);
+  }
+  touchedCount += 1;
+}
+
+/** How many slots to look at for what the plan has touched; and which, in order of address. */
+function countTouched(): u32 {
+  return touchedCount <= TOUCHED_MAX ? touchedCount : slotCount;
+}
+function touchedAt(index: u32): Slot {
+  if (touchedCount > TOUCHED_MAX) return slotAt(index);
+  return changetype<Slot>(load<u32>(touched + (index << 2)));
+}
+
 function insertSlot(base: Address): Slot | null {
   if (slotCount == DIRECTORY_MAX) return null;
   const slot = createSlot(base);
@@ -130,6 +159,7 @@ function insertSlot(base: Address): Slot | null {
   store<u32>(directory + (index << 2), changetype<usize>(slot) as u32);
   store<u32>(numbers + (index << 2), (base >> (SLOT_SHIFT as u64)) as u32);
   slotCount += 1;
+  touch(slot);
   return slot;
 }
 
@@ -313,6 +343,7 @@ function mapPages(slot: Slot, first: u32, count: u32, refusal: u32): bool {
   }
   slot.mapped |= mask;
   slot.writable |= mask;
+  touch(slot);
   listSlot(slot);
   return true;
 }
@@ -355,6 +386,7 @@ export function ensureMapped(base: Address, first: u32, last: u32, wholeOnly: bo
 export function takeTerritory(address: Address, size: u32): bool {
   const slot = slotOf(address);
   assert(slot != null, "trampoline memory is taken where there is none");
+  touch(slot!);
   return takeRange(slot!, (address - slot!.base) as u32, size);
 }
 
@@ -392,7 +424,12 @@ function runLength(mask: u32, first: u32): u32 {
 
 /** Starts a plan: everything that is taken from here on belongs to it. */
 export function beginTerritory(): void {
+  if (emptied >= EMPTIED_MAX) {
+    emptied = 0;
+    releaseEmptySlots();
+  }
   planNumber += 1;
+  touchedCount = 0;
   exhausted = false;
   swaps = 0;
   beginSearches();
@@ -430,12 +467,45 @@ function copyRun(slot: Slot, first: u32, count: u32): i32 {
   return 0;
 }
 
-/** Makes the copies of older pages that the plan adds to. Gives 0 or -errno. */
+/** Makes pages that hold trampolines writable, for a plan that nobody else runs beside. Gives 0 or -errno. */
+function reopen(slot: Slot, pages: u32): i32 {
+  for (let first: u32 = 0; first < SLOT_PAGES;) {
+    const count = runLength(pages, first);
+    if (count != 0) {
+      const start = slot.base + ((first << PAGE_SHIFT) as u64);
+      const result = syscall3(SYS_MPROTECT, start, (count << PAGE_SHIFT) as u64, PROT_READ_WRITE);
+      if (result != 0) return result as i32;
+      slot.reopened |= bits(first, count);
+    }
+    first += count + 1;
+  }
+  return 0;
+}
+
+/** Gives reopened pages their protection back. */
+function closeReopened(slot: Slot): void {
+  for (let first: u32 = 0; first < SLOT_PAGES;) {
+    const count = runLength(slot.reopened, first);
+    const start = slot.base + ((first << PAGE_SHIFT) as u64);
+    const isClosed = count == 0 || protectRun(start, start + ((count << PAGE_SHIFT) as u64)) == 0;
+    assert(isClosed, "the kernel does not give trampolines their protection back");
+    first += count + 1;
+  }
+  slot.reopened = 0;
+}
+
+/** Makes older pages that the plan adds to writable, or copies of them. Gives 0 or -errno. */
 export function prepareTerritory(): i32 {
-  for (let index: u32 = 0; index < slotCount; index++) {
-    const slot = slotAt(index);
+  const alone = isAlone();
+  for (let index: u32 = 0; index < countTouched(); index++) {
+    const slot = touchedAt(index);
     const needed = slot.open & ~slot.writable;
     if (needed == 0) continue;
+    if (alone) {
+      const result = reopen(slot, needed);
+      if (result != 0) return result;
+      continue;
+    }
     const old = slot.mapped & ~slot.writable;
     for (let first: u32 = 0; first < SLOT_PAGES;) {
       const count = runLength(old, first);
@@ -453,7 +523,7 @@ export function prepareTerritory(): i32 {
 function destinationOf(address: Address): Address {
   const slot = slotOf(address);
   assert(slot != null, "a trampoline is written outside of trampoline memory");
-  if ((slot!.writable >> (((address - slot!.base) as u32) >> PAGE_SHIFT)) & 1) return address;
+  if (((slot!.writable | slot!.reopened) >> (((address - slot!.base) as u32) >> PAGE_SHIFT)) & 1) return address;
   for (let pointer = slot!.swaps; pointer != 0;) {
     const swap = changetype<Swap>(pointer);
     if (address >= swap.target && address < swap.target + swap.size) return swap.copy + (address - swap.target);
@@ -481,11 +551,11 @@ function protectRun(start: Address, end: Address): i32 {
 function protectWritable(): i32 {
   let start: Address = 0;
   let end: Address = 0;
-  for (let index: u32 = 0; index < slotCount; index++) {
-    const slot = slotAt(index);
+  for (let index: u32 = 0; index < countTouched(); index++) {
+    const slot = touchedAt(index);
     if ((slot.open | slot.live) == 0) continue;
     for (let first: u32 = 0; first < SLOT_PAGES; first++) {
-      if (((slot.writable >> first) & 1) == 0) continue;
+      if ((((slot.writable | slot.reopened) >> first) & 1) == 0) continue;
       const at = slot.base + ((first << PAGE_SHIFT) as u64);
       if (at != end) {
         const result = protectRun(start, end);
@@ -543,16 +613,21 @@ function unmapWritable(slot: Slot): void {
 }
 
 function removeEmptySlots(): void {
-  for (let index = slotCount; index-- > 0;) if (slotAt(index).mapped == 0) removeSlot(index);
+  for (let index = countTouched(); index-- > 0;) {
+    const slot = touchedAt(index);
+    if (slot.mapped == 0) removeSlot(slotIndex(slot.base as i64));
+  }
+  touchedCount = 0;
 }
 
 /** The plan is applied: after its trampolines have been published. Whole slots that it did not use go back. */
 export function settleTerritory(): void {
   swaps = 0;
-  for (let index: u32 = 0; index < slotCount; index++) {
-    const slot = slotAt(index);
+  for (let index: u32 = 0; index < countTouched(); index++) {
+    const slot = touchedAt(index);
     assert(slot.open == 0, "a plan is settled while memory of it is not published");
     slot.swaps = 0;
+    slot.reopened = 0;
     if (slot.live == 0) unmapWritable(slot);
     else slot.writable = 0;
   }
@@ -567,16 +642,40 @@ export function withdrawTerritory(): void {
     pointer = swap.next;
   }
   swaps = 0;
-  for (let index: u32 = 0; index < slotCount; index++) {
-    const slot = slotAt(index);
+  for (let index: u32 = 0; index < countTouched(); index++) {
+    const slot = touchedAt(index);
     assert(slot.open == 0, "a plan is given up while it holds memory");
     slot.swaps = 0;
+    closeReopened(slot);
     unmapWritable(slot);
   }
   removeEmptySlots();
 }
 
-/** Unmaps slots that hold no trampoline any more. The caller knows that no thread can be inside, and has no plan open. */
+/** How many slots have lost their last trampoline since empty ones were unmapped. */
+let emptied: u32 = 0;
+/** So many are unmapped together. */
+const EMPTIED_MAX: u32 = 64;
+
+/** Pages of a slot in which no trampoline is any more need no memory. A plan that has taken of them writes them anew. */
+export function dropPages(slot: Slot, pages: u32): void {
+  for (let rest = pages & ~slot.writable; rest != 0; rest &= rest - 1)
+    syscall3(SYS_MADVISE, slot.base + ((ctz<u32>(rest) << PAGE_SHIFT) as u64), PAGE_SIZE as u64, MADV_DONTNEED);
+  if (pages != 0 && slot.live == 0) emptied += 1;
+}
+
+/** Counts anew how many mappings the territory is, as far as its slots say. */
+function countMappings(): void {
+  mappingCount = 0;
+  for (let index: u32 = 0; index < slotCount; index++) {
+    const slot = slotAt(index);
+    const before = index == 0 ? slot : slotAt(index - 1);
+    const joins = before.base + SLOT_SIZE == slot.base && before.mapped >> (SLOT_PAGES - 1) != 0 && slot.mapped & 1;
+    if (!joins) mappingCount += 1;
+  }
+}
+
+/** Unmaps slots that hold no trampoline any more, while no plan is open. */
 export function releaseEmptySlots(): void {
   for (let index: u32 = 0; index < slotCount; index++) {
     const slot = slotAt(index);
@@ -585,5 +684,6 @@ export function releaseEmptySlots(): void {
     slot.writable = slot.mapped;
     unmapWritable(slot);
   }
-  removeEmptySlots();
+  for (let index = slotCount; index-- > 0;) if (slotAt(index).mapped == 0) removeSlot(index);
+  countMappings();
 }

@@ -11,6 +11,7 @@ import { pageCeil } from "../load/elf";
 import { claimMemory, releaseMemory } from "../own-memory";
 import { Address, copyOut, syscall, tryCopyIn } from "../process";
 import { gateTrap } from "../gates";
+import { findDormant } from "../jit/dormant";
 import { hasMatchers } from "../match";
 import { STATS_NONE, statsMode } from "../options";
 import { countInstructionTrap } from "../stats/counters";
@@ -223,25 +224,32 @@ function wasTrap(thread: ThreadBlock, context: Context): bool {
  */
 function enterRetiredTrap(context: Context): bool {
   if (findInstruction(context.rip) != 0) return true;
-  const pointer = findRetired(context.rip, TACTIC_B0);
+  const dormant = findDormant(context.rip, TACTIC_B0);
+  const pointer = dormant != 0 ? dormant : findRetired(context.rip, TACTIC_B0);
   if (pointer == 0) return false;
   context.rip = changetype<Record>(pointer).address;
   return true;
 }
 const trapBytes = memory.data(8, 8);
 
-/** The same for an instruction that is no system call: its record says where its trampoline is. */
+/**
+ * The same for an instruction that is no system call: its record says where its trampoline is. Under the engine lock.
+ * @returns whether it is trapped
+ */
+export function enterPatchedTrap(context: Context): bool {
+  const pointer = findInstruction(context.rip);
+  if (pointer == 0 || changetype<Record>(pointer).tactic != TACTIC_B0) return false;
+  context.rip = changetype<Record>(pointer).address;
+  changetype<Record>(pointer).companion += 1;
+  countInstructionTrap();
+  return true;
+}
+
 function enterInstructionTrap(thread: ThreadBlock, context: Context): bool {
   if (!hasMatchers()) return false;
   lockEngine(thread);
-  const pointer = findInstruction(context.rip);
-  const isTrap = pointer != 0 && changetype<Record>(pointer).tactic == TACTIC_B0;
-  if (isTrap) {
-    context.rip = changetype<Record>(pointer).address;
-    changetype<Record>(pointer).companion += 1;
-  }
+  const isTrap = enterPatchedTrap(context);
   unlockEngine();
-  if (isTrap) countInstructionTrap();
   return isTrap;
 }
 

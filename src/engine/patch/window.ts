@@ -3,6 +3,8 @@
 // Windows are patched from the highest to the lowest, as sites are: what lies behind a window is final, and its patched
 // bytes are locked. The system calls of a window are sites of the same plan, or the two would overwrite each other.
 
+import { PAGE_SIZE } from "../jit/pages";
+import { revive } from "../jit/dormant";
 import { Address, copyIn } from "../process";
 import { hookCount } from "../hook/table";
 import { countSites } from "../options";
@@ -22,7 +24,7 @@ import {
   openReachedFunctions,
   readFunction,
 } from "../scan/functions";
-import { reachedCount } from "../scan/reached";
+import { countProven, countSupposed, provenAt, supposedAt } from "../scan/reached";
 import { isFiltered } from "../seccomp/filters";
 import {
   FATE_REFUSED,
@@ -37,11 +39,30 @@ import { areFlagsDead } from "../x86/flags-dead";
 import { Instruction } from "../x86/instruction";
 import { allocateTemporary, closeTemporary, keepLinear, makeRoom, openTemporary } from "./arena";
 import { Cluster } from "./cluster";
-import { COUNTED, FLAGS_DEAD, hooksSize, instructionTrampolineSize } from "./instruction-trampoline";
+import { COUNTED, FLAGS_DEAD, hooksSize, instructionCookie, instructionTrampolineSize } from "./instruction-trampoline";
 import { mappingDescriptor, rememberMapping } from "./mapping";
 import { LOCK_FILLING, LOCK_FREE, LOCK_WRITTEN, lock } from "./locks";
-import { TACTIC_B0, addCluster, planCluster } from "./plan";
-import { carryLocks } from "./record";
+import { TRAP_BYTE } from "./tactics";
+import { TACTIC_B0, TACTIC_T3, addCluster, planCluster } from "./plan";
+import { Moved, addRecord } from "./placement";
+import {
+  ENTRY,
+  INSTRUCTION,
+  LEADS_TO_PREFIX,
+  PROVEN,
+  REDIRECTED,
+  RELAY,
+  Record,
+  SITE,
+  STUB,
+  VICTIM,
+  carryLocks,
+  findInstruction,
+  findSite,
+  isProven,
+  originalBytes,
+} from "./record";
+import { planInBulk } from "./territory";
 import { countAt, openCounts, placeCount } from "./site-counts";
 import { SITE_LENGTH, SLACK, chooseSites, keepSites, siteAt, siteCount } from "./sites";
 
@@ -65,13 +86,20 @@ const SITE_MEMORY: usize = 160;
 
 const instruction = changetype<Instruction>(memory.data(offsetof<Instruction>(), 8));
 
+let isSplit: bool = false;
+
+/** The mapping that is planned next is of split pages, or of others: patches come back, and only what control reaches is known. */
+export function planSplit(splits: bool): void {
+  isSplit = splits;
+}
+
 /** Whether the mapping that was begun has instructions that are looked for. */
 export function hasInstructions(): bool {
-  if (!hasMatchers()) return false;
-  if (reachedCount() != 0) {
+  if (isSplit) {
     openReachedFunctions();
     return true;
   }
+  if (!hasMatchers()) return false;
   if (mappingDescriptor() < 0) return false;
   openFunctions(mappingDescriptor());
   if (functionCount() != 0) return true;
@@ -195,6 +223,8 @@ function lockFilling(cluster: Cluster, from: u32, to: u32): void {
 function markSystemCalls(cluster: Cluster): void {
   for (let i: u32 = 0; i < siteCount; i++) {
     const at = (siteAt(i) - cluster.address) as u32;
+    // What control is not known to reach may be left of code that is gone: nothing but the call itself is known there.
+    if (isSplit) store<u8>(cluster.boundary + at, load<u8>(cluster.boundary + at) | STARTS);
     if ((load<u8>(cluster.boundary + at) & STARTS) == 0) {
       markFront(cluster.code, cluster.size, at, cluster.boundary);
       markBehind(cluster.code, cluster.size, at, cluster.boundary, siteAt(i), cluster.size);
@@ -300,6 +330,108 @@ function listSites(cluster: Cluster, high: Address): bool {
   return true;
 }
 
+// ---- Patches of split pages that come back (jit/dormant.ts)
+
+/** The cluster while patches come back. */
+let reviving: Cluster = changetype<Cluster>(0);
+
+/** The number of the site at an offset, or -1. */
+function siteIndex(offset: u32): i32 {
+  if (count == 0) return -1;
+  const index = indexOf(base + (offset as u64));
+  return load<u32>(offsets + (index << 2)) == offset ? (index as i32) : -1;
+}
+
+/** Whether control comes to no byte of an instruction but the first, and what its jump takes behind it is filling still. */
+function isStillWhole(record: Record, offset: u32): bool {
+  const length: u32 = instruction.length;
+  for (let i: u32 = 1; i < length; i++) if (load<u8>(reviving.boundary + offset + i) & ~ENDS) return false;
+  for (let i = length; i < (record.length as u32); i++)
+    if (load<u8>(reviving.locks + offset + i) != LOCK_FILLING) return false;
+  return true;
+}
+
+/** Whether a patch would be planned again, in code that has not changed. */
+function isStillWanted(record: Record): bool {
+  if (record.kind == RELAY) return !isChanging;
+  if (record.kind == STUB) return true;
+  if (record.kind == ENTRY) return isAmong(record.original, countSupposed(), supposedAt);
+  if (record.kind == PROVEN) return isAmong(record.original, countProven(), provenAt);
+  if (record.kind == REDIRECTED || record.entry == LEADS_TO_PREFIX) return false;
+  if (isChanging && (record.tactic == TACTIC_T3 || record.tactic == TACTIC_B0) && record.kind == INSTRUCTION)
+    return false;
+  const offset = (record.original - base) as u32;
+  decode(originalBytes(record), record.length, changetype<usize>(instruction));
+  if (!isStillWhole(record, offset)) return false;
+  const index = siteIndex(offset);
+  if (record.kind == VICTIM) {
+    const isKnown = (load<u8>(reviving.boundary + offset) & STARTS) != 0;
+    return index < 0 && isKnown && !(isChanging && isReadBack());
+  }
+  if (index < 0) return false;
+  if (record.kind == SITE) return load<u8>(sizes + index) == 0;
+  return (
+    load<u8>(sizes + index) != 0 && record.cookie == instructionCookie(instruction, load<u16>(hooks + (index << 1)))
+  );
+}
+
+/** Whether a function is among those that are supposed, or known, to be there. */
+function isAmong(address: Address, size: u32, at: (index: u32) => Address): bool {
+  for (let i: u32 = 0; i < size; i++) if (at(i) == address) return true;
+  return false;
+}
+
+function isRevived(site: Address): bool {
+  return findSite(site) != 0 || findInstruction(site) != 0;
+}
+
+/** Takes the sites that came back out of the list. */
+function dropRevived(): void {
+  let left: u32 = 0;
+  for (let i: u32 = 0; i < count; i++) {
+    const offset = load<u32>(offsets + (i << 2));
+    if (isRevived(base + (offset as u64))) continue;
+    store<u32>(offsets + (left << 2), offset);
+    store<u16>(hooks + (left << 1), load<u16>(hooks + (i << 1)));
+    store<u8>(sizes + left, load<u8>(sizes + i));
+    left += 1;
+  }
+  count = left;
+}
+
+/** Brings back what is dormant in the pages of a cluster, up to `high`. */
+function reviveAll(cluster: Cluster, high: Address): void {
+  reviving = cluster;
+  let revived: u32 = 0;
+  for (let page = cluster.address; page < high; page += PAGE_SIZE)
+    revived += revive(page, cluster.code + ((page - cluster.address) as usize), isStillWanted);
+  if (revived == 0) return;
+  carryLocks(cluster.locks, cluster.address, (high - cluster.address) as u32);
+  dropRevived();
+}
+
+const first = changetype<Moved>(memory.data(offsetof<Moved>(), 8));
+
+/** Adds the record of a function in generated code. @param length of what is written there */
+function addFunction(cluster: Cluster, address: Address, length: u32, kind: u8): void {
+  first.address = address;
+  first.bytes = cluster.code + ((address - cluster.address) as usize);
+  first.length = length;
+  addRecord(first, kind);
+}
+
+/** Traps where functions are supposed to begin, and notes of those that ran. */
+function addFunctions(cluster: Cluster): void {
+  for (let i: u32 = 0; i < countProven(); i++) if (!isProven(provenAt(i))) addFunction(cluster, provenAt(i), 0, PROVEN);
+  for (let i: u32 = 0; i < countSupposed(); i++) {
+    const offset = (supposedAt(i) - cluster.address) as u32;
+    if (load<u8>(cluster.locks + offset) != LOCK_FREE || load<u8>(cluster.boundary + offset) != 0) continue;
+    addFunction(cluster, supposedAt(i), 1, ENTRY);
+    store<u8>(cluster.code + offset, TRAP_BYTE);
+    lock(cluster.locks, offset, 1, LOCK_WRITTEN);
+  }
+}
+
 /**
  * Plans the sites in [low, high) of the mapping that ends at `end`, in the plan that is open.
  * @returns the cluster, or 0 when the engine's memory is out
@@ -320,6 +452,11 @@ export function planWindow(end: Address, low: Address, high: Address): usize {
   markFunctions(cluster, high);
   markSystemCalls(cluster);
   if (!listSites(cluster, high)) return 0;
+  if (isSplit) {
+    reviveAll(cluster, high);
+    if (!isChanging && hasMatchers()) addFunctions(cluster);
+  }
+  if (hasMatchers()) planInBulk();
   keepLinear(RESERVE);
   const isPlanned = makeRoom(count * SITE_MEMORY) && planCluster(cluster, offsets, count, fates, sizes) >= 0;
   keepLinear(0);

@@ -3,23 +3,29 @@
 //
 // A function that only pointers lead to is none of that, unless a thread comes to it first on its page. In what is not reached
 // one is looked for by its look: it begins where something else ended, at an aligned address, sets up a frame, decodes up to
-// an end that nothing passes, and all that branches in it lead to instructions of its own. Data looks like that next to never;
-// it stays as it is.
+// an end that nothing passes, and all that branches in it lead to instructions of its own. What is left of code that is gone
+// looks like that, too, and another function may begin in the midst of it: so nothing but the first byte is changed, to a trap
+// (jit/turn.ts, `enterSplitTrap`). When it runs it is an entry like others.
 //
 // One piece of code at a time, under the engine lock.
 
-import { hasSplit, nextSplit } from "../jit/pages";
+import { copyLast, wasProven } from "../jit/dormant";
+import { RUN_MAX, hasSplit, nextSplit } from "../jit/pages";
+import { hasMatchers, hooksWanting, needsBlocks } from "../match";
+import { allocateTemporary, releaseTemporary, temporaryMark } from "../patch/arena";
 import { hasCode } from "../patch/code-map";
 import { endsFlow, isRelativeBranch } from "../patch/relocate";
 import { restoreCopy } from "../patch/record";
 import { Address, copyIn, tryCopyIn } from "../process";
+import { SYSCALL_BYTES } from "../patch/traps";
 import { decode } from "../x86/decode";
 import { FLOW_CALL_INDIRECT, FLOW_CALL_RELATIVE, Instruction, MAP_ONE_BYTE } from "../x86/instruction";
 import { branchTarget } from "./blocks";
 import { isPadding } from "./evidence";
 
+const PAGE_BYTES: u32 = 4096;
 /** Bytes of a piece, at most. */
-export const PIECE_MAX: u32 = 32768;
+const PIECE_MAX: u32 = RUN_MAX as u32;
 
 /** What is looked at behind a piece, to know code when it goes on there. */
 const BEYOND: u32 = 512;
@@ -67,6 +73,19 @@ export function forgetTargets(page: Address): void {
 
 // ---- Following control
 
+// Functions that are known by nothing but their look: offsets.
+const SUPPOSED_MAX: u32 = 1024;
+const supposed = memory.data(4096, 8);
+let supposedCount: u32 = 0;
+// Those that ran, among what was followed.
+const proven = memory.data(4096, 8);
+let provenCount: u32 = 0;
+
+function noteProven(at: u32): void {
+  for (let i: u32 = 0; i < provenCount; i++) if (load<u32>(proven + (i << 2)) == at) return;
+  if (provenCount != SUPPOSED_MAX) store<u32>(proven + (provenCount++ << 2), at);
+}
+
 const WAITING_MAX: u32 = 2048;
 const waiting = memory.data(8192, 8);
 let waitingCount: u32 = 0;
@@ -79,13 +98,46 @@ function mark(at: u32, bit: u8): void {
   store<u8>(marks + at, load<u8>(marks + at) | bit);
 }
 
+/** Whether an instruction that matches, or a system call, begins in the piece and ends behind it. */
+export let reachesBeyond: bool = false;
+
+/** Whether the instruction at an offset is to be patched, as far as it alone can tell. */
+function isSite(at: u32): bool {
+  if (load<u16>(code + at) == SYSCALL_BYTES) return true;
+  const place = base + (at as u64);
+  return hasMatchers() && (needsBlocks() || hooksWanting(instruction, code + at, place, place, place, false) != 0);
+}
+
+/** What each byte of the piece was when its page ran last, as far as that is known; 0 where it does not matter. */
+let last: usize = 0;
+/** Whether a thread is about to run what is followed. Else it may be code that is gone, and lead to what is in its place. */
+let isLive: bool = false;
+/** What has been looked at as a whole, and may be followed. */
+let wholeStart: u32 = 0;
+let wholeEnd: u32 = 0;
+
+/** Whether something was not followed that was not trusted: next time it will not have changed. */
+let wasRefused: bool = false;
+
+/** Whether the instruction at an offset may be taken for one. */
+function isTrusted(at: u32): bool {
+  if (isLive || last == 0) return true;
+  const isSame =
+    wholeEnd != 0 ? at >= wholeStart && at < wholeEnd : memory.compare(code + at, last + at, instruction.length) == 0;
+  wasRefused = wasRefused || !isSame;
+  return isSame;
+}
+
 /** Marks the instruction at an offset; false when it is marked, or cannot be decoded. */
 function markInstruction(at: u32): bool {
   const seen = load<u8>(marks + at);
   if (seen & GOES_ON) mark(at, ENTERED);
   if (seen != 0 || decode(code + at, visible - at, changetype<usize>(instruction)) == 0) return false;
-  // One that reaches beyond belongs to nobody.
-  if (at + (instruction.length as u32) > size) return false;
+  if (at + (instruction.length as u32) > size) {
+    reachesBeyond = reachesBeyond || isSite(at);
+    return false;
+  }
+  if (!isTrusted(at)) return false;
   mark(at, STARTS);
   for (let i: u32 = 1; i < (instruction.length as u32); i++) {
     if (load<u8>(marks + at + i) & STARTS) mark(at + i, ENTERED);
@@ -164,7 +216,8 @@ function follow(at: u32): void {
     if (isRelativeBranch(instruction)) {
       const target = branchTarget(instruction, code, at);
       if (target < size) wait(target);
-      else rememberTarget(base + (at as u64) + ((target - at) as i32 as u64));
+      else if (isLive) rememberTarget(base + (at as u64) + ((target - at) as i32 as u64));
+      if (target < size && isLive && instruction.flow == FLOW_CALL_RELATIVE) noteProven(target);
       if (instruction.flow == FLOW_CALL_RELATIVE && popsReturnAddress(target)) goesOn = false;
     }
     if (goesOn && next > known && isCall(instruction)) {
@@ -203,12 +256,42 @@ function setsUpFrame(at: u32): bool {
   return behind == MOV_RBP_RSP || behind == MOV_RBP_RSP_LOAD || behind == SUB_RSP_IMM8 || behind == SUB_RSP_IMM32;
 }
 
+const former = changetype<Instruction>(memory.data(offsetof<Instruction>(), 8));
+
+/** Whether another function begins in the midst of the instruction at an offset. */
+function hidesFrame(at: u32): bool {
+  for (let i: u32 = 1; i < (instruction.length as u32); i++) if (setsUpFrame(at + i)) return true;
+  return false;
+}
+
+/** Whether the instruction at an offset is what it was but for its constants. */
+function isSameInstruction(at: u32, end: u32): bool {
+  if (decode(last + at, end - at, changetype<usize>(former)) == 0) return false;
+  decode(code + at, end - at, changetype<usize>(instruction));
+  if (former.length != instruction.length || former.immSize != instruction.immSize) return false;
+  const constants = (instruction.immSize as u32) + (instruction.dispSize as u32);
+  return memory.compare(code + at, last + at, (instruction.length as u32) - constants) == 0;
+}
+
+/** Whether [start, end) is a function that ran before, and has not been changed since but for its constants. */
+function isStillFunction(start: u32, end: u32): bool {
+  if (!wasProven(base + (start as u64))) return false;
+  for (let at = start; at < end; at += instruction.length) if (!isSameInstruction(at, end)) return false;
+  return true;
+}
+
+/** Where the function ends that `looksLikeFunction` saw last; and whether anything in it is to be patched. */
+let lookedEnd: u32 = 0;
+let hasSites: bool = false;
+
 /** Whether what is at an offset up to the next mark looks like a function. */
 function looksLikeFunction(start: u32): bool {
   let hasFrame = false;
   let reach = start;
+  hasSites = false;
   for (let at = start; at + 8 < size && load<u8>(marks + at) == 0; at += instruction.length) {
-    if (!decodeSupposed(at)) return false;
+    if (!decodeSupposed(at) || hidesFrame(at)) return false;
+    hasSites = hasSites || isSite(at);
     if (at - start < FRAME_WITHIN && setsUpFrame(at)) hasFrame = true;
     if (!hasFrame && at - start >= FRAME_WITHIN) return false;
     if (isRelativeBranch(instruction)) {
@@ -217,7 +300,8 @@ function looksLikeFunction(start: u32): bool {
         if (load<u8>(marks + target) == 0) return false;
       } else if (target < size && instruction.flow != FLOW_CALL_RELATIVE) reach = max(reach, target);
     }
-    if (endsFlow(instruction) && reach < at + (instruction.length as u32)) return hasFrame;
+    lookedEnd = at + (instruction.length as u32);
+    if (endsFlow(instruction) && reach < lookedEnd) return hasFrame;
   }
   return false;
 }
@@ -237,17 +321,81 @@ function behindFilling(at: u32): u32 {
   return at;
 }
 
+function prove(at: u32): void {
+  noteProven(at);
+  followAll(at);
+}
+
+const RET: u8 = 0xc3;
+const NOP: u8 = 0x90;
+const HLT: u8 = 0xf4;
+const front = memory.data(8, 8);
+
+/** The byte in front of an offset; what cannot be read is 0. */
+function byteBefore(at: u32): u8 {
+  if (at != 0) return load<u8>(code + at - 1);
+  store<u8>(front, 0);
+  if (tryCopyIn(front, base - 1, 1) == 0) restoreCopy(front, base - 1, 1);
+  return load<u8>(front);
+}
+
+/** Where the last function ended that was found by its look. */
+let foundEnd: u32 = 0;
+
+/** Whether something ends right in front of an offset: code, or filling, which all ends in one of these bytes. */
+function isBehindEnd(at: u32): bool {
+  if (at != 0 && (at == foundEnd || load<u8>(marks + at - 1) != 0)) return true;
+  const byte = byteBefore(at);
+  return byte == 0 || byte == INT3 || byte == NOP || byte == RET || byte == HLT;
+}
+
 /** Looks for functions in all that was not reached. */
 function findFunctions(): void {
+  foundEnd = 0;
   for (let at: u32 = 0; at + 16 < size;) {
     if (load<u8>(marks + at) != 0) {
       at += 1;
       continue;
     }
     const start = behindFilling(at);
-    if (start + 16 < size && load<u8>(marks + start) == 0 && looksLikeFunction(start)) followAll(start);
-    else at = max(start, (at | 15) + 1);
+    if (start + 16 >= size || load<u8>(marks + start) != 0 || !isBehindEnd(start) || !looksLikeFunction(start)) {
+      at = max(start, (at | 15) + 1);
+      continue;
+    }
+    at = lookedEnd;
+    foundEnd = at;
+    if (!hasSites) continue;
+    if (isStillFunction(start, lookedEnd)) {
+      wholeStart = start;
+      wholeEnd = lookedEnd;
+      prove(start);
+      wholeEnd = 0;
+    } else if (supposedCount != SUPPOSED_MAX) store<u32>(supposed + (supposedCount++ << 2), start);
   }
+}
+
+/** How many functions are supposed to be there, and where. A trap at their first bytes tells when they run. */
+export function countSupposed(): u32 {
+  return supposedCount;
+}
+export function supposedAt(index: u32): Address {
+  return base + (load<u32>(supposed + (index << 2)) as u64);
+}
+/** The same for those that are known to run. */
+export function countProven(): u32 {
+  return provenCount;
+}
+export function provenAt(index: u32): Address {
+  return base + (load<u32>(proven + (index << 2)) as u64);
+}
+
+/** Makes a copy of the piece as it was when it ran last; 0 when the engine's memory is out. */
+function copyAllLast(): usize {
+  const pointer = allocateTemporary(size);
+  if (pointer == 0) return 0;
+  for (let at: u32 = 0; at < size; at += PAGE_BYTES)
+    if (!copyLast(base + (at as u64), pointer + at)) memory.copy(pointer + at, code + at, PAGE_BYTES);
+  return pointer;
 }
 
 // ---- What there is
@@ -262,6 +410,7 @@ export function openReached(start: Address, length: u32, entry: Address, changes
   base = start;
   size = min(length, PIECE_MAX);
   isOpen = true;
+  reachesBeyond = false;
   waitingCount = 0;
   copyIn(code, base, size);
   visible = size;
@@ -269,20 +418,34 @@ export function openReached(start: Address, length: u32, entry: Address, changes
   if (visible != size && tryCopyIn(code + size, base + (size as u64), BEYOND) != 0) visible = size;
   restoreCopy(code, base, visible);
   memory.fill(marks, 0, size);
-  if (entry - base < (size as u64)) followAll((entry - base) as u32);
+  supposedCount = 0;
+  provenCount = 0;
+  isLive = true;
+  if (entry - base < (size as u64)) prove((entry - base) as u32);
+  isLive = false;
+  const mark = temporaryMark();
+  last = changes ? (0 as usize) : copyAllLast();
   for (let page = base; page < base + (size as u64); page += 4096) {
     const ways = targets + setOf(page) * ((WAYS as usize) << 3);
     for (let way: usize = 0; way < (WAYS as usize); way++) {
       const target = load<u64>(ways + (way << 3));
-      if (target - page < 4096) followAll((target - base) as u32);
+      if (target - page >= 4096) continue;
+      wasRefused = false;
+      followAll((target - base) as u32);
+      if (wasRefused) store<u64>(ways + (way << 3), 0);
     }
   }
-  if (!changes) findFunctions();
+  if (last != 0 && hasMatchers()) findFunctions();
+  last = 0;
+  releaseTemporary(mark);
   listPieces();
 }
 
 export function closeReached(): void {
   isOpen = false;
+  reachesBeyond = false;
+  supposedCount = 0;
+  provenCount = 0;
   pieceCount = 0;
 }
 

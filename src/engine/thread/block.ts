@@ -87,6 +87,9 @@ export class ThreadBlock {
   probe: u32;
   /** 1 when the thread is about to end, or gone. */
   leaving: u32;
+  /** How often in a row it was sent back to a place where a trap was gone (jit/turn.ts), and where. */
+  retries: u32;
+  retriedAt: u64;
   /** A signal mask, and a stack_t, on their way to the kernel. */
   mask: u64;
   signalStack: u64;

@@ -5,7 +5,7 @@ import { syscall1 } from "../kernel/calls";
 import { SYS_EXIT_GROUP } from "../kernel/numbers";
 import { reportTrap } from "../hook/failure";
 import { hasMatchers } from "../match";
-import { turnForAccess, turnForFetch } from "../jit/turn";
+import { enterSplitTrap, turnForAccess, turnForFetch } from "../jit/turn";
 import { wasClosed } from "../patch/code-map";
 import { enterTrap } from "../patch/traps";
 import { goOnBehindHooks, passHooks, retryWithoutGs } from "../patch/interrupted-trampoline";
@@ -155,6 +155,7 @@ export function onSignal(thread: ThreadBlock, signal: u32, infoAddress: u64, con
   if (raised && signal != SIGSYS && isEngineCode(context.rip)) reportEngineFault(thread, signal, context);
   if (raised && signal == SIGSEGV && programOwnsGs && hasMatchers() && passHooks(thread, context)) return true;
   if (raised && signal == SIGSEGV && retryWithoutGs(thread, context)) return true;
+  if (raised && signal == SIGILL && hasMatchers() && enterSplitTrap(thread, context)) return true;
   if (raised && signal == SIGILL && enterTrap(thread, context)) return true;
   if (raised && signal == SIGSEGV && (turnPage(thread, code, context) || waitForCode(thread, context))) return true;
   if (raised && signal == SIGSYS && isDispatchedCall(thread, info, context)) {

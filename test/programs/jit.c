@@ -345,6 +345,23 @@ CASE(writes_behind_itself) {
   say("good %ld", good);
 }
 
+// The text of a code generator, made here itself: its constants hold `mov $0,%eax; syscall`, and are no code.
+CASE(constants_hold_code) {
+  unsigned char *code = memory(1, RW);
+  const unsigned char constant[] = {0xb8, 0, 0, 0, 0, 0x0f, 0x05, 0xc3};
+  long expected;
+  memcpy(&expected, constant, sizeof expected);
+  for (int i = 0; i < 20; i++) {
+    // push %rbp; mov %rsp,%rbp; movabs $constant,%rax; pop %rbp; ret
+    unsigned char *at = EMIT(code + 64 * i, 0x55, 0x48, 0x89, 0xe5, 0x48, 0xb8);
+    at = EMIT(bytes(at, constant, 8), 0x5d, 0xc3);
+    reads_link(at + 8);
+  }
+  check(mprotect(code, PAGE, RX) == 0);
+  for (int i = 0; i < 20; i++) check_equal(run(code + 64 * i, 0), expected);
+  say("done");
+}
+
 // A part of two pages is written, again and again: the rest is as it was. Functions lie across the border, too.
 enum { PLACES = 38, PLACE = 200, ADDS = 0, CALLS, READS_LINK, CHOOSES, KINDS };
 static struct made {
@@ -381,7 +398,9 @@ static void make(int i) {
 }
 
 static void run_made(int i) {
-  if (made[i].kind == READS_LINK) check(is_program(made[i].entry));
+  // A system call amid remains of other functions, which control is not known to reach, may stay as it is: only --exhaustive
+  // catches it for sure.
+  if (made[i].kind == READS_LINK) check(run(made[i].entry, 0) > 0);
   else check_equal(run(made[i].entry, i % 3), i % 3 + made[i].n);
 }
 

@@ -14,7 +14,6 @@ import { countInterior } from "../stats/counters";
 import { WHY_32_BIT, WHY_DOUBTFUL, WHY_TOO_MANY, countLeftAlone, reasonOf } from "../stats/left-alone";
 import { decode } from "../x86/decode";
 import { FLOW_JUMP_CONDITIONAL, FLOW_NEXT, Instruction, MAP_ONE_BYTE } from "../x86/instruction";
-import { restoreCopy } from "./record";
 import { refuse } from "./strict";
 import { SYSCALL_BYTES } from "./traps";
 import { conclude } from "./verdict";
@@ -97,23 +96,8 @@ function hasNumber(offset: u32): bool {
   return false;
 }
 
-const MOV_EAX: u8 = 0xb8;
-const NUMBER_MAX: u32 = 1024;
-
-const MOV_SIZE: u32 = 5;
-const moved = memory.data(8, 8);
-
-/** Whether `mov $number,%eax` is right in front of a candidate, be it on the page before: seven bytes that are no data. */
-function isBehindNumber(at: Address): bool {
-  const from = at - (MOV_SIZE as u64);
-  if (tryCopyIn(moved, from, MOV_SIZE) != 0) return false;
-  restoreCopy(moved, from, MOV_SIZE);
-  return load<u8>(moved) == MOV_EAX && load<u32>(moved, 1) < NUMBER_MAX;
-}
-
 /** The evidence for a candidate in generated code (scan/reached.ts), which control is not known to reach. */
 function weighGenerated(start: Address, end: Address, at: Address): u32 {
-  if (isBehindNumber(at)) return EVIDENCE_CODE;
   const evidence = weighCandidate(start, end, at);
   if (evidence != EVIDENCE_CODE) return evidence;
   return hasNumber(copyWindow(start, end, at)) ? EVIDENCE_CODE : EVIDENCE_DOUBTFUL;

@@ -29,6 +29,8 @@
 #include <unistd.h>
 
 enum { TF = 0x100, DF = 0x400, RF = 0x10000, XSTATE_MAX = 4096, STEPS_MAX = 60000, END = 60, BEHIND_FAULT = 120, PLACES_MAX = 64 };
+// Numbers of processes begin anew here (kernel/pid.c).
+enum { RESERVED_PIDS = 300 };
 
 // What the target says of itself: the table in state-target.S.
 static struct {
@@ -203,7 +205,7 @@ static void say_seen(const struct call *call, uint64_t address) {
     uint64_t value = g[i];
     if (i == 17) value &= ~(uint64_t)(TF | RF | (call->gives_pid ? 0xd4 : 0));
     if (i == 3) value &= ~(uint64_t)TF;
-    if (i == 13 && call->gives_pid && value > 300 && value < 0x7fffffff && value != call->number) value = 0x7001d;
+    if (i == 13 && call->gives_pid && value >= RESERVED_PIDS && value < 0x7fffffff && value != call->number) value = 0x7001d;
     printf(" %s %lx", names[i], value);
   }
   uint32_t size;

@@ -12,6 +12,10 @@ const php = (jit: string): [string, ...string[]] => [
   `-dopcache.jit=${jit}`,
 ];
 
+/** The script is compiled in memory: no file is left behind. */
+const erlang = `{ok, engine, Code} = compile:file("${script("engine.erl")}", [binary]),
+code:load_binary(engine, "engine", Code), engine:main().`;
+
 interface Engine {
   readonly name: string;
   readonly command: readonly [string, ...string[]];
@@ -36,6 +40,11 @@ export const engines: readonly Engine[] = [
     processes: { "ruby3.1": 1 },
   },
   { name: "PyPy", command: ["pypy3", script("engine.py")], processes: { "pypy3.9": 1 } },
+  {
+    name: "Erlang",
+    command: ["erl", "-noshell", "-noinput", "-eval", erlang],
+    processes: { "beam.smp": 1 },
+  },
   { name: "PCRE2", command: ["grep", "-cP", "(s|n)(?=a)|([aeiou])\\2+", "/etc/services"], processes: { grep: 1 } },
   { name: "libffi", command: ["/usr/bin/python3.11", script("closures.py")], processes: { "python3.11": 1 } },
 ];

@@ -586,17 +586,192 @@ CASE(shared_with_a_child) {
   say("done");
 }
 
-CASE(two_views) {
+// ---- Views of one object: written in one, run in another
+
+static int object(long pages) {
   int file = memfd_create("code", 0);
-  check(file >= 0 && ftruncate(file, 2 * PAGE) == 0);
-  unsigned char *writable = mmap(0, 2 * PAGE, RW, MAP_SHARED, file, 0), *code = mmap(0, 2 * PAGE, RX, MAP_SHARED, file, 0);
-  check(writable != MAP_FAILED && code != MAP_FAILED);
-  for (int i = 0; i < 50; i++) {
-    adds(writable + i % 10 * 32, i), calls(writable + PAGE, writable + i % 10 * 32);
+  check(file >= 0 && ftruncate(file, pages * PAGE) == 0);
+  return file;
+}
+
+static unsigned char *view(int file, long page, long pages, int protection) {
+  unsigned char *at = mmap(0, pages * PAGE, protection, MAP_SHARED, file, page * PAGE);
+  check(at != MAP_FAILED);
+  return at;
+}
+
+// Not more often than a page is patched anew.
+static void write_and_run(unsigned char *writable, unsigned char *code, int times) {
+  for (int i = 0; i < times; i++) {
+    adds(writable + i % 10 * 32, i), calls(writable + PAGE, writable + i % 10 * 32), reads_link(writable + PAGE + 64);
     check_equal(run(code + i % 10 * 32, 1), 1 + i);
     check_equal(run(code + PAGE, 1), 1 + i);
+    check(is_program(code + PAGE + 64));
+    usleep(4000);
+  }
+}
+
+CASE(two_views) {
+  int file = object(2);
+  unsigned char *writable = view(file, 0, 2, RW), *code = view(file, 0, 2, RX);
+  write_and_run(writable, code, 50);
+  say("done");
+}
+
+CASE(view_to_run_first) {
+  int file = object(8);
+  unsigned char *code = view(file, 2, 2, RX), *writable = view(file, 0, 8, RW);
+  check(close(file) == 0);
+  write_and_run(writable + 2 * PAGE, code, 50);
+  say("done");
+}
+
+// A view to write is mapped for as long as it is needed; another is made one.
+CASE(views_that_come_and_go) {
+  int file = object(4);
+  unsigned char *code = view(file, 0, 4, RX), *readable = view(file, 0, 4, PROT_READ);
+  for (int i = 0; i < 30; i++) {
+    unsigned char *writable = view(file, 1, 2, RW);
+    write_and_run(writable, code + PAGE, 3);
+    // Who reads another view sees what was written, and no patches.
+    check(memcmp(readable + PAGE, writable, 2 * PAGE) == 0);
+    check(munmap(writable + PAGE, PAGE) == 0);
+    adds(writable + 320, i);
+    check_equal(run(code + PAGE + 320, 1), 1 + i);
+    check(munmap(writable, PAGE) == 0);
+    check(mprotect(readable + PAGE, PAGE, RW) == 0);
+    adds(readable + PAGE + 320, 2 * i);
+    check_equal(run(code + PAGE + 320, 1), 1 + 2 * i);
+    check(mprotect(readable + PAGE, PAGE, PROT_READ) == 0);
+    check_equal(run(code + PAGE + 320, 1), 1 + 2 * i);
   }
   say("done");
+}
+
+CASE(views_to_write_at_once) {
+  int file = object(2);
+  unsigned char *one = view(file, 0, 2, RW), *code = view(file, 0, 2, RX), *other = view(file, 1, 1, RW);
+  for (int i = 0; i < 30; i++) {
+    adds(one + PAGE, i);
+    check_equal(run(code + PAGE, 1), 1 + i);
+    adds(other, 2 * i);
+    check_equal(run(code + PAGE, 1), 1 + 2 * i);
+    check(memcmp(one + PAGE, other, PAGE) == 0);
+  }
+  say("done");
+}
+
+// The kernel writes: to a view, and to the object.
+CASE(views_that_the_kernel_writes) {
+  int file = object(2), pipes[2];
+  check(pipe(pipes) == 0);
+  unsigned char *writable = view(file, 0, 2, RW), *code = view(file, 0, 2, RX), draft[64];
+  write_and_run(writable, code, 3);
+  for (int i = 0; i < 20; i++) {
+    long size = calls(draft, draft - 32) - draft;
+    check(write(pipes[1], draft, size) == size && read(pipes[0], writable + 64, size) == size);
+    adds(writable + 32, i);
+    check_equal(run(code + 64, 1), 1 + i);
+    size = adds(draft, 2 * i) - draft;
+    check(pwrite(file, draft, size, 32) == size);
+    check_equal(run(code + 64, 1), 1 + 2 * i);
+  }
+  check(ftruncate(file, 0) == 0 && ftruncate(file, 2 * PAGE) == 0);
+  check_equal(code[32], 0);
+  write_and_run(writable, code, 3);
+  say("done");
+}
+
+// What cannot be followed runs as it is.
+CASE(views_given_up) {
+  for (int way = 0; way < 5; way++) {
+    int file = object(2);
+    unsigned char *writable = view(file, 0, 2, RW), *code = view(file, 0, 2, RX);
+    write_and_run(writable, code, 3);
+    unsigned char *other = code;
+    if (way == 0) other = view(file, 0, 2, RX);
+    if (way == 1) code = other = mremap(code, 2 * PAGE, 2 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, memory(2, PROT_NONE));
+    if (way == 2) check(mprotect(code, 2 * PAGE, RWX) == 0);
+    if (way == 3) other = mprotect(writable, PAGE, RWX) == 0 ? writable : MAP_FAILED;
+    if (way == 4) writable = mremap(writable, 2 * PAGE, 2 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, memory(2, PROT_NONE));
+    check(other != MAP_FAILED && writable != MAP_FAILED);
+    for (int i = 0; i < 5; i++) {
+      adds(writable, i);
+      check(run(code, 1) == 1 + i && run(other, 1) == 1 + i);
+    }
+    check(munmap(writable, 2 * PAGE) == 0 && munmap(code, 2 * PAGE) == 0 && close(file) == 0);
+  }
+  say("done");
+}
+
+static int waits_for(pid_t child) {
+  int status;
+  check(waitpid(child, &status, 0) == child && WIFEXITED(status));
+  return WEXITSTATUS(status);
+}
+
+// Children share the object: those that become another program, and those that write to it.
+CASE(views_and_children) {
+  int file = object(4), pipes[2];
+  unsigned char *code = view(file, 0, 4, RX), *writable = view(file, 0, 4, RW);
+  check(pipe(pipes) == 0);
+  write_and_run(writable, code, 3);
+  for (int i = 0; i < 5; i++) {
+    pid_t child = fork();
+    if (child == 0) execl("/bin/true", "true", (char *)0), _exit(9);
+    adds(writable + 320, i);
+    check(run(code + 320, 1) == 1 + i && waits_for(child) == 0);
+    usleep(20000);
+    // A memory call, at which the engine may see that it is alone.
+    check(munmap(memory(1, RW), PAGE) == 0);
+    write_and_run(writable, code, 3);
+  }
+  pid_t child = fork();
+  if (child == 0) {
+    pid_t second = fork();
+    if (second == 0) {
+      char byte;
+      check(read(pipes[0], &byte, 1) == 1);
+      adds(writable + 320, 100);
+      _exit((int)run(code + 320, 1) - 1);
+    }
+    adds(writable + 352, 50);
+    _exit(run(code + 352, 1) == 51 && waits_for(second) == 100 ? 0 : 1);
+  }
+  usleep(20000);
+  for (int i = 0; i < 10; i++) check(munmap(memory(1, RW), PAGE) == 0 && run(code + 320, 1) == 5);
+  check(write(pipes[1], "x", 1) == 1 && waits_for(child) == 0);
+  check(run(code + 320, 1) == 101 && run(code + 352, 1) == 51);
+  say("done");
+}
+
+static unsigned char *shared_view;
+static void write_neighbour_view(int i) {
+  adds(shared_view + 64 + i % 50 * 64, i);
+  check_equal(run(shared + 64 + i % 50 * 64, 1), 1 + i);
+  usleep(2000);
+}
+
+static void *read_constant(void *argument) {
+  (void)argument;
+  long bad = 0;
+  while (!stop) bad += *(volatile long *)(shared + PAGE - 8) != 0x1122334455667788;
+  return (void *)bad;
+}
+
+// Others run a neighbour of what is written, and read a constant beside it.
+CASE(views_beside_runners) {
+  int file = object(2);
+  shared = view(file, 0, 2, RX), shared_view = view(file, 0, 2, RW);
+  *(long *)(shared_view + PAGE - 8) = 0x1122334455667788;
+  calls(shared_view, shared_view + 40), adds(shared_view + 40, 2);
+  pthread_t reader;
+  void *bad;
+  stop = 0;
+  check(pthread_create(&reader, 0, read_constant, 0) == 0);
+  long sum = with_runners(2, write_neighbour_view, rounds(200));
+  pthread_join(reader, &bad);
+  say("bad %ld %ld", sum, (long)bad);
 }
 
 // Sealed memory keeps its protection: it runs, and can be written, for good.

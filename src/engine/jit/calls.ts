@@ -15,6 +15,7 @@ import { isTorn } from "../thread/lock";
 import { forgetDormant } from "./dormant";
 import {
   FOREIGN,
+  KIND,
   NATIVE,
   PAGE_SIZE,
   PATCHED,
@@ -27,12 +28,16 @@ import {
   hasSplit,
   kernelProtection,
   nextSplit,
+  protectPages,
   splitEnd,
   splitProtection,
   splitStart,
   splitState,
 } from "./pages";
-import { openSplit, protectPages, unpatchSplit } from "./turn";
+import { lendViews } from "./lend";
+import { openSplit, unpatchSplit } from "./turn";
+import { forgetViews, giveUpViews } from "./view-calls";
+import { viewCount } from "./views";
 
 const MAP_TYPE: u64 = 0xf;
 const MAP_SHARED: u64 = 1;
@@ -72,8 +77,8 @@ export function noteSplit(start: Address, end: Address, protection: u64, flags: 
   addSplit(start, end, isSharedWithNobody(flags) ? protection | SHARED : protection, WRITTEN);
 }
 
-/** Gives the pages of [start, end) that have all bits of `kind`, SHARED or 0, back for good. */
-function surrender(start: Address, end: Address, kind: u64): void {
+/** Gives the pages of [start, end) that have all bits of `kind`, SHARED, VIEW or 0, back for good. */
+export function surrender(start: Address, end: Address, kind: u64): void {
   for (let at = start; nextSplit(at, end); at = splitEnd) {
     if ((splitProtection & kind) != kind || splitState == FOREIGN) continue;
     unpatchSplit(splitStart, splitEnd, true);
@@ -87,16 +92,20 @@ function surrender(start: Address, end: Address, kind: u64): void {
 /** Memory is about to be copied for a child, which will write to what is shared. */
 export function shareWithChild(): void {
   surrender(0, u64.MAX_VALUE, SHARED);
+  lendViews();
 }
 
 /** Nobody will change the protection of [start, end) any more (mseal). */
 export function sealSplit(start: Address, end: Address): void {
+  giveUpViews(start, end);
   surrender(start, end, 0);
 }
 
 /** [start, end) is about to be replaced or unmapped: no patch may reach over its borders. */
 export function separateSplit(start: Address, end: Address): void {
   if (start >= end || !hasSplit(start, end)) return;
+  // What is written in other views has to be open when this one is gone.
+  if (viewCount != 0) openSplit(start, end);
   widen(start, end);
   const from = low;
   const to = high;
@@ -106,6 +115,7 @@ export function separateSplit(start: Address, end: Address): void {
 
 /** [start, end) is gone, with its trampolines: who unmaps code knows that nobody is in it. */
 export function forgetSplit(start: Address, end: Address): void {
+  forgetViews(start, end);
   if (!hasSplit(start, end)) return;
   forgetClosed(start, end);
   for (let at = start; nextSplit(at, end); at = splitEnd)
@@ -170,7 +180,7 @@ export function protectSplit(
       continue;
     }
     const to = splitEnd;
-    const kind = splitProtection & SHARED;
+    const kind = splitProtection & KIND;
     if (splitState == PATCHED || splitState == SEARCHED) {
       const opens = (protection & PROT_WRITE) != 0 && !(splitProtection & PROT_WRITE);
       // What can be written from now on is read first; and of a few pages all are going to be written.

@@ -1,5 +1,7 @@
 // System calls whose data is in split pages: the kernel does not fault as the program does, it gives EFAULT.
 //
+// A view's file (jit/views.ts) that a call writes to is treated alike.
+//
 // Calls that read or write data through a pointer come to the gate from the moment on that a page can be written and is kept
 // from it. Pages that they name are WRITTEN when the kernel gets to them, unless another thread runs code on the same page while
 // the call waits for its data.
@@ -8,6 +10,9 @@
 
 import { PROT_WRITE } from "../load/map";
 import {
+  SYS_COPY_FILE_RANGE,
+  SYS_FALLOCATE,
+  SYS_FTRUNCATE,
   SYS_GETRANDOM,
   SYS_PREAD64,
   SYS_PREADV,
@@ -21,8 +26,10 @@ import {
   SYS_READV,
   SYS_RECVFROM,
   SYS_RECVMSG,
+  SYS_SENDFILE,
   SYS_SENDMSG,
   SYS_SENDTO,
+  SYS_SPLICE,
   SYS_WRITE,
   SYS_WRITEV,
 } from "../kernel/numbers";
@@ -32,6 +39,7 @@ import { GateFrame, ThreadBlock } from "../thread/block";
 import { lockEngine, unlockEngine } from "../thread/lock";
 import { PAGE_SIZE, PATCHED, SEARCHED, nextSplit, splitEnd, splitProtection, splitStart, splitState } from "./pages";
 import { openSplit } from "./turn";
+import { openFile, openShown } from "./view-calls";
 
 const calls: StaticArray<u32> = [
   SYS_READ,
@@ -51,6 +59,11 @@ const calls: StaticArray<u32> = [
   SYS_GETRANDOM,
   SYS_PROCESS_VM_READV,
   SYS_PROCESS_VM_WRITEV,
+  SYS_FTRUNCATE,
+  SYS_FALLOCATE,
+  SYS_SENDFILE,
+  SYS_SPLICE,
+  SYS_COPY_FILE_RANGE,
 ];
 
 /** Whether there are pages that the kernel may be kept from. */
@@ -73,6 +86,7 @@ function open(start: Address, size: u64): void {
     if (!(splitProtection & PROT_WRITE) || (splitState != SEARCHED && splitState != PATCHED)) continue;
     openSplit(splitStart, at);
   }
+  openShown(first, end);
 }
 
 const IOV_MAX: u64 = 1024;
@@ -93,10 +107,31 @@ function openMessage(address: Address): void {
   if (tryCopyIn(vector, address + MSG_IOV, 16) == 0) openVector(load<u64>(vector), load<u64>(vector, 8));
 }
 
+/** The descriptor of the file that a call writes to, if it does; or -1. */
+function writtenFile(frame: GateFrame): u64 {
+  switch (frame.rax as u32) {
+    case SYS_WRITE:
+    case SYS_PWRITE64:
+    case SYS_WRITEV:
+    case SYS_PWRITEV:
+    case SYS_PWRITEV2:
+    case SYS_FTRUNCATE:
+    case SYS_FALLOCATE:
+    case SYS_SENDFILE:
+      return frame.rdi;
+    case SYS_SPLICE:
+    case SYS_COPY_FILE_RANGE:
+      return frame.rdx;
+    default:
+      return -1;
+  }
+}
+
 /** A call is about to be made. */
 export function openForKernel(thread: ThreadBlock, frame: GateFrame): void {
   const number = frame.rax as u32;
   lockEngine(thread);
+  openFile(writtenFile(frame));
   switch (number) {
     case SYS_READ:
     case SYS_WRITE:

@@ -14,8 +14,8 @@
 //
 // All functions expect the caller to hold the engine lock.
 
-import { addressOf, syscall2 } from "../kernel/calls";
-import { SYS_CLOCK_GETTIME } from "../kernel/numbers";
+import { addressOf, isError, syscall2, syscall3 } from "../kernel/calls";
+import { SYS_CLOCK_GETTIME, SYS_MPROTECT } from "../kernel/numbers";
 import { PROT_EXEC, PROT_READ, PROT_WRITE } from "../load/map";
 import { RangeTable } from "../patch/range-table";
 import { Address } from "../process";
@@ -28,6 +28,10 @@ export const FOREIGN: u32 = 4;
 
 /** Beside a protection: the memory is shared, with nobody yet (MAP_SHARED | MAP_ANONYMOUS). */
 export const SHARED: u64 = 0x100;
+/** Likewise: it is a view of an object that has others, in which it is written (jit/views.ts). */
+export const VIEW: u64 = 0x200;
+/** What a page is, whatever protection it has. */
+export const KIND: u64 = SHARED | VIEW;
 
 export const PAGE_SIZE: u64 = 4096;
 /** Bytes of pages that are made ready to run at once, at most. */
@@ -41,13 +45,18 @@ const table = changetype<RangeTable>(memory.data(98368, 8));
 
 /** The protection that the kernel has for a page of which the program asked for `protection`. */
 export function kernelProtection(protection: u64, state: u32): u64 {
-  const asked = protection & ~SHARED;
+  const asked = protection & ~KIND;
   const runs = (asked & PROT_EXEC) != 0;
   if (state == WRITTEN && runs) return (asked & ~PROT_EXEC) | PROT_READ;
   if (state == PATCHED && !runs) return PROT_NONE;
   // What can be written can be read: there is no other kind of page (protection_map of arch/x86/mm/pgprot.c).
   if ((state == SEARCHED || state == PATCHED) && asked != PROT_NONE) return (asked & ~PROT_WRITE) | PROT_READ;
   return asked;
+}
+
+/** Gives pages a protection; false when the kernel refuses. */
+export function protectPages(start: Address, end: Address, protection: u64): bool {
+  return !isError(syscall3(SYS_MPROTECT, start, end - start, protection));
 }
 
 export function addSplit(start: Address, end: Address, protection: u64, state: u32): void {
@@ -108,7 +117,8 @@ const PLACES: u64 = 1024;
 const turns = memory.data(24576, 8);
 const time = memory.data(16, 8);
 
-function milliseconds(): u64 {
+/** Of a clock that is read fast, and moves every few milliseconds. */
+export function milliseconds(): u64 {
   syscall2(SYS_CLOCK_GETTIME, CLOCK_MONOTONIC_COARSE, addressOf(time));
   return load<u64>(time) * 1000 + load<u64>(time, 8) / 1000000;
 }

@@ -6,8 +6,6 @@
 //
 // All functions expect the caller to hold the engine lock.
 
-import { isError, syscall3 } from "../kernel/calls";
-import { SYS_MPROTECT } from "../kernel/numbers";
 import { PROT_EXEC, PROT_READ, PROT_WRITE } from "../load/map";
 import { forgetClosed } from "../patch/code-map";
 import { dropPatches, hasPatches, low, high, widen } from "../patch/changing-code";
@@ -34,24 +32,23 @@ import {
   PATCHED,
   RUN_MAX,
   SEARCHED,
+  VIEW,
   WRITTEN,
   addSplit,
   countTurn,
   hasRoom,
   kernelProtection,
   nextSplit,
+  protectPages,
   splitEnd,
   splitProtection,
   splitStart,
   splitState,
 } from "./pages";
+import { openShown } from "./view-calls";
+import { isolate, join } from "./views";
 
 const PAGE_BYTES: u32 = 4096;
-
-/** Gives pages a protection; false when the kernel refuses. */
-export function protectPages(start: Address, end: Address, protection: u64): bool {
-  return !isError(syscall3(SYS_MPROTECT, start, end - start, protection));
-}
 
 /** A page as it is; and as the program has it, or should have it. */
 const current = memory.data(4096, 8);
@@ -80,8 +77,10 @@ function restorePage(page: Address, sleeps: bool): bool {
   if (sleeps) memory.copy(untrapped, wanted, PAGE_BYTES);
   restoreCopy(wanted, page, PAGE_BYTES);
   if (memory.compare(wanted, current, PAGE_BYTES) == 0) return true;
-  if (!protectPages(page, page + PAGE_SIZE, PROT_READ | PROT_WRITE)) return false;
-  exchangeBytes(page, current, wanted, PAGE_BYTES);
+  // What a view shows is there as the program has it (`join`).
+  const isShown = (splitProtection & VIEW) != 0;
+  if (!isShown && !protectPages(page, page + PAGE_SIZE, PROT_READ | PROT_WRITE)) return false;
+  if (!isShown) exchangeBytes(page, current, wanted, PAGE_BYTES);
   if (sleeps) keepImages(page, wanted, untrapped);
   return true;
 }
@@ -97,6 +96,7 @@ function settle(start: Address, end: Address, state: u32): void {
     const ran = splitState == SEARCHED || splitState == PATCHED;
     for (let page = from; ran && page < at; page += PAGE_SIZE) if (!isDormant(page)) forgetTargets(page);
     addSplit(from, at, protection, state);
+    if (ran && protection & VIEW) join(from, at);
     const isDone = protectPages(from, at, kernelProtection(protection, state));
     assert(isDone, "the kernel does not give a page its protection back");
   }
@@ -192,8 +192,9 @@ let apart: Address = 0;
  */
 function takeAlong(page: Address, protection: u64, hasWriters: bool): bool {
   if (page == apart || !nextSplit(page, page + PAGE_SIZE) || splitState > PATCHED) return false;
-  if (((splitProtection ^ protection) & (PROT_READ | PROT_WRITE | PROT_EXEC)) != 0) return false;
+  if (((splitProtection ^ protection) & (PROT_READ | PROT_WRITE | PROT_EXEC | VIEW)) != 0) return false;
   if (splitState != WRITTEN) openSplit(page, page + PAGE_SIZE);
+  if (protection & VIEW) return isolate(page, page + PAGE_SIZE);
   return !hasWriters || protectPages(page, page + PAGE_SIZE, PROT_READ);
 }
 
@@ -232,13 +233,15 @@ function patchAmongWriters(page: Address, end: Address): bool {
 function makeRunnable(page: Address, entry: Address): void {
   const protection = splitProtection;
   const isWritable = (protection & PROT_WRITE) != 0;
-  if (isTorn() || !hasRoom() || (isWritable && !countTurn(page))) return giveBack(page, page + PAGE_SIZE);
+  const isView = (protection & VIEW) != 0;
+  if (isTorn() || !hasRoom() || ((isWritable || isView) && !countTurn(page))) return giveBack(page, page + PAGE_SIZE);
   if (tryCopyIn(current, page, 1) != 0) {
     forgetDormant(page, page + PAGE_SIZE, true);
     return settle(page, page + PAGE_SIZE, NATIVE);
   }
   let end = endOfRun(page);
   watchKernel();
+  if (isView && !isolate(page, end)) return giveBack(page, end);
   const hasWriters = isWritable && !isAlone();
   if (hasWriters && !protectPages(page, end, PROT_READ)) return giveBack(page, end);
   while (searchSplit(page, end, entry, isWritable) && end - page < RUN_MAX && takeAlong(end, protection, hasWriters))
@@ -297,10 +300,17 @@ export function turnForFetch(address: Address, rip: Address, rsp: Address): bool
   return true;
 }
 
+/** A thread faulted when it wrote to a page that is not split. As `turnForFetch`. */
+function turnForView(page: Address): bool {
+  if (!openShown(page, page + PAGE_SIZE)) return false;
+  countRewritten();
+  return true;
+}
+
 /** A thread faulted when the instruction at `rip` read or wrote an address. As `turnForFetch`. */
 export function turnForAccess(address: Address, rip: Address, isWrite: bool): bool {
   const page = address & ~(PAGE_SIZE - 1);
-  if (!nextSplit(page, page + PAGE_SIZE)) return false;
+  if (!nextSplit(page, page + PAGE_SIZE)) return isWrite && turnForView(page);
   if (!(splitProtection & PROT_WRITE) && (isWrite || !(splitProtection & (PROT_READ | PROT_EXEC)))) return false;
   if (splitState != SEARCHED && splitState != PATCHED) return true;
   // An instruction that writes to its own page would never get both at once.

@@ -24,6 +24,7 @@ import { GateFrame, ThreadBlock } from "../thread/block";
 import { frameBufferOf } from "../thread/deferred";
 import { inheritGs, settleGs } from "../thread/gs-base";
 import { shareWithChild } from "../jit/calls";
+import { inheritViews, noteSharer } from "../jit/lend";
 import { endLending, lendEngine, lockEngine, resetLockAfterFork, unlockEngine } from "../thread/lock";
 import { nameAsCreated, nameFirst, nameSharing } from "../thread/presence";
 import { FLAG_TRAP, kernelMask } from "../thread/signal-frame";
@@ -164,6 +165,7 @@ function inChild(thread: ThreadBlock): void {
     thread.birthFlags = 0;
     nameFirst(thread);
     resetLockAfterFork();
+    inheritViews();
     forgetDeparture();
     releaseOtherAreas(thread);
     releaseOtherActions(thread.actions);
@@ -183,6 +185,7 @@ function inChild(thread: ThreadBlock): void {
 function inParent(thread: ThreadBlock, result: i64): void {
   const flags = thread.cloneFlags;
   if (!(flags & CLONE_VM)) {
+    noteSharer(thread.pid, result);
     if (isVfork(flags)) endLending(thread);
     else unlockEngine();
     return;

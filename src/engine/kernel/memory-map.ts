@@ -31,7 +31,10 @@ import {
   protectionAtFirst,
   separateSplit,
 } from "../jit/calls";
+import { areLent, takeViewsBack } from "../jit/lend";
 import { hasSplit } from "../jit/pages";
+import { giveUpViews, isRunView, noteProtection, noteRunView, noteView, openViews } from "../jit/view-calls";
+import { hasViewIn, viewCount } from "../jit/views";
 import { addressOf, isError, syscall2 } from "./calls";
 import { EACCES, EFAULT, ENOMEM, EPERM } from "./errno";
 import { aroundEngine, endOfPages, upToEngine } from "./memory-range";
@@ -80,8 +83,10 @@ export function mmap(thread: ThreadBlock, frame: GateFrame): u32 {
 function map(thread: ThreadBlock, frame: GateFrame): i64 {
   const isView = isWritableView(frame);
   if (isView) noteWritableView();
-  if (!(frame.rdx & PROT_EXEC) && !(frame.r10 & MAP_FIXED) && !isSharedWithNobody(frame.r10)) return native(frame);
+  const isPlain = !(frame.rdx & PROT_EXEC) && !(frame.r10 & MAP_FIXED) && !isSharedWithNobody(frame.r10);
+  if (isPlain && (viewCount == 0 || !isFileView(frame.r10))) return native(frame);
   lockEngine(thread);
+  if (areLent) takeViewsBack();
   staysShared = isView;
   call = changetype<usize>(frame);
   const end = frame.r10 & MAP_FIXED ? endOfPages(frame.rdi, frame.rsi) : frame.rdi;
@@ -100,6 +105,7 @@ function mapWatched(): i64 {
   // Code that is written in place, or through another view, has no system call to patch it at; it runs as it is.
   if (frame.rdx & PROT_EXEC && !(frame.rdx & PROT_WRITE) && isFile && !staysShared && mayPatch(frame))
     return forgetReplaced(mapExecutable(frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8 as i32, frame.r9), frame);
+  if (staysShared && isRunView(frame.rdx, frame.r8)) return mapToRun(frame);
   const asked = frame.rdx;
   const splits = isToBeSplit(asked, frame.r10) && mayPatch(frame);
   if (asked & PROT_EXEC && !splits) countUnsearched();
@@ -109,6 +115,24 @@ function mapWatched(): i64 {
   if (!isError(result) && frame.r10 & MAP_FIXED) forgetCode(result as u64, (result as u64) + pageCeil(frame.rsi));
   forgetReplaced(result, frame);
   if (splits && !isError(result)) noteSplit(result as u64, (result as u64) + pageCeil(frame.rsi), asked, frame.r10);
+  if (viewCount != 0 && !isError(result) && isFileView(frame.r10))
+    noteView(result as u64, (result as u64) + pageCeil(frame.rsi), asked, frame.r8, frame.r9);
+  return result;
+}
+
+/** Whether an mmap with these flags shows a file, shared. */
+function isFileView(flags: u64): bool {
+  return !(flags & MAP_ANONYMOUS) && (flags & MAP_TYPE) != MAP_PRIVATE;
+}
+
+/** A view to run of what the program writes elsewhere. */
+function mapToRun(frame: GateFrame): i64 {
+  const result = native(frame);
+  if (isError(result)) return result;
+  const end = (result as u64) + pageCeil(frame.rsi);
+  if (frame.r10 & MAP_FIXED) forgetCode(result as u64, end);
+  forgetReplaced(result, frame);
+  if (!noteRunView(result as u64, end, frame.rdx, frame.r9)) countUnsearched();
   return result;
 }
 
@@ -132,6 +156,7 @@ function mayPatch(frame: GateFrame): bool {
 /** munmap(address, size) */
 export function munmap(thread: ThreadBlock, frame: GateFrame): u32 {
   lockEngine(thread);
+  if (areLent) takeViewsBack();
   call = changetype<usize>(frame);
   separateSplit(frame.rdi, endOfPages(frame.rdi, frame.rsi));
   const result = replaceCode(frame.rdi, endOfPages(frame.rdi, frame.rsi), unmap);
@@ -177,6 +202,7 @@ function move(frame: GateFrame): i64 {
   if (frame.r10 & MREMAP_FIXED && hasOwnMemory(frame.r8, endOfPages(frame.r8, frame.rdx))) return -ENOMEM;
   call = changetype<usize>(frame);
   const end = endOfPages(frame.rdi, frame.rsi);
+  giveUpViews(frame.rdi, max(end, frame.rdi + 1));
   if (frame.r10 & MREMAP_FIXED) separateSplit(frame.r8, endOfPages(frame.r8, frame.rdx));
   if (hasSplit(frame.rdi, max(end, frame.rdi + 1))) return moveOutOf(frame, end);
   if (hasCode(frame.rdi, end))
@@ -211,9 +237,11 @@ export function mprotect(thread: ThreadBlock, frame: GateFrame): u32 {
   const asked = frame.rdx;
   frame.rdx = impliedProtection(asked);
   lockEngine(thread);
+  if (areLent) takeViewsBack();
   const concerned =
     (frame.rdx & PROT_EXEC && frame.rdi < end) ||
     hasSplit(frame.rdi, end) ||
+    hasViewIn(frame.rdi, end) ||
     hasCode(frame.rdi, end) ||
     hasOwnMemory(frame.rdi, end);
   call = changetype<usize>(frame);
@@ -234,9 +262,13 @@ function protect(end: u64): i64 {
   const hasOwn = hasOwnMemory(frame.rdi, end);
   const stop = hasOwn && nextForeign(frame.rdi, end) && foreignStart == frame.rdi ? foreignEnd : frame.rdi;
   const last = hasOwn ? stop : end;
+  if (frame.rdx & PROT_GROWS || !maySplit(frame)) giveUpViews(frame.rdi, end);
   if (frame.rdx & PROT_GROWS || !maySplit(frame)) return protectCode(frame.rdi, end, frame.rdx, protectNatively);
   const isKeyed = frame.rax == SYS_PKEY_MPROTECT && frame.r10 - 1 < KEYS;
+  if (isKeyed) giveUpViews(frame.rdi, last);
+  openViews(frame.rdi, last, frame.rdx);
   const result = protectSplit(frame.rdi, last, frame.rdx, isKeyed, protectPart, protectCodePart);
+  if (!isError(result)) noteProtection(frame.rdi, last, frame.rdx);
   return isError(result) || !hasOwn ? result : -ENOMEM;
 }
 
@@ -294,6 +326,7 @@ function drops(advice: u64): bool {
 export function madvise(thread: ThreadBlock, frame: GateFrame): u32 {
   const end = endOfPages(frame.rdi, frame.rsi);
   lockEngine(thread);
+  if ((frame.rdx & 0xffffffff) == MADV_REMOVE) openViews(frame.rdi, end, PROT_WRITE);
   if (drops(frame.rdx & 0xffffffff) && hasSplit(frame.rdi, end)) dropSplit(frame.rdi, end);
   const dropsCode = drops(frame.rdx & 0xffffffff) && hasCode(frame.rdi, end);
   const concerned = dropsCode || hasOwnMemory(frame.rdi, end);

@@ -6,6 +6,7 @@
 // munmap and mremap are in memory-map.ts.
 
 import { sealSplit } from "../jit/calls";
+import { giveUpViews } from "../jit/view-calls";
 import { foreignEnd, foreignStart, hasOwnMemory, nextForeign } from "../own-memory";
 import { GateFrame, ThreadBlock } from "../thread/block";
 import { lockEngine, unlockEngine } from "../thread/lock";
@@ -85,7 +86,11 @@ export function mseal(thread: ThreadBlock, frame: GateFrame): u32 {
 
 /** remap_file_pages(start, size, protection, page, flags): for shared mappings of the program's own. */
 export function remapFilePages(thread: ThreadBlock, frame: GateFrame): u32 {
-  return concernsEngine(thread, frame) ? finish(thread, frame, -EINVAL) : passToKernel(frame);
+  if (concernsEngine(thread, frame)) return finish(thread, frame, -EINVAL);
+  lockEngine(thread);
+  giveUpViews(frame.rdi, endOfPages(frame.rdi, frame.rsi));
+  unlockEngine();
+  return passToKernel(frame);
 }
 
 // process_madvise(pidfd, vector, count, advice, flags)

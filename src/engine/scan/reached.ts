@@ -19,7 +19,7 @@ import { restoreCopy } from "../patch/record";
 import { Address, copyIn, tryCopyIn } from "../process";
 import { SYSCALL_BYTES } from "../patch/traps";
 import { decode } from "../x86/decode";
-import { FLOW_CALL_INDIRECT, FLOW_CALL_RELATIVE, Instruction, MAP_ONE_BYTE } from "../x86/instruction";
+import { FLOW_CALL_INDIRECT, FLOW_CALL_RELATIVE, Instruction, INSTRUCTION_MAX, MAP_ONE_BYTE } from "../x86/instruction";
 import { branchTarget } from "./blocks";
 import { isPadding } from "./evidence";
 
@@ -342,11 +342,37 @@ function byteBefore(at: u32): u8 {
 /** Where the last function ended that was found by its look. */
 let foundEnd: u32 = 0;
 
-/** Whether something ends right in front of an offset: code, or filling, which all ends in one of these bytes. */
+/** Filling, which all ends in one of these bytes. */
+function isFilling(byte: u8): bool {
+  return byte == 0 || byte == INT3 || byte == NOP;
+}
+
+/** The longest instruction but for one byte: how far in front of an offset one may begin that reaches over it. */
+const LEAD: u32 = (INSTRUCTION_MAX as u32) - 1;
+const around = memory.data(32, 8);
+
+/** Whether an instruction may begin in front of an offset and end behind it, so that the offset is in a constant. */
+function isStraddled(at: u32): bool {
+  const from = base + (at as u64) - (LEAD as u64);
+  if (tryCopyIn(around, from, LEAD + INSTRUCTION_MAX) != 0) return false;
+  restoreCopy(around, from, LEAD + INSTRUCTION_MAX);
+  for (let i: u32 = 0; i < LEAD; i++) {
+    if (isFilling(load<u8>(around + i))) continue;
+    const length = decode(around + i, INSTRUCTION_MAX as u32, changetype<usize>(instruction));
+    if (i + length > LEAD) return true;
+  }
+  return false;
+}
+
+/** Functions that nothing leads to begin at multiples of that: others are what an address or a constant looks like by chance. */
+const ALIGNMENT: u64 = 16;
+
+/** Whether something ends right in front of an offset: known code, or what may be its end or filling. */
 function isBehindEnd(at: u32): bool {
   if (at != 0 && (at == foundEnd || load<u8>(marks + at - 1) != 0)) return true;
+  if ((base + (at as u64)) % ALIGNMENT != 0) return false;
   const byte = byteBefore(at);
-  return byte == 0 || byte == INT3 || byte == NOP || byte == RET || byte == HLT;
+  return (isFilling(byte) || byte == RET || byte == HLT) && !isStraddled(at);
 }
 
 /** Looks for functions in all that was not reached. */
@@ -358,7 +384,12 @@ function findFunctions(): void {
       continue;
     }
     const start = behindFilling(at);
-    if (start + 16 >= size || load<u8>(marks + start) != 0 || !isBehindEnd(start) || !looksLikeFunction(start)) {
+    if (
+      start + 16 >= size ||
+      load<u8>(marks + start) != 0 ||
+      !(wasProven(base + (start as u64)) || isBehindEnd(start)) ||
+      !looksLikeFunction(start)
+    ) {
       at = max(start, (at | 15) + 1);
       continue;
     }

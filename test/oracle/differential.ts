@@ -14,6 +14,7 @@ import { closeSync, openSync } from "node:fs";
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from "node:fs/promises";
 import { tmpdir, userInfo } from "node:os";
 import { basename, join } from "node:path";
+import { setTimeout as sleep } from "node:timers/promises";
 import { fileURLToPath } from "node:url";
 import { isNativeStandIn, launcherPath } from "../support/launcher.js";
 import { describeProcesses, killProcesses, markVariable, processesOf } from "../support/process-tree.js";
@@ -37,6 +38,8 @@ export interface Scenario {
   /** The executables that run and how often each is executed, by the name of the file behind it ("dash", not "sh"). */
   processes?: Readonly<Record<string, number>>;
   timeoutMs?: number;
+  /** A helper of the program's ends by itself when the program is gone, natively as well: how long that may take. Default 0. */
+  lingersMs?: number;
   /** Takes minutes: only in `npm run test:long` and in the soak. */
   long?: boolean;
   /** Which exit is right natively, so that a scenario that proves nothing is noticed. Default "exit 0"; null: any. */
@@ -120,6 +123,21 @@ async function runNatively(scenario: Scenario, complaints: string[]): Promise<Na
 
 type Side = "native" | "flicker";
 
+/** The processes of a run that are still there `lingersMs` after its end. */
+async function processesLeft(
+  session: number,
+  mark: string,
+  lingersMs: number,
+): Promise<ReturnType<typeof processesOf>> {
+  const end = performance.now() + lingersMs;
+  let left = processesOf(session, mark);
+  while (left.length > 0 && performance.now() < end) {
+    await sleep(10);
+    left = processesOf(session, mark);
+  }
+  return left;
+}
+
 async function run(
   scenario: Scenario,
   base: string,
@@ -184,7 +202,7 @@ async function run(
     files: {},
   };
   for (const name of scenario.files ?? []) outcome.files[name] = await text(join(directory, name));
-  const left = processesOf(session, mark);
+  const left = await processesLeft(session, mark, scenario.lingersMs ?? 0);
   if (hang !== null) {
     complaints.push(
       `${side}: hangs, after ${timeoutOf(scenario)} ms\n${hang}`,

@@ -20,6 +20,7 @@ interface Engine {
   readonly name: string;
   readonly command: readonly [string, ...string[]];
   readonly processes: Readonly<Record<string, number>>;
+  readonly lingersMs?: number;
 }
 
 export const engines: readonly Engine[] = [
@@ -44,18 +45,21 @@ export const engines: readonly Engine[] = [
     name: "Erlang",
     command: ["erl", "-noshell", "-noinput", "-eval", erlang],
     processes: { "beam.smp": 1 },
+    // erl_child_setup sees that its parent is gone.
+    lingersMs: 5000,
   },
   { name: "PCRE2", command: ["grep", "-cP", "(s|n)(?=a)|([aeiou])\\2+", "/etc/services"], processes: { grep: 1 } },
   { name: "libffi", command: ["/usr/bin/python3.11", script("closures.py")], processes: { "python3.11": 1 } },
 ];
 
 /** Each engine as it is, and with a trampoline in front of each call of its code and of the code that it makes. */
-export const engineScenarios: readonly Scenario[] = engines.flatMap(({ name, command, processes }) =>
+export const engineScenarios: readonly Scenario[] = engines.flatMap(({ name, command, processes, lingersMs }) =>
   [[], ["--match=call"]].map((options) => ({
     name: [name, ...options].join(" "),
     command,
     options,
     nativeStatus: "exit 0",
     processes,
+    ...(lingersMs === undefined ? {} : { lingersMs }),
   })),
 );

@@ -69,11 +69,13 @@ const calls: StaticArray<u32> = [
 /** Whether there are pages that the kernel may be kept from. */
 export let keepsKernelOut: bool = false;
 
-/** A page that the program may write is about to be kept from it. Under the engine lock. */
-export function watchKernel(): void {
-  if (keepsKernelOut) return;
-  keepsKernelOut = true;
-  sendToGate(calls);
+/**
+ * A page that the program may write is about to be kept from it. Under the engine lock.
+ * @returns whether the calls come to the gate from now on
+ */
+export function watchKernel(): bool {
+  if (!keepsKernelOut) keepsKernelOut = sendToGate(calls);
+  return keepsKernelOut;
 }
 
 /** The kernel is about to read or write [start, start + size). Under the engine lock. */

@@ -19,6 +19,7 @@ import { SYS_CLOCK_GETTIME, SYS_MPROTECT } from "../kernel/numbers";
 import { PROT_EXEC, PROT_READ, PROT_WRITE } from "../load/map";
 import { RangeTable } from "../patch/range-table";
 import { Address } from "../process";
+import { keepReserve, spendReserve } from "./reserve";
 
 export const WRITTEN: u32 = 0;
 export const SEARCHED: u32 = 1;
@@ -54,9 +55,10 @@ export function kernelProtection(protection: u64, state: u32): u64 {
   return asked;
 }
 
-/** Gives pages a protection; false when the kernel refuses. */
+/** Gives pages a protection, if need be at the cost of the reserve; false when the kernel refuses. */
 export function protectPages(start: Address, end: Address, protection: u64): bool {
-  return !isError(syscall3(SYS_MPROTECT, start, end - start, protection));
+  if (!isError(syscall3(SYS_MPROTECT, start, end - start, protection))) return true;
+  return spendReserve() && !isError(syscall3(SYS_MPROTECT, start, end - start, protection));
 }
 
 export function addSplit(start: Address, end: Address, protection: u64, state: u32): void {
@@ -74,7 +76,7 @@ export function hasSplit(start: Address, end: Address): bool {
 
 /** Whether pages can be given states of their own. */
 export function hasRoom(): bool {
-  return table.count + ROOM_MIN < RANGES_MAX;
+  return table.count + ROOM_MIN < RANGES_MAX && keepReserve();
 }
 
 /** Of the last `nextSplit`: the part of a range that lies in what was asked for. */

@@ -240,8 +240,7 @@ function makeRunnable(page: Address, entry: Address): void {
     return settle(page, page + PAGE_SIZE, NATIVE);
   }
   let end = endOfRun(page);
-  watchKernel();
-  if (isView && !isolate(page, end)) return giveBack(page, end);
+  if (!watchKernel() || (isView && !isolate(page, end))) return giveBack(page, end);
   const hasWriters = isWritable && !isAlone();
   if (hasWriters && !protectPages(page, end, PROT_READ)) return giveBack(page, end);
   while (searchSplit(page, end, entry, isWritable) && end - page < RUN_MAX && takeAlong(end, protection, hasWriters))

@@ -18,6 +18,7 @@ import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "../load/map";
 import { claimMemory, releaseMemory } from "../own-memory";
 import { Address, copyIn, copyOut, syscall } from "../process";
 import { PAGE_SIZE, protectPages } from "./pages";
+import { spendReserve } from "./reserve";
 
 /** Part of an object that the program has mapped. */
 @unmanaged
@@ -261,6 +262,10 @@ export function isolate(start: Address, end: Address): bool {
   return false;
 }
 
+function show(shadow: Address, size: u64, at: Address): bool {
+  return syscall(SYS_MREMAP, shadow, 0, size, MREMAP_MAYMOVE_FIXED, at, 0) == (at as i64);
+}
+
 /** Shows the shared pages again, which `isolate` put copies in the place of. They can be read, and be written elsewhere. */
 export function join(start: Address, end: Address): void {
   for (let i: u32 = 0; i < viewCount; i++) {
@@ -268,8 +273,10 @@ export function join(start: Address, end: Address): void {
     if (view.shadow == 0 || view.start >= end || view.end <= start) continue;
     const from = max(start, view.start);
     const size = min(end, view.end) - from;
-    const shown = syscall(SYS_MREMAP, view.shadow + (from - view.start), 0, size, MREMAP_MAYMOVE_FIXED, from, 0);
-    assert(shown == (from as i64), "the kernel does not show shared code again");
+    const shadow = view.shadow + (from - view.start);
+    const isShown = show(shadow, size, from) || (spendReserve() && show(shadow, size, from));
+    assert(isShown, "the kernel does not show shared code again");
   }
-  protectWriters(start, end, true);
+  const isOpen = protectWriters(start, end, true);
+  assert(isOpen, "the kernel does not let shared code be written again");
 }

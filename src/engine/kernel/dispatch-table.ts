@@ -49,13 +49,13 @@ function hookCalls(): void {
   poke8(dispatchTable + (SYS_RESTART_SYSCALL as u64), 1);
 }
 
-/** Lets no call of these numbers pass through any more, likewise. */
-export function sendToGate(numbers: StaticArray<u32>): void {
-  if (allToGate) return;
-  const result = syscall3(SYS_MPROTECT, dispatchTable, DISPATCH_SIZE, PROT_READ_WRITE);
-  assert(result == 0, "the dispatch table cannot be written");
+/** Lets no call of these numbers pass through any more, likewise; false when the kernel does not let the table be written. */
+export function sendToGate(numbers: StaticArray<u32>): bool {
+  if (allToGate) return true;
+  if (isError(syscall3(SYS_MPROTECT, dispatchTable, DISPATCH_SIZE, PROT_READ_WRITE))) return false;
   for (let i = 0; i < numbers.length; i++) poke8(dispatchTable + (unchecked(numbers[i]) as u64), 1);
   syscall3(SYS_MPROTECT, dispatchTable, DISPATCH_SIZE, PROT_READ);
+  return true;
 }
 
 /** Lets no call pass through any more, here and in all processes that share the table. */

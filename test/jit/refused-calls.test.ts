@@ -1,0 +1,75 @@
+// The kernel refuses one of the calls that it takes to patch generated code, each in its turn: the program's results are as ever, and
+// nothing is left behind (refused-calls.c). strace comes to the program when all of it is loaded, and refuses for the kernel.
+
+import assert from "node:assert/strict";
+import { execFileSync, spawn } from "node:child_process";
+import { once } from "node:events";
+import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { text } from "node:stream/consumers";
+import { after, before, describe, test } from "node:test";
+import { setTimeout } from "node:timers/promises";
+import { launcherPath } from "../support/launcher.js";
+
+const folder = new URL(".", import.meta.url).pathname;
+
+/** Each call, and every how many of them one is refused in a short test: they come in thousands, and alike. */
+const calls: Readonly<Record<string, number>> = { mmap: 7, mprotect: 61, mremap: 7, madvise: 1, munmap: 3 };
+
+describe("a refused call while generated code is patched", { concurrency: 2 }, () => {
+  let directory = "";
+  let program = "";
+  before(() => {
+    directory = mkdtempSync(join(tmpdir(), "flicker-refused-"));
+    program = join(directory, "refused-calls");
+    execFileSync("gcc", ["-O1", "-Wall", "-o", program, join(folder, "refused-calls.c")]);
+  });
+  after(() => rmSync(directory, { recursive: true, force: true }));
+
+  /** Runs the program with the n-th `call` refused; false when it made fewer. */
+  async function refuse(call: string, n: number, launcher: readonly string[]): Promise<boolean> {
+    const [file = "", ...args] = [...launcher, program];
+    const target = spawn(file, args, { stdio: ["pipe", "pipe", "inherit"], timeout: 60_000, killSignal: "SIGKILL" });
+    const { pid, stdin, stdout } = target;
+    assert.ok(pid !== undefined);
+    const output = text(stdout);
+    const end = once(target, "close");
+    const trace = join(directory, `${call}.${String(n)}`);
+    const options = [
+      "-f",
+      "-qq",
+      "-o",
+      trace,
+      "-e",
+      `trace=${call}`,
+      "-e",
+      `inject=${call}:error=ENOMEM:when=${String(n)}`,
+    ];
+    await once(stdout, "readable");
+    const strace = spawn("strace", [...options, "-p", String(pid)], { stdio: "ignore" });
+    const straceEnd = once(strace, "close");
+    while (/^TracerPid:\t0$/m.test(readFileSync(`/proc/${String(pid)}/status`, "utf8"))) await setTimeout(2);
+    stdin.end("x");
+    const [status, signal] = (await end) as [number | null, string | null];
+    await straceEnd;
+    const what = `${call} number ${String(n)}`;
+    assert.deepEqual(
+      { status, signal, output: await output },
+      { status: 0, signal: null, output: "ready\nbad 0, nothing left\n" },
+      what,
+    );
+    const isRefused = readFileSync(trace, "utf8").includes("(INJECTED)");
+    rmSync(trace);
+    return isRefused;
+  }
+
+  for (const [call, stride] of Object.entries(calls))
+    test(call, async () => {
+      const launcher = [await launcherPath(), "run", "--"];
+      const every = process.env["FLICKER_TEST_LONG"] ? 1 : stride;
+      let n = 1;
+      while (await refuse(call, n, launcher)) n += every;
+      assert.ok(n > 1, `the program makes no ${call}`);
+    });
+});

@@ -14,7 +14,7 @@ packages="
   redis-server redis-tools openssh-client openssl zstd bzip2 ffmpeg imagemagick
   ruby php-cli lua5.4 luajit sbcl jq emacs-nox vim ed m4 flex bison
   rsync zsh fish dash cmake ninja-build clang lld libllvm19
-  openjdk-17-jdk-headless pypy3 erlang-base
+  openjdk-17-jdk-headless pypy3 erlang-base mono-runtime mono-mcs libmono-system-core4.0-cil
   postgresql openssh-server openssh-sftp-server bubblewrap
 "
 [ "${1:-}" != --long ] || packages="$packages binutils-source chromium chromium-sandbox golang-1.19-src libpython3.11-testsuite"

@@ -16,6 +16,8 @@ const php = (jit: string): [string, ...string[]] => [
 const erlang = `{ok, engine, Code} = compile:file("${script("engine.erl")}", [binary]),
 code:load_binary(engine, "engine", Code), engine:main().`;
 
+const mono = `mcs -r:System.Core -out:engine.exe ${script("Engine.cs")} && mono engine.exe`;
+
 interface Engine {
   readonly name: string;
   readonly command: readonly [string, ...string[]];
@@ -48,6 +50,8 @@ export const engines: readonly Engine[] = [
     // erl_child_setup sees that its parent is gone.
     lingersMs: 5000,
   },
+  // Its compiler is a program of its own.
+  { name: "Mono", command: ["sh", "-c", mono], processes: { "mono-sgen": 2 } },
   { name: "PCRE2", command: ["grep", "-cP", "(s|n)(?=a)|([aeiou])\\2+", "/etc/services"], processes: { grep: 1 } },
   { name: "libffi", command: ["/usr/bin/python3.11", script("closures.py")], processes: { "python3.11": 1 } },
 ];

@@ -1,4 +1,4 @@
-// Views of one object: memory that a program runs in one place and writes in another, both shared (memfd_create(2): Erlang, .NET).
+// Views of one object: memory that a program runs in one place and writes in another, both shared (memfd_create(2), as Erlang does).
 //
 // Here a page of the view that is run is in one of the states of jit/pages.ts, as other split pages. What goes with them:
 //

@@ -15,10 +15,16 @@ const PROT_NONE: u64 = 0;
 const SIZE: u64 = 32 * PAGE_SIZE;
 
 let reserve: Address = 0;
+/** Whether it was needed since it was made last. */
+let wasSpent: bool = false;
 
-/** Whether there is a reserve; makes it if not. */
+/** Makes the reserve if there is none; false when it was needed, and cannot be had again. */
 export function keepReserve(): bool {
-  if (reserve != 0) return true;
+  if (reserve == 0 && makeReserve()) wasSpent = false;
+  return !wasSpent;
+}
+
+function makeReserve(): bool {
   const got = syscall(SYS_MMAP, 0, SIZE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
   if (isError(got)) return false;
   let isMade = true;
@@ -38,5 +44,6 @@ export function spendReserve(): bool {
   releaseMemory(reserve, reserve + SIZE);
   syscall2(SYS_MUNMAP, reserve, SIZE);
   reserve = 0;
+  wasSpent = true;
   return true;
 }

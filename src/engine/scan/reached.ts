@@ -41,6 +41,8 @@ let base: Address = 0;
 let size: u32 = 0;
 let visible: u32 = 0;
 let isOpen: bool = false;
+/** Whether the program may write there while it runs it. */
+let isChanging: bool = false;
 
 const instruction = changetype<Instruction>(memory.data(offsetof<Instruction>(), 8));
 
@@ -121,7 +123,7 @@ let wasRefused: bool = false;
 
 /** Whether the instruction at an offset may be taken for one. */
 function isTrusted(at: u32): bool {
-  if (isLive || last == 0) return true;
+  if (isLive) return true;
   const isSame =
     wholeEnd != 0 ? at >= wholeStart && at < wholeEnd : memory.compare(code + at, last + at, instruction.length) == 0;
   wasRefused = wasRefused || !isSame;
@@ -420,12 +422,18 @@ export function provenAt(index: u32): Address {
   return base + (load<u32>(proven + (index << 2)) as u64);
 }
 
-/** Makes a copy of the piece as it was when it ran last; 0 when the engine's memory is out. */
+/**
+ * Makes a copy of the piece as it was when it ran last; 0 when the engine's memory is out. A page that is not known to have run has not
+ * changed, unless the program may write there while it runs it: then all of it has.
+ */
 function copyAllLast(): usize {
   const pointer = allocateTemporary(size);
   if (pointer == 0) return 0;
-  for (let at: u32 = 0; at < size; at += PAGE_BYTES)
-    if (!copyLast(base + (at as u64), pointer + at)) memory.copy(pointer + at, code + at, PAGE_BYTES);
+  for (let at: u32 = 0; at < size; at += PAGE_BYTES) {
+    if (copyLast(base + (at as u64), pointer + at)) continue;
+    memory.copy(pointer + at, code + at, PAGE_BYTES);
+    for (let i = at; isChanging && i < at + PAGE_BYTES; i += 8) store<u64>(pointer + i, ~load<u64>(pointer + i));
+  }
   return pointer;
 }
 
@@ -441,6 +449,7 @@ export function openReached(start: Address, length: u32, entry: Address, changes
   base = start;
   size = min(length, PIECE_MAX);
   isOpen = true;
+  isChanging = changes;
   reachesBeyond = false;
   waitingCount = 0;
   copyIn(code, base, size);
@@ -455,8 +464,8 @@ export function openReached(start: Address, length: u32, entry: Address, changes
   if (entry - base < (size as u64)) prove((entry - base) as u32);
   isLive = false;
   const mark = temporaryMark();
-  last = changes ? (0 as usize) : copyAllLast();
-  for (let page = base; page < base + (size as u64); page += 4096) {
+  last = copyAllLast();
+  for (let page = base; last != 0 && page < base + (size as u64); page += 4096) {
     const ways = targets + setOf(page) * ((WAYS as usize) << 3);
     for (let way: usize = 0; way < (WAYS as usize); way++) {
       const target = load<u64>(ways + (way << 3));
@@ -466,7 +475,7 @@ export function openReached(start: Address, length: u32, entry: Address, changes
       if (wasRefused) store<u64>(ways + (way << 3), 0);
     }
   }
-  if (last != 0 && hasMatchers()) findFunctions();
+  if (last != 0 && !changes && hasMatchers()) findFunctions();
   last = 0;
   releaseTemporary(mark);
   listPieces();

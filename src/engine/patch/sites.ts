@@ -8,8 +8,8 @@ import { Address, copyIn, peek16, tryCopyIn } from "../process";
 import { STATS_NONE, statsMode, strict } from "../options";
 import { nextCandidate } from "../scan/candidates";
 import { codeRangeCount, codeRangeEnd, codeRangeStart } from "../scan/sections";
-import { INTERIOR, REACHED, UNREACHED, reachedAt } from "../scan/reached";
-import { EVIDENCE_CODE, EVIDENCE_DOUBTFUL, EVIDENCE_INTERIOR, weigh } from "../scan/evidence";
+import { INTERIOR, REACHED, UNREACHED, isChanging, reachedAt } from "../scan/reached";
+import { EVIDENCE_CODE, EVIDENCE_DOUBTFUL, EVIDENCE_INTERIOR, movesNumber, weigh } from "../scan/evidence";
 import { countInterior } from "../stats/counters";
 import { WHY_32_BIT, WHY_DOUBTFUL, WHY_TOO_MANY, countLeftAlone, reasonOf } from "../stats/left-alone";
 import { decode } from "../x86/decode";
@@ -78,13 +78,14 @@ const NUMBER_WITHIN: u32 = 48;
 
 /**
  * Whether something right in front of the candidate at an offset of the window loads a number for it. In generated code tables
- * stand between functions; what control is not known to reach is a system call only with its number.
+ * stand between functions; what control is not known to reach is a system call only with its number. Where code is written beside code
+ * that runs, tables are written there, too (HotSpot's of relocations): then it must be one that no table has.
  */
 function hasNumber(offset: u32): bool {
   for (let from = offset; from > 0 && offset - from < NUMBER_WITHIN;) {
     from -= 1;
     if (decode(windowCode + from, windowSize - from, changetype<usize>(instruction)) == 0) continue;
-    if (!setsEax(windowCode + from)) continue;
+    if (!(isChanging ? movesNumber(windowCode + from) : setsEax(windowCode + from))) continue;
     let at = from;
     while (at < offset) {
       if (decode(windowCode + at, windowSize - at, changetype<usize>(instruction)) == 0) break;

@@ -172,7 +172,7 @@ function vote(code: usize, size: u32, offset: u32, far: u32, near: u32, strict: 
 }
 
 /** Whether an instruction gives eax a system call's number: `mov $n,%eax`, `mov $n,%rax`. Tables do not do that. */
-function movesNumber(bytes: usize): bool {
+export function movesNumber(bytes: usize): bool {
   if (load<u8>(bytes) == 0xb8) return load<u32>(bytes, 1) < NUMBER_MAX;
   return load<u8>(bytes) == 0x48 && load<u16>(bytes, 1) == 0xc0c7 && load<u32>(bytes, 3) < NUMBER_MAX;
 }

@@ -42,7 +42,7 @@ let size: u32 = 0;
 let visible: u32 = 0;
 let isOpen: bool = false;
 /** Whether the program may write there while it runs it. */
-let isChanging: bool = false;
+export let isChanging: bool = false;
 
 const instruction = changetype<Instruction>(memory.data(offsetof<Instruction>(), 8));
 

@@ -106,6 +106,7 @@ int main(void) {
     if (after > most) most = after;
     after = mappings();
   }
-  printf("bad %ld, %s\n", bad, after - most <= 2 ? "nothing left" : "mappings left");
+  // Some do or do not become one with their neighbours, by chance.
+  printf("bad %ld, %s\n", bad, after - most <= 8 ? "nothing left" : "mappings left");
   return 0;
 }

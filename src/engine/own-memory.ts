@@ -4,6 +4,8 @@
 //   areas                   behind it, a chunk of threads each (thread/areas.ts)
 //   the dispatch table      and its views, with their islands (patch/outpost.ts)
 //   trampolines             in slots (patch/territory.ts) and of traps (patch/traps.ts)
+//   views                   shadows of what is run in a view (jit/views.ts), a word shared with children (jit/lend.ts)
+//   reserve                 mappings for when the kernel gives no more (jit/reserve.ts)
 //   seccomp                 the call site and filters (src/engine/seccomp)
 //   symbol files            for debuggers, on request (src/engine/debug)
 //

@@ -38,8 +38,10 @@ export class View {
 const VIEWS_MAX: u32 = 128;
 const VIEW_SIZE: usize = offsetof<View>();
 const views = memory.data(7168, 8);
+/** How many views there are, those that are run and those that are not. */
 export let viewCount: u32 = 0;
 
+/** One of them, in no order: `removeView` puts the last into its place. */
 export function viewAt(index: u32): View {
   return changetype<View>(views + (index as usize) * VIEW_SIZE);
 }
@@ -107,6 +109,7 @@ function dropShadow(shadow: Address, size: u64): void {
   syscall2(SYS_MUNMAP, shadow, size);
 }
 
+/** Forgets a view, and unmaps its shadow. */
 export function removeView(index: u32): void {
   const view = viewAt(index);
   dropShadow(view.shadow, view.end - view.start);

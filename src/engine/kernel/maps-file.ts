@@ -44,6 +44,7 @@ export function openMaps(pid: u32): i64 {
   return isError(file) ? file : 0;
 }
 
+/** Ends what `openMaps` began. */
 export function closeMaps(): void {
   syscall1(SYS_CLOSE, file as u64);
 }

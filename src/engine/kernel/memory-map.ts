@@ -102,7 +102,7 @@ let staysShared: bool = false;
 function mapWatched(): i64 {
   const frame = callFrame();
   const isFile = (frame.r10 & MAP_ANONYMOUS) == 0;
-  // Code that is written in place, or through another view, has no system call to patch it at; it runs as it is.
+  // Code that is written in place, or through another view, has no system call to patch it at: it is split, or runs as it is.
   if (frame.rdx & PROT_EXEC && !(frame.rdx & PROT_WRITE) && isFile && !staysShared && mayPatch(frame))
     return forgetReplaced(mapExecutable(frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8 as i32, frame.r9), frame);
   if (staysShared && isRunView(frame.rdx, frame.r8)) return mapToRun(frame);
@@ -262,13 +262,17 @@ function protect(end: u64): i64 {
   const hasOwn = hasOwnMemory(frame.rdi, end);
   const stop = hasOwn && nextForeign(frame.rdi, end) && foreignStart == frame.rdi ? foreignEnd : frame.rdi;
   const last = hasOwn ? stop : end;
-  if (frame.rdx & PROT_GROWS || !maySplit(frame)) giveUpViews(frame.rdi, end);
-  if (frame.rdx & PROT_GROWS || !maySplit(frame)) return protectCode(frame.rdi, end, frame.rdx, protectNatively);
+  if (frame.rdx & PROT_GROWS || !maySplit(frame)) {
+    giveUpViews(frame.rdi, end);
+    return protectCode(frame.rdi, end, frame.rdx, protectNatively);
+  }
   const isKeyed = frame.rax == SYS_PKEY_MPROTECT && frame.r10 - 1 < KEYS;
   if (isKeyed) giveUpViews(frame.rdi, last);
   openViews(frame.rdi, last, frame.rdx);
   const result = protectSplit(frame.rdi, last, frame.rdx, isKeyed, protectPart, protectCodePart);
-  if (!isError(result)) noteProtection(frame.rdi, last, frame.rdx);
+  // How far the kernel came before it refused is not known.
+  if (isError(result)) giveUpViews(frame.rdi, last);
+  else noteProtection(frame.rdi, last, frame.rdx);
   return isError(result) || !hasOwn ? result : -ENOMEM;
 }
 

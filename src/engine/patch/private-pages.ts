@@ -2,7 +2,7 @@
 //
 // Not where the program may write what it runs through another view of the same object, as compilers do (.NET): a copy would go
 // on showing what there was. Once something has been mapped shared through a descriptor that can be written, shared code
-// stays as it is.
+// stays as it is here; memory files are split (jit/views.ts).
 
 import { isError, syscall2, syscall3 } from "../kernel/calls";
 import { SYS_MMAP, SYS_MPROTECT, SYS_MREMAP, SYS_MUNMAP } from "../kernel/numbers";

@@ -362,6 +362,47 @@ CASE(constants_hold_code) {
   say("done");
 }
 
+// Data beside code that is written while it runs, as HotSpot has it: tables of bytes, some of which are those of a system call.
+static const unsigned char numbered_call[] = {0xb8, 1, 0, 0, 0, 0x0f, 0x05, 0xc3};
+static const unsigned char popped_call[] = {0x6a, 39, 0x58, 0x0f, 0x05, 0x48, 0x89, 0xc3};
+static const unsigned char moves[] = {0x48, 0x89, 0xf8, 0x48, 0x89, 0xf1, 0x48, 0x89, 0xf2, 0x48, 0x89, 0xf3};
+
+// mov table(%rip),%rax; ret
+static void reads_table(unsigned char *at, const unsigned char *table) {
+  at = EMIT(at, 0x48, 0x8b, 0x05);
+  EMIT(word(at, (int)(table - at - 4)), 0xc3);
+}
+
+static void check_table(const unsigned char *reader, const unsigned char *table) {
+  long expected;
+  memcpy(&expected, table, sizeof expected);
+  check_equal(run(reader, 0), expected);
+}
+
+CASE(table_beside_code) {
+  unsigned char *code = memory(1, RWX), *table = code + 128;
+  bytes(bytes(table - sizeof moves, moves, sizeof moves), popped_call, sizeof popped_call);
+  reads_table(code, table);
+  check_table(code, popped_call);
+  say("done");
+}
+
+// What led to code leads to a table now: a branch that is not taken any more.
+CASE(table_where_code_was) {
+  unsigned char *code = memory(2, RWX), *place = code + PAGE + 128, *reader = place + 128;
+  // test %rdi,%rdi; je 1f; call place; 1: ret
+  unsigned char *at = EMIT(code, 0x48, 0x85, 0xff, 0x74, 5, 0xe8);
+  EMIT(word(at, (int)(place - at - 4)), 0xc3);
+  adds(place, 5);
+  check_equal(run(code, 1), 6);
+  bytes(place, numbered_call, 8);
+  reads_table(reader, place);
+  bytes(code + 64, numbered_call + 5, 2);
+  run(code, 0);
+  check_table(reader, numbered_call);
+  say("done");
+}
+
 // A part of two pages is written, again and again: the rest is as it was. Functions lie across the border, too.
 enum { PLACES = 38, PLACE = 200, ADDS = 0, CALLS, READS_LINK, CHOOSES, KINDS };
 static struct made {

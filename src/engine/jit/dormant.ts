@@ -130,13 +130,12 @@ export function copyLast(page: Address, pointer: usize): bool {
   return dormant != 0;
 }
 
-/** Whether a function began at an address, and ran, when its page ran last. */
-export function wasProven(address: Address): bool {
-  const dormant = find(address & ~(PAGE_SIZE - 1));
+/** Calls `visit` with where a function began, and ran, when its page ran last. */
+export function forEachProvenLast(page: Address, visit: (address: Address) => void): void {
+  const dormant = find(page);
   let pointer = dormant == 0 ? (0 as usize) : changetype<Dormant>(dormant).records;
   for (; pointer != 0; pointer = nextDetached(changetype<Record>(pointer)))
-    if (changetype<Record>(pointer).original == address && changetype<Record>(pointer).kind == PROVEN) return true;
-  return false;
+    if (changetype<Record>(pointer).kind == PROVEN) visit(changetype<Record>(pointer).original);
 }
 
 // ---- Coming back

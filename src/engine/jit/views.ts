@@ -13,11 +13,12 @@
 // All functions expect the caller to hold the engine lock.
 
 import { addressOf, isError, syscall2 } from "../kernel/calls";
-import { SYS_FSTAT, SYS_MMAP, SYS_MREMAP, SYS_MUNMAP } from "../kernel/numbers";
-import { MAP_ANONYMOUS, MAP_PRIVATE, PROT_READ, PROT_WRITE } from "../load/map";
+import { SYS_FSTAT, SYS_MREMAP, SYS_MUNMAP } from "../kernel/numbers";
+import { PROT_READ, PROT_WRITE } from "../load/map";
 import { claimMemory, releaseMemory } from "../own-memory";
-import { Address, copyIn, copyOut, syscall } from "../process";
-import { PAGE_SIZE, protectPages } from "./pages";
+import { mapAgain, replaceByCopies } from "../patch/private-pages";
+import { Address, syscall } from "../process";
+import { protectPages } from "./pages";
 import { spendReserve } from "./reserve";
 
 /** Part of an object that the program has mapped. */
@@ -96,7 +97,7 @@ export function addView(start: Address, end: Address, offset: u64, protection: u
 
 /** A second view of [start, start + size); 0 when there is no memory for it. */
 export function makeShadow(start: Address, size: u64): Address {
-  const shadow = syscall(SYS_MREMAP, start, 0, size, MREMAP_MAYMOVE, 0, 0);
+  const shadow = mapAgain(start, size);
   if (isError(shadow)) return 0;
   if (claimMemory(shadow as u64, (shadow as u64) + size)) return shadow as u64;
   syscall2(SYS_MUNMAP, shadow as u64, size);
@@ -235,35 +236,18 @@ function protectWriters(start: Address, end: Address, isOpen: bool): bool {
   return isDone;
 }
 
-const MREMAP_MAYMOVE: u64 = 1;
-const MREMAP_MAYMOVE_FIXED: u64 = 3;
-const PAGE_BYTES: usize = 4096;
-const page = memory.data(4096, 8);
-
 /**
  * Puts private copies in the place of shared pages of a view that is run, which nobody can write to from now on. They can be
  * read, and not be run.
  * @returns false when there is no memory; they are as they were then
  */
 export function isolate(start: Address, end: Address): bool {
-  const size = end - start;
-  const copy = syscall(SYS_MMAP, 0, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  if (isError(copy)) return false;
-  if (protectWriters(start, end, false)) {
-    for (let at: u64 = 0; at < size; at += PAGE_SIZE) {
-      copyIn(page, start + at, PAGE_BYTES);
-      copyOut((copy as u64) + at, page, PAGE_BYTES);
-    }
-    if (
-      protectPages(copy as u64, (copy as u64) + size, PROT_READ) &&
-      syscall(SYS_MREMAP, copy as u64, size, size, MREMAP_MAYMOVE_FIXED, start, 0) == (start as i64)
-    )
-      return true;
-  }
-  syscall2(SYS_MUNMAP, copy as u64, size);
+  if (protectWriters(start, end, false) && replaceByCopies(start, end - start, PROT_READ)) return true;
   protectWriters(start, end, true);
   return false;
 }
+
+const MREMAP_MAYMOVE_FIXED: u64 = 3;
 
 function show(shadow: Address, size: u64, at: Address): bool {
   return syscall(SYS_MREMAP, shadow, 0, size, MREMAP_MAYMOVE_FIXED, at, 0) == (at as i64);

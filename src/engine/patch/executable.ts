@@ -237,33 +237,41 @@ function planAll(start: Address, end: Address): bool {
 /** Whether the code that is being patched was mapped by the program, which may share it with others. */
 let mayBeShared: bool = false;
 
-/** Writes the clusters of a committed plan, and the traps, into split pages that can be written; false when memory is out. */
-function exchangeClusters(): bool {
-  let size: u32 = 0;
-  for (let i: u32 = 0; i < clusterCount; i++)
-    size = max(size, changetype<Cluster>(load<u32>(clusters + (i << 2))).size);
+/** Puts the bytes that were planned for split pages in the place of others; `expected` has them, too. */
+function exchangePlanned(address: Address, from: usize, to: usize, size: u32): void {
+  exchangeBytes(address, from, to, size);
+  if (expected != 0) memory.copy(expected + ((address - expectedStart) as usize), to, size);
+}
+
+/**
+ * Writes the cluster of a committed plan, and the traps, into split pages, [start, start + size); false when that cannot be. Where
+ * nothing changes, as on nearly all pages, they are not opened.
+ */
+function exchangeSplit(start: Address, size: u64, readable: u64): bool {
+  assert(clusterCount <= 1, "split pages are planned as one cluster");
+  const cluster = changetype<Cluster>(clusterCount == 0 ? 0 : load<u32>(clusters));
   const mark = temporaryMark();
-  const before = allocateTemporary(size);
-  if (before == 0) return false;
-  for (let i: u32 = 0; i < clusterCount; i++) {
-    const cluster = changetype<Cluster>(load<u32>(clusters + (i << 2)));
+  let before: usize = 0;
+  let changes = trappedCount != 0;
+  if (cluster) {
+    before = allocateTemporary(cluster.size);
+    if (before == 0) return false;
     memory.copy(before, cluster.code, cluster.size);
     restoreCopy(before, cluster.address, cluster.size);
-    exchangeBytes(cluster.address, before, cluster.code, cluster.size);
-    if (expected != 0) memory.copy(expected + ((cluster.address - expectedStart) as usize), cluster.code, cluster.size);
+    changes = changes || memory.compare(before, cluster.code, cluster.size) != 0;
+  }
+  if (changes) rememberClosed(start, start + size);
+  const isOpen = !changes || syscall3(SYS_MPROTECT, start, size, PROT_READ | PROT_WRITE) == 0;
+  if (changes && isOpen) {
+    if (cluster) exchangePlanned(cluster.address, before, cluster.code, cluster.size);
+    for (let i: u32 = 0; i < trappedCount; i++) exchangePlanned(load<u64>(trapped + (i << 3)), siteBytes, trapBytes, 2);
+    syscall3(SYS_MPROTECT, start, size, readable);
   }
   releaseTemporary(mark);
-  for (let i: u32 = 0; i < trappedCount; i++) {
-    const site = load<u64>(trapped + (i << 3));
-    store<u16>(siteBytes, SYSCALL_BYTES);
-    store<u16>(trapBytes, TRAP_BYTES);
-    exchangeBytes(site, siteBytes, trapBytes, 2);
-    if (expected != 0) store<u16>(expected + ((site - expectedStart) as usize), TRAP_BYTES);
-  }
-  return true;
+  return isOpen;
 }
-const siteBytes = memory.data(8, 8);
-const trapBytes = memory.data(8, 8);
+const siteBytes = memory.data<u16>([SYSCALL_BYTES as u16]);
+const trapBytes = memory.data<u16>([TRAP_BYTES as u16]);
 
 /** Whether the pages that are patched are split (jit/pages.ts), and what those that others may write should be afterwards, or 0. */
 let isSplit: bool = false;
@@ -275,13 +283,9 @@ function writeClusters(low: Address, high: Address, readable: u64): bool {
   const start = pageFloor(low);
   const size = pageCeil(high) - start;
   if (mayBeShared && !makePrivate(start, size, readable)) return false;
+  if (isSplit) return exchangeSplit(start, size, readable);
   rememberClosed(start, start + size);
   if (syscall3(SYS_MPROTECT, start, size, PROT_READ | PROT_WRITE) != 0) return false;
-  if (isSplit) {
-    const isWritten = exchangeClusters();
-    syscall3(SYS_MPROTECT, start, size, readable);
-    return isWritten;
-  }
   for (let i: u32 = 0; i < clusterCount; i++) {
     const cluster = changetype<Cluster>(load<u32>(clusters + (i << 2)));
     copyOut(cluster.address, cluster.code, cluster.size);

@@ -27,9 +27,14 @@ export function noteWritableView(): void {
   hasWritableViews = true;
 }
 
-/** Whether a page is mapped shared: only such memory can be mapped a second time by an old size of 0 (mm/mremap.c). */
+/** Maps shared memory a second time, and nothing else: that is what an old size of 0 does (mm/mremap.c). @returns where, or an error */
+export function mapAgain(start: Address, size: u64): i64 {
+  return syscall(SYS_MREMAP, start, 0, size, MREMAP_MAYMOVE, 0, 0);
+}
+
+/** Whether a page is mapped shared. */
 export function isShared(page: Address): bool {
-  const second = syscall(SYS_MREMAP, page, 0, PAGE_SIZE, MREMAP_MAYMOVE, 0, 0);
+  const second = mapAgain(page, PAGE_SIZE);
   if (isError(second)) return false;
   syscall2(SYS_MUNMAP, second as u64, PAGE_SIZE);
   return true;
@@ -37,11 +42,12 @@ export function isShared(page: Address): bool {
 
 const pageCopy = memory.data(4096, 8);
 
-/** Puts a private copy in the place of shared pages, so that no file and no other process ever changes (I9). */
-export function makePrivate(start: Address, size: u64, readable: u64): bool {
-  if (!mayLook(start)) return false;
-  if (!isShared(start) && !isShared(start + size - PAGE_SIZE)) return true;
-  if (hasWritableViews) return false;
+/**
+ * Puts private copies of pages in their place, in one step: who reads there sees no other bytes.
+ * @param readable the protection that they get
+ * @returns false when the kernel refuses; nothing has changed then
+ */
+export function replaceByCopies(start: Address, size: u64, readable: u64): bool {
   const copy = syscall(SYS_MMAP, 0, size, PROT_READ_WRITE, MAP_PRIVATE_ANONYMOUS, -1, 0);
   if (isError(copy)) return false;
   for (let at: u64 = 0; at < size; at += 4096) {
@@ -55,4 +61,11 @@ export function makePrivate(start: Address, size: u64, readable: u64): bool {
     return true;
   syscall2(SYS_MUNMAP, copy as u64, size);
   return false;
+}
+
+/** Puts a private copy in the place of shared pages, so that no file and no other process ever changes (I9). */
+export function makePrivate(start: Address, size: u64, readable: u64): bool {
+  if (!mayLook(start)) return false;
+  if (!isShared(start) && !isShared(start + size - PAGE_SIZE)) return true;
+  return !hasWritableViews && replaceByCopies(start, size, readable);
 }

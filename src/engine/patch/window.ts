@@ -97,7 +97,8 @@ export function planSplit(splits: bool): void {
 export function hasInstructions(): bool {
   if (isSplit) {
     openReachedFunctions();
-    return true;
+    // Nothing that looks like a system call, or nothing that can be decoded: no patch comes back there either.
+    return siteCount != 0 || functionCount() != 0 || countSupposed() != 0;
   }
   if (!hasMatchers()) return false;
   if (mappingDescriptor() < 0) return false;

@@ -9,7 +9,7 @@
 //
 // One piece of code at a time, under the engine lock.
 
-import { copyLast, wasProven } from "../jit/dormant";
+import { copyLast, forEachProvenLast } from "../jit/dormant";
 import { RUN_MAX, hasSplit, nextSplit } from "../jit/pages";
 import { hasMatchers, hooksWanting, needsBlocks } from "../match";
 import { allocateTemporary, releaseTemporary, temporaryMark } from "../patch/arena";
@@ -64,6 +64,15 @@ function rememberTarget(address: Address): void {
   const way = load<u8>(oldest + set);
   store<u64>(ways + ((way as usize) << 3), address);
   store<u8>(oldest + set, ((way as u32) + 1) % (WAYS as u32));
+}
+
+/** Whether code seen before leads to [start, end), whole pages. */
+function hasTargets(start: Address, end: Address): bool {
+  for (let page = start; page < end; page += 4096) {
+    const ways = targets + setOf(page) * ((WAYS as usize) << 3);
+    for (let way: usize = 0; way < (WAYS as usize); way++) if (load<u64>(ways + (way << 3)) - page < 4096) return true;
+  }
+  return false;
 }
 
 /** Nothing is known any more of what leads to a page: it is written, while other code runs. */
@@ -275,9 +284,21 @@ function isSameInstruction(at: u32, end: u32): bool {
   return memory.compare(code + at, last + at, (instruction.length as u32) - constants) == 0;
 }
 
+/** A bit for each byte of the piece: whether a function began there, and ran, when its page ran last. */
+const provenLast = memory.data(4096, 8);
+
+function noteProvenLast(address: Address): void {
+  const byte = provenLast + (((address - base) as usize) >> 3);
+  store<u8>(byte, load<u8>(byte) | ((1 << ((address & 7) as u8)) as u8));
+}
+
+function wasProven(at: u32): bool {
+  return ((load<u8>(provenLast + (at >> 3)) >> ((at & 7) as u8)) & 1) != 0;
+}
+
 /** Whether [start, end) is a function that ran before, and has not been changed since but for its constants. */
 function isStillFunction(start: u32, end: u32): bool {
-  if (!wasProven(base + (start as u64))) return false;
+  if (!wasProven(start)) return false;
   for (let at = start; at < end; at += instruction.length) if (!isSameInstruction(at, end)) return false;
   return true;
 }
@@ -380,6 +401,8 @@ function isBehindEnd(at: u32): bool {
 /** Looks for functions in all that was not reached. */
 function findFunctions(): void {
   foundEnd = 0;
+  memory.fill(provenLast, 0, size >> 3);
+  for (let page = base; page < base + (size as u64); page += 4096) forEachProvenLast(page, noteProvenLast);
   for (let at: u32 = 0; at + 16 < size;) {
     if (load<u8>(marks + at) != 0) {
       at += 1;
@@ -389,7 +412,7 @@ function findFunctions(): void {
     if (
       start + 16 >= size ||
       load<u8>(marks + start) != 0 ||
-      !(wasProven(base + (start as u64)) || isBehindEnd(start)) ||
+      !(wasProven(start) || isBehindEnd(start)) ||
       !looksLikeFunction(start)
     ) {
       at = max(start, (at | 15) + 1);
@@ -463,8 +486,9 @@ export function openReached(start: Address, length: u32, entry: Address, changes
   isLive = true;
   if (entry - base < (size as u64)) prove((entry - base) as u32);
   isLive = false;
+  const looksForFunctions = !changes && hasMatchers();
   const mark = temporaryMark();
-  last = copyAllLast();
+  if (looksForFunctions || hasTargets(base, base + (size as u64))) last = copyAllLast();
   for (let page = base; last != 0 && page < base + (size as u64); page += 4096) {
     const ways = targets + setOf(page) * ((WAYS as usize) << 3);
     for (let way: usize = 0; way < (WAYS as usize); way++) {
@@ -475,7 +499,7 @@ export function openReached(start: Address, length: u32, entry: Address, changes
       if (wasRefused) store<u64>(ways + (way << 3), 0);
     }
   }
-  if (last != 0 && !changes && hasMatchers()) findFunctions();
+  if (last != 0 && looksForFunctions) findFunctions();
   last = 0;
   releaseTemporary(mark);
   listPieces();

@@ -1,5 +1,5 @@
-// Reads src/engine/kernel/syscalls.txt and prctl-options.txt and writes what follows from them: the engine's numbers and
-// its dispatch, and docs/syscalls.md.
+// Reads src/engine/kernel/syscalls.txt and prctl-options.txt and writes what follows from them: the engine's numbers, its
+// dispatch and its list of calls that move data, and docs/syscalls.md.
 
 import { readFileSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
@@ -12,13 +12,14 @@ const SYSCALLS = join(kernelFolder, "syscalls.txt");
 const OPTIONS = join(kernelFolder, "prctl-options.txt");
 export const NUMBERS = join(kernelFolder, "numbers.ts");
 export const DISPATCH = join(kernelFolder, "dispatch.ts");
+export const DATA_CALLS = join(root, "src/engine/jit/data-calls.ts");
 export const DOCUMENT = join(root, "docs/syscalls.md");
 
 /** A row of either table. */
 interface Row {
   number: number;
   name: string;
-  /** `passes`, `gone` or FILE.FUNCTION of src/engine/kernel. */
+  /** `passes`, `data`, `gone` or FILE.FUNCTION of src/engine/kernel. */
   fate: string;
   /** Empty: the family's. */
   why: string;
@@ -35,7 +36,7 @@ export interface Option extends Row {
   call: string;
 }
 
-const FATE = /^(passes|gone|[a-z][a-z-]*\.[a-z][A-Za-z0-9]*)$/;
+const FATE = /^(passes|data|gone|[a-z][a-z-]*\.[a-z][A-Za-z0-9]*)$/;
 const PARAMETER = /^(<|>|=|>>)?[a-z_][a-z0-9_]*$/;
 
 export const isVirtualised = (row: Row): boolean => row.fate.includes(".");
@@ -179,12 +180,23 @@ export function generateDispatch(): Promise<string> {
   ]);
 }
 
-const fateText = (row: Row): string =>
-  isVirtualised(row)
-    ? `[virtualised](../src/engine/kernel/${row.fate.slice(0, row.fate.indexOf("."))}.ts)`
-    : row.fate === "gone"
-      ? "passes"
-      : row.fate;
+/** src/engine/jit/data-calls.ts */
+export function generateDataCalls(): Promise<string> {
+  const calls = parseSyscalls().calls.filter(({ fate }) => fate === "data");
+  return typescript([
+    "// Generated from kernel/syscalls.txt by tools/gen-syscalls.ts. Do not edit.",
+    "",
+    `import { ${calls.map(constant).join(", ")} } from "../kernel/numbers";`,
+    "",
+    "/** Calls that read or write data through a pointer, or a file that may have views. */",
+    `export const DATA_CALLS: StaticArray<u32> = [${calls.map(constant).join(", ")}];`,
+  ]);
+}
+
+const fateText = (row: Row): string => {
+  if (isVirtualised(row)) return `[virtualised](../src/engine/kernel/${row.fate.slice(0, row.fate.indexOf("."))}.ts)`;
+  return row.fate === "data" ? "[data](../src/engine/jit/kernel-access.ts)" : "passes";
+};
 
 /** Markdown: `|` ends a cell, and names may hold `_` and `*`. */
 const cell = (text: string): string => text.replaceAll("|", "\\|");
@@ -217,7 +229,8 @@ export function generateDocument(): Promise<string> {
     "# System calls",
     "",
     `What Flicker does with each of the ${calls.length} system calls of AMD64 Linux, up to Linux 7.0:`,
-    `${count((call) => call.fate === "passes")} pass to the kernel through nothing but jumps,`,
+    `${count((call) => call.fate === "passes" || call.fate === "data")} pass to the kernel through nothing but jumps`,
+    `(${count((call) => call.fate === "data")} of them, whose fate is _data_, through the gate in programs that make code: they may read or write its pages),`,
     `${count(isVirtualised)} are virtualised, and ${count((call) => call.fate === "gone")} the kernel has no more.`,
     "None is refused: a number that is not in the table passes too. Calls of the 32-bit table (`int 0x80`) and of x32 go to the",
     "kernel as they are.",
@@ -241,5 +254,6 @@ export function generateDocument(): Promise<string> {
 if (process.argv[1] === fileURLToPath(import.meta.url)) {
   writeFileSync(NUMBERS, await generateNumbers());
   writeFileSync(DISPATCH, await generateDispatch());
+  writeFileSync(DATA_CALLS, await generateDataCalls());
   writeFileSync(DOCUMENT, await generateDocument());
 }

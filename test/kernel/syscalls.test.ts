@@ -6,9 +6,11 @@ import { execFileSync } from "node:child_process";
 import { readFileSync } from "node:fs";
 import { test } from "node:test";
 import {
+  DATA_CALLS,
   DISPATCH,
   DOCUMENT,
   NUMBERS,
+  generateDataCalls,
   generateDispatch,
   generateDocument,
   generateNumbers,
@@ -29,6 +31,7 @@ function definedBy(header: string, prefix: RegExp): Map<string, number> {
 test("numbers, dispatch and docs/syscalls.md are what the table says", async () => {
   assert.ok((await generateNumbers()) === readFileSync(NUMBERS, "utf8"), AGAIN);
   assert.ok((await generateDispatch()) === readFileSync(DISPATCH, "utf8"), AGAIN);
+  assert.ok((await generateDataCalls()) === readFileSync(DATA_CALLS, "utf8"), AGAIN);
   assert.ok((await generateDocument()) === readFileSync(DOCUMENT, "utf8"), AGAIN);
 });
 

@@ -196,18 +196,23 @@ CASE(moved_and_dropped) {
 
 CASE(written_by_the_kernel) {
   unsigned char source[PAGE], *code = memory(3, RWX);
-  int ends[2];
+  int ends[2], pipes[2];
   memset(source, 0x90, sizeof source);
   long size = reads_link(source) - source;
-  check(socketpair(AF_UNIX, SOCK_DGRAM, 0, ends) == 0);
-  for (int i = 0; i < 4; i++) {
+  check(socketpair(AF_UNIX, SOCK_DGRAM, 0, ends) == 0 && pipe(pipes) == 0);
+  for (int i = 0; i < 6; i++) {
     adds(code, i), adds(code + PAGE, i);
     check(run(code, 1) == 1 + i && run(code + PAGE, 1) == 1 + i);
-    check_equal(write(ends[1], source, size), size);
+    check_equal(write(i < 5 ? ends[1] : pipes[1], source, size), size);
     unsigned char *at = code + PAGE - 10;
     struct iovec vector[2] = {{at, 10}, {at + 10, size - 10}};
-    struct msghdr message = {.msg_iov = vector, .msg_iovlen = 2};
-    long got = i == 0 ? read(ends[0], at, size) : i == 1 ? readv(ends[0], vector, 2) : i == 2 ? recvmsg(ends[0], &message, 0) : recv(ends[0], at, size, 0);
+    struct mmsghdr message = {.msg_hdr = {.msg_iov = vector, .msg_iovlen = 2}};
+    long got = i == 0   ? read(ends[0], at, size)
+               : i == 1 ? readv(ends[0], vector, 2)
+               : i == 2 ? recvmsg(ends[0], &message.msg_hdr, 0)
+               : i == 3 ? recv(ends[0], at, size, 0)
+               : i == 4 ? recvmmsg(ends[0], &message, 1, 0, 0) * size
+                        : vmsplice(pipes[0], vector, 2, 0);
     check_equal(got, size);
     check(is_program(at));
   }
@@ -359,6 +364,43 @@ CASE(constants_hold_code) {
   }
   check(mprotect(code, PAGE, RX) == 0);
   for (int i = 0; i < 20; i++) check_equal(run(code + 64 * i, 0), expected);
+  say("done");
+}
+
+// Mono's trampolines: a call, and data behind it that the callee finds by its return address. It never returns there. The data of the first
+// decodes as a call, up to where the second begins.
+static unsigned char *data_behind_call(unsigned char *at, const unsigned char *callee, long data) {
+  at = EMIT(at, 0xe8);
+  return bytes(EMIT(word(at, (int)(callee - (at + 4))), 8), &data, 8);
+}
+
+static void finds_data(unsigned char *code, unsigned char *first, unsigned char *callee) {
+  static const long data[] = {0x55b591ffac40, 0x55b591a447c0};
+  // mov %r11,-0x18(%rsp); pop %r11; mov 1(%r11),%rax; ret
+  EMIT(callee, 0x4c, 0x89, 0x5c, 0x24, 0xe8, 0x41, 0x5b, 0x49, 0x8b, 0x43, 1, 0xc3);
+  unsigned char *second = data_behind_call(first, callee, data[0]);
+  data_behind_call(second, callee, data[1]);
+  // push %rbx; call first; mov %rax,%rbx; call second; add %rbx,%rax; pop %rbx; ret
+  unsigned char *at = EMIT(code, 0x53, 0xe8);
+  at = EMIT(word(at, (int)(first - (at + 4))), 0x48, 0x89, 0xc3, 0xe8);
+  EMIT(word(at, (int)(second - (at + 4))), 0x48, 0x01, 0xd8, 0x5b, 0xc3);
+}
+
+// Beside their callers, on the next page, and across its border; what they call is there, too, or elsewhere.
+static void make_finders(unsigned char *code) {
+  finds_data(code, code + 64, code + 1024);
+  finds_data(code + 2 * PAGE, code + 3 * PAGE - 3, code + 1024);
+  finds_data(code + 4 * PAGE, code + 5 * PAGE - 5, code + 5 * PAGE + 1024);
+}
+CASE(data_behind_calls) {
+  static const long sum = 0x55b591ffac40 + 0x55b591a447c0;
+  unsigned char *code = memory(6, RWX), *published = memory(6, RW);
+  make_finders(code), make_finders(published);
+  check(mprotect(published, 6 * PAGE, RX) == 0);
+  for (int i = 0; i < 6; i += 2) {
+    check_equal(run(code + i * PAGE, 0), sum);
+    check_equal(run(published + i * PAGE, 0), sum);
+  }
   say("done");
 }
 
@@ -723,9 +765,76 @@ CASE(views_that_the_kernel_writes) {
   say("done");
 }
 
+// One view that is written and run in turns.
+CASE(view_that_toggles) {
+  int file = object(2);
+  unsigned char *code = view(file, 0, 2, RW), *readable = view(file, 0, 2, PROT_READ);
+  check(close(file) == 0);
+  for (int i = 0; i < 30; i++) {
+    adds(code + 64 * (i % 8), i), calls(code + PAGE, code + 64 * (i % 8)), reads_link(code + PAGE + 64);
+    check(mprotect(code + i % 2 * PAGE, PAGE, RX) == 0 && mprotect(code, 2 * PAGE, RX) == 0);
+    check(run(code + 64 * (i % 8), 1) == 1 + i && run(code + PAGE, 1) == 1 + i && is_program(code + PAGE + 64));
+    check(mprotect(code, 2 * PAGE, RW) == 0 && memcmp(code, readable, 2 * PAGE) == 0);
+    usleep(4000);
+  }
+  say("done");
+}
+
+// As .NET does: views are reserved, their parts get protections of their own, and what is run is written in views that come and go.
+enum { RESERVED = 32 };
+static unsigned char *reserved[2];
+
+// Code and the data behind it, in turns in two reservations: where the code is, and its page in the object.
+static unsigned char *part(int i) { return reserved[i % 2] + i / 2 * 2 * PAGE; }
+static long page_of(int i) { return i % 2 * RESERVED + i / 2 * 2; }
+
+static void commit(int file, int i, int n) {
+  unsigned char *code = part(i), *writable = view(file, page_of(i), 1, RW);
+  check(mprotect(code, PAGE, RX) == 0 && mprotect(code + PAGE, PAGE, RW) == 0);
+  reads_link(writable), reads_table(writable + 128, writable + PAGE), adds(writable + 192, n);
+  check(munmap(writable, PAGE) == 0);
+  memcpy(code + PAGE, &(long){n}, sizeof(long));
+}
+
+static void check_part(int i, int n) {
+  const unsigned char *code = part(i);
+  check_equal(run(code + 128, 0), n);
+  check_equal(run(code + 192, 1), n + 1);
+  check(is_program(code));
+}
+
+CASE(views_reserved) {
+  int file = object(2 * RESERVED);
+  for (int i = 0; i < 2; i++) reserved[i] = view(file, i * RESERVED, RESERVED, PROT_NONE);
+  for (int i = 0; i < RESERVED; i++) commit(file, i, i), check_part(i, i);
+  for (int i = 0; i < RESERVED; i++) commit(file, i, 2 * i), check_part(i, 2 * i);
+  for (int i = 0; i < RESERVED; i++) check_part(i, 2 * i);
+  // Data becomes code, code becomes data, in the view itself; a part goes back to what it was.
+  for (int i = 0; i < RESERVED; i++) {
+    unsigned char *code = part(i), *data = code + PAGE;
+    adds(data + 64, i), reads_link(data + 128);
+    check(mprotect(data, PAGE, RX) == 0 && run(data + 64, 1) == 1 + i && is_program(data + 128));
+    check(mprotect(code, PAGE, RW) == 0);
+    adds(code + 192, 3 * i);
+    check(mprotect(code, 2 * PAGE, RX) == 0 && run(code + 192, 1) == 1 + 3 * i && is_program(code) && is_program(data + 128));
+    check(mmap(code, 2 * PAGE, PROT_NONE, MAP_SHARED | MAP_FIXED, file, page_of(i) * PAGE) == code);
+  }
+  for (int i = 0; i < RESERVED; i++) commit(file, i, i), check_part(i, i);
+  pid_t child = fork();
+  if (child == 0) {
+    for (int i = 0; i < RESERVED; i++) check_equal(run(part(i) + 192, 1), i + 1);
+    _exit(0);
+  }
+  int status;
+  check(waitpid(child, &status, 0) == child && status == 0);
+  usleep(20000);
+  for (int i = 0; i < RESERVED; i++) commit(file, i, 5 * i), check_part(i, 5 * i);
+  say("done");
+}
+
 // What cannot be followed runs as it is.
 CASE(views_given_up) {
-  for (int way = 0; way < 5; way++) {
+  for (int way = 0; way < 7; way++) {
     int file = object(2);
     unsigned char *writable = view(file, 0, 2, RW), *code = view(file, 0, 2, RX);
     write_and_run(writable, code, 3);
@@ -735,6 +844,8 @@ CASE(views_given_up) {
     if (way == 2) check(mprotect(code, 2 * PAGE, RWX) == 0);
     if (way == 3) other = mprotect(writable, PAGE, RWX) == 0 ? writable : MAP_FAILED;
     if (way == 4) writable = mremap(writable, 2 * PAGE, 2 * PAGE, MREMAP_MAYMOVE | MREMAP_FIXED, memory(2, PROT_NONE));
+    if (way == 5) check(mprotect(code, PAGE, RW) == 0 && mprotect(code, PAGE, RWX) == 0);
+    for (int i = 0; way == 6 && i < 2000; i++) view(file, i % 2, 1, i % 3 ? RW : PROT_READ);
     check(other != MAP_FAILED && writable != MAP_FAILED);
     for (int i = 0; i < 5; i++) {
       adds(writable, i);

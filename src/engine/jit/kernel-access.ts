@@ -25,11 +25,14 @@ import {
   SYS_READ,
   SYS_READV,
   SYS_RECVFROM,
+  SYS_RECVMMSG,
   SYS_RECVMSG,
   SYS_SENDFILE,
+  SYS_SENDMMSG,
   SYS_SENDMSG,
   SYS_SENDTO,
   SYS_SPLICE,
+  SYS_VMSPLICE,
   SYS_WRITE,
   SYS_WRITEV,
 } from "../kernel/numbers";
@@ -38,33 +41,9 @@ import { Address, tryCopyIn } from "../process";
 import { GateFrame, ThreadBlock } from "../thread/block";
 import { lockEngine, unlockEngine } from "../thread/lock";
 import { PAGE_SIZE, PATCHED, SEARCHED, nextSplit, splitEnd, splitProtection, splitStart, splitState } from "./pages";
+import { DATA_CALLS } from "./data-calls";
 import { openSplit } from "./turn";
 import { openFile, openShown } from "./view-calls";
-
-const calls: StaticArray<u32> = [
-  SYS_READ,
-  SYS_WRITE,
-  SYS_PREAD64,
-  SYS_PWRITE64,
-  SYS_READV,
-  SYS_WRITEV,
-  SYS_PREADV,
-  SYS_PWRITEV,
-  SYS_PREADV2,
-  SYS_PWRITEV2,
-  SYS_RECVFROM,
-  SYS_SENDTO,
-  SYS_RECVMSG,
-  SYS_SENDMSG,
-  SYS_GETRANDOM,
-  SYS_PROCESS_VM_READV,
-  SYS_PROCESS_VM_WRITEV,
-  SYS_FTRUNCATE,
-  SYS_FALLOCATE,
-  SYS_SENDFILE,
-  SYS_SPLICE,
-  SYS_COPY_FILE_RANGE,
-];
 
 /** Whether there are pages that the kernel may be kept from. */
 export let keepsKernelOut: bool = false;
@@ -74,7 +53,7 @@ export let keepsKernelOut: bool = false;
  * @returns whether the calls come to the gate from now on
  */
 export function watchKernel(): bool {
-  if (!keepsKernelOut) keepsKernelOut = sendToGate(calls);
+  if (!keepsKernelOut) keepsKernelOut = sendToGate(DATA_CALLS);
   return keepsKernelOut;
 }
 
@@ -107,6 +86,13 @@ const MSG_IOV: u64 = 16;
 
 function openMessage(address: Address): void {
   if (tryCopyIn(vector, address + MSG_IOV, 16) == 0) openVector(load<u64>(vector), load<u64>(vector, 8));
+}
+
+/** struct mmsghdr: a struct msghdr and how much was moved. */
+const MMSGHDR_SIZE: u64 = 64;
+
+function openMessages(address: Address, count: u64): void {
+  for (let i: u64 = 0; i < min(count, IOV_MAX); i++) openMessage(address + i * MMSGHDR_SIZE);
 }
 
 /** The descriptor of the file that a call writes to, if it does; or -1. */
@@ -154,11 +140,16 @@ export function openForKernel(thread: ThreadBlock, frame: GateFrame): void {
     case SYS_PWRITEV2:
     case SYS_PROCESS_VM_READV:
     case SYS_PROCESS_VM_WRITEV:
+    case SYS_VMSPLICE:
       openVector(frame.rsi, frame.rdx);
       break;
     case SYS_RECVMSG:
     case SYS_SENDMSG:
       openMessage(frame.rsi);
+      break;
+    case SYS_RECVMMSG:
+    case SYS_SENDMMSG:
+      openMessages(frame.rsi, frame.rdx);
       break;
   }
   unlockEngine();

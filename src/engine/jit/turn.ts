@@ -15,8 +15,7 @@ import { TRAP_BYTE } from "../patch/tactics";
 import { isEntry, restoreCopy } from "../patch/record";
 import { enterPatchedTrap, forEachTrappedSite, isTrapped } from "../patch/traps";
 import { closeReached, forgetTargets } from "../scan/reached";
-import { decode } from "../x86/decode";
-import { INSTRUCTION_MAX, Instruction } from "../x86/instruction";
+import { INSTRUCTION_MAX } from "../x86/instruction";
 import { Address, copyIn, tryCopyIn } from "../process";
 import { countGivenBack, countRewritten, countRun } from "../stats/counters";
 import { isAlone } from "../thread/areas";
@@ -107,11 +106,16 @@ function settle(start: Address, end: Address, state: u32): void {
  * one side of them may come back without the other. Those are gone.
  */
 function putAllToSleep(first: Address, last: Address): void {
-  for (let border = first + PAGE_SIZE; border < last; border += PAGE_SIZE) {
-    widen(border - 1, border + 1);
-    if (low < border && high > border && hasPatches()) dropPatches(true);
+  for (let at = first; nextSplit(at, last);) {
+    const from = max(splitStart, first + PAGE_SIZE);
+    at = splitEnd;
+    for (let border = from; border < at; border += PAGE_SIZE) {
+      widen(border - 1, border + 1);
+      if (low < border && high > border && hasPatches()) dropPatches(true);
+    }
   }
-  for (let page = first; page < last; page += PAGE_SIZE) putToSleep(page);
+  for (let at = first; nextSplit(at, last); at = splitEnd)
+    for (let page = splitStart; page < splitEnd; page += PAGE_SIZE) putToSleep(page);
 }
 
 /**
@@ -130,9 +134,10 @@ function unpatch(start: Address, end: Address, mayBeInside: bool, sleeps: bool):
     last = (high + PAGE_SIZE - 1) & ~(PAGE_SIZE - 1);
     widen(first, last);
   }
-  for (let page = first; page < last; page += PAGE_SIZE) {
-    if (!nextSplit(page, page + PAGE_SIZE) || splitState != PATCHED) continue;
-    if (restorePage(page, sleeps)) continue;
+  for (let at = first; nextSplit(at, last);) {
+    const page = splitStart;
+    at = splitState == PATCHED ? page + PAGE_SIZE : splitEnd;
+    if (splitState != PATCHED || restorePage(page, sleeps)) continue;
     // No memory for one more mapping: all pages that have the same protection at once need none.
     nextSplit(page, u64.MAX_VALUE);
     const all = splitEnd;
@@ -229,7 +234,7 @@ function patchAmongWriters(page: Address, end: Address): bool {
   return isWhole;
 }
 
-/** A WRITTEN page of which `nextSplit` has just spoken is about to run. @param entry where a thread goes on, there or just in front */
+/** A WRITTEN page of which `nextSplit` has just spoken is about to run. @param entry the instruction that a thread is at, which is or ends there */
 function makeRunnable(page: Address, entry: Address): void {
   const protection = splitProtection;
   const isWritable = (protection & PROT_WRITE) != 0;
@@ -259,15 +264,6 @@ function makeRunnable(page: Address, entry: Address): void {
   if (!protectPages(page, end, kernelProtection(protection, SEARCHED))) giveBack(page, end);
 }
 
-const crossing = changetype<Instruction>(memory.data(offsetof<Instruction>(), 8));
-
-/** Where the first instruction of a page begins that the instruction at `rip` reaches into or is on. */
-function entryOf(page: Address, rip: Address): Address {
-  if (rip >= page || rip + (INSTRUCTION_MAX as u64) <= page) return rip;
-  if (tryCopyIn(current, rip, INSTRUCTION_MAX) != 0) return rip;
-  return rip + (decode(current, INSTRUCTION_MAX, changetype<usize>(crossing)) as u64);
-}
-
 /** Whether all of the pages between two addresses are split: then a stack pointer in one of them makes the other a stack. */
 function isOneRegion(one: Address, other: Address): bool {
   const end = max(one, other);
@@ -295,7 +291,7 @@ export function turnForFetch(address: Address, rip: Address, rsp: Address): bool
     return true;
   }
   nextSplit(page, u64.MAX_VALUE);
-  makeRunnable(page, entryOf(page, rip));
+  makeRunnable(page, rip);
   return true;
 }
 

@@ -1,12 +1,17 @@
 // What the program's calls do to views of one object (jit/views.ts).
 //
-// An object is given up, and runs as it is, when it cannot be followed: two views of the same page are run, one is run and
-// written, one moves or is sealed, or there are too many.
+// A view to run is mapped as that, or becomes one when mprotect first makes part of it executable: .NET reserves it without access,
+// and gives its parts protections of their own. Each of them is what its part of jit/pages.ts says from then on.
+//
+// An object is given up, and runs as it is, when it cannot be followed: two views of the same page are run, one can be run and
+// written at once, one moves or is sealed, or there are too many.
 //
 // All functions expect the caller to hold the engine lock.
 
 import {
   closeMaps,
+  findMap,
+  isMapDeleted,
   isMapShared,
   mapDevice,
   mapEnd,
@@ -23,7 +28,9 @@ import { hasOwnMemory } from "../own-memory";
 import { Address } from "../process";
 import { isFiltered } from "../seccomp/filters";
 import { isTorn } from "../thread/lock";
+import { isShared } from "../patch/private-pages";
 import { surrender } from "./calls";
+import { areLent } from "./lend";
 import {
   FOREIGN,
   VIEW,
@@ -34,11 +41,13 @@ import {
   splitEnd,
   splitProtection,
   splitStart,
+  splitState,
 } from "./pages";
 import { openSplit } from "./turn";
 import {
   View,
   addView,
+  chooseObject,
   cutViews,
   device,
   identify,
@@ -150,20 +159,55 @@ function isRunElsewhere(offset: u64, size: u64): bool {
 }
 
 /**
+ * [start, end), which shows the object that `identify` has found from `offset` on, is a view to run. No thread can run it now.
+ * @returns whether it is split; if not, the object is given up
+ */
+function addRunView(start: Address, end: Address, protection: u64, offset: u64): bool {
+  const isLent = areLent && isViewed();
+  const ofDevice = device;
+  const ofInode = inode;
+  const isKnown = isViewed() ? !isRunElsewhere(offset, end - start) : addOthers(start, end);
+  const shadow = isKnown ? makeShadow(start, end - start) : 0;
+  if (shadow != 0 && addView(start, end, offset, 0, shadow)) {
+    addSplit(start, end, protection | VIEW, isLent ? FOREIGN : WRITTEN);
+    return true;
+  }
+  giveUp(ofDevice, ofInode);
+  return false;
+}
+
+/**
  * An mmap of `isRunView` has given [start, end), which shows the object from `offset` on, and can be run until now.
  * @returns whether it is split
  */
 export function noteRunView(start: Address, end: Address, protection: u64, offset: u64): bool {
-  const isKnown = isViewed() ? !isRunElsewhere(offset, end - start) : addOthers(start, end);
-  const isClosed = isKnown && protectPages(start, end, PROT_READ);
-  const shadow = isClosed ? makeShadow(start, end - start) : 0;
-  if (shadow != 0 && addView(start, end, offset, 0, shadow)) {
-    addSplit(start, end, protection | VIEW, WRITTEN);
-    return true;
+  const isClosed = protectPages(start, end, PROT_READ);
+  const isSplit = isClosed && addRunView(start, end, protection, offset);
+  if (isClosed && !(isSplit && nextSplit(start, end) && splitState == WRITTEN)) protectPages(start, end, protection);
+  return isSplit;
+}
+
+/** The mapping that `findMap` has found becomes a view to run, if it is one of a file without a name. Where it ends. */
+function adopt(): Address {
+  const start = mapStart;
+  const end = mapEnd;
+  const protection = mapProtection;
+  if (!isMapShared || !isMapDeleted || protection & PROT_EXEC || hasOwnMemory(start, end)) return end;
+  chooseObject(mapDevice, mapInode);
+  const offset = mapOffset;
+  forgetViews(start, end);
+  addRunView(start, end, protection, offset);
+  return end;
+}
+
+/** mprotect is about to make [start, end) executable. What shows a file without a name there becomes a view to run. */
+export function adoptRunViews(start: Address, end: Address): void {
+  if (refusesExecution || isTorn() || isFiltered) return;
+  for (let at = start; at < end;) {
+    if (nextSplit(at, end) && splitStart == at) at = splitEnd;
+    else if (!isShared(at) || !findMap(at)) return;
+    else at = adopt();
   }
-  if (isClosed) protectPages(start, end, protection);
-  giveUp(device, inode);
-  return false;
 }
 
 /** An mmap has given [start, end), a view of a descriptor's object from `offset` on that is not to be split. */
@@ -179,15 +223,21 @@ export function forgetViews(start: Address, end: Address): void {
   if (!cutViews(start, end)) giveUpViews(0, u64.MAX_VALUE);
 }
 
+/** Whether a view can be followed when part of it gets a protection. */
+function staysKnown(view: View, protection: u64): bool {
+  const both = PROT_WRITE | PROT_EXEC;
+  return view.shadow != 0 ? (protection & both) != both : !(protection & PROT_EXEC);
+}
+
 /** mprotect is about to give [start, end) a protection. */
 export function openViews(start: Address, end: Address, protection: u64): void {
   for (let i: u32 = 0; i < viewCount;) {
     const view = viewAt(i++);
     if (view.start >= end || view.end <= start) continue;
-    if (protection & (view.shadow != 0 ? PROT_WRITE : PROT_EXEC)) {
+    if (!staysKnown(view, protection)) {
       giveUp(view.device, view.inode);
       i = 0;
-    } else if (protection & PROT_WRITE) openRun(view, start, end);
+    } else if (view.shadow == 0 && protection & PROT_WRITE) openRun(view, start, end);
   }
 }
 

@@ -36,9 +36,9 @@ export class View {
   shadow: Address;
 }
 
-const VIEWS_MAX: u32 = 128;
+const VIEWS_MAX: u32 = 1024;
 const VIEW_SIZE: usize = offsetof<View>();
-const views = memory.data(7168, 8);
+const views = memory.data(57344, 8);
 /** How many views there are, those that are run and those that are not. */
 export let viewCount: u32 = 0;
 
@@ -47,7 +47,7 @@ export function viewAt(index: u32): View {
   return changetype<View>(views + (index as usize) * VIEW_SIZE);
 }
 
-/** Of the last `identify`: the object. */
+/** Of the last `identify`, or `chooseObject`: the object. */
 export let device: u64 = 0;
 export let inode: u64 = 0;
 /** struct stat: st_dev, st_ino, st_nlink, st_mode. */
@@ -68,6 +68,12 @@ export function identify(descriptor: u64): bool {
   device = load<u64>(stat);
   inode = load<u64>(stat, 8);
   return load<u64>(stat, LINKS) == 0 && (load<u32>(stat, MODE) & S_IFMT) == S_IFREG;
+}
+
+/** As `identify`, of an object that is known by its numbers. */
+export function chooseObject(ofDevice: u64, ofInode: u64): void {
+  device = ofDevice;
+  inode = ofInode;
 }
 
 /** Whether a view shows the object that `identify` has found. */
@@ -95,11 +101,12 @@ export function addView(start: Address, end: Address, offset: u64, protection: u
   return true;
 }
 
-/** A second view of [start, start + size); 0 when there is no memory for it. */
+/** A second view of [start, start + size), which can be read; 0 when there is no memory for it. */
 export function makeShadow(start: Address, size: u64): Address {
   const shadow = mapAgain(start, size);
   if (isError(shadow)) return 0;
-  if (claimMemory(shadow as u64, (shadow as u64) + size)) return shadow as u64;
+  const end = (shadow as u64) + size;
+  if (protectPages(shadow as u64, end, PROT_READ) && claimMemory(shadow as u64, end)) return shadow as u64;
   syscall2(SYS_MUNMAP, shadow as u64, size);
   return 0;
 }
@@ -180,9 +187,11 @@ function joinNeighbours(): void {
 /** Views in [start, end) that are not run have a protection from now on. False when there is no room for parts of one. */
 export function protectViews(start: Address, end: Address, protection: u64): bool {
   let isWhole = true;
+  let isChanged = false;
   for (let i: u32 = 0; i < viewCount; i++) {
     const view = viewAt(i);
     if (view.shadow != 0 || view.start >= end || view.end <= start || view.protection == protection) continue;
+    isChanged = true;
     if (view.end > end) isWhole = copyRest(view, end) && isWhole;
     view.end = min(view.end, end);
     if (view.start >= start) {
@@ -193,7 +202,7 @@ export function protectViews(start: Address, end: Address, protection: u64): boo
     isWhole = copyRest(view, start) && isWhole;
     view.end = start;
   }
-  joinNeighbours();
+  if (isChanged) joinNeighbours();
   return isWhole;
 }
 
@@ -225,7 +234,7 @@ function protectWriters(start: Address, end: Address, isOpen: bool): bool {
   let isDone = true;
   for (let i: u32 = 0; i < viewCount; i++) {
     const view = viewAt(i);
-    if (view.shadow == 0) continue;
+    if (view.shadow == 0 || view.start >= end || view.end <= start) continue;
     for (let k: u32 = 0; k < viewCount; k++) {
       const writer = viewAt(k);
       if (!(writer.protection & PROT_WRITE) || !overlap(view, start, end, writer)) continue;

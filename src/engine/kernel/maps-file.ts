@@ -32,6 +32,8 @@ export let mapOffset: u64 = 0;
 /** As stat(2) has it. */
 export let mapDevice: u64 = 0;
 export let mapInode: u64 = 0;
+/** Whether the file has no name (any more), for all that its line says. */
+export let isMapDeleted: bool = false;
 
 /** Begins with a process's first line; 0 stands for the caller. Gives 0, or -errno: ENOENT when there is no such process. */
 export function openMaps(pid: u32): i64 {
@@ -42,6 +44,15 @@ export function openMaps(pid: u32): i64 {
   filled = 0;
   taken = 0;
   return isError(file) ? file : 0;
+}
+
+/** Reads the line of the caller's mapping that an address is in; false when there is none. */
+export function findMap(address: Address): bool {
+  if (openMaps(0) != 0) return false;
+  let isFound = nextMap();
+  while (isFound && mapEnd <= address) isFound = nextMap();
+  closeMaps();
+  return isFound && mapStart <= address;
 }
 
 /** Ends what `openMaps` began. */
@@ -75,6 +86,9 @@ function encodeDevice(major: u64, minor: u64): u64 {
   return (minor & 0xff) | (major << 8) | ((minor & ~0xff) << 12);
 }
 
+/** `deleted)` */
+const DELETED: u64 = 0x29646574656c6564;
+
 /** Reads one more line; false when there is none. */
 export function nextMap(): bool {
   mapStart = nextNumber(16);
@@ -89,6 +103,9 @@ export function nextMap(): bool {
   const major = nextNumber(16);
   mapDevice = encodeDevice(major, nextNumber(16));
   mapInode = nextNumber(10);
-  for (let character = nextCharacter(); character != 0x0a && character != 0;) character = nextCharacter();
+  let tail: u64 = 0;
+  for (let character = nextCharacter(); character != 0x0a && character != 0; character = nextCharacter())
+    tail = (tail >> 8) | ((character as u64) << 56);
+  isMapDeleted = tail == DELETED;
   return true;
 }

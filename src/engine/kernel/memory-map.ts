@@ -33,7 +33,15 @@ import {
 } from "../jit/calls";
 import { areLent, takeViewsBack } from "../jit/lend";
 import { hasSplit } from "../jit/pages";
-import { giveUpViews, isRunView, noteProtection, noteRunView, noteView, openViews } from "../jit/view-calls";
+import {
+  adoptRunViews,
+  giveUpViews,
+  isRunView,
+  noteProtection,
+  noteRunView,
+  noteView,
+  openViews,
+} from "../jit/view-calls";
 import { hasViewIn, viewCount } from "../jit/views";
 import { addressOf, isError, syscall2 } from "./calls";
 import { EACCES, EFAULT, ENOMEM, EPERM } from "./errno";
@@ -268,6 +276,7 @@ function protect(end: u64): i64 {
   }
   const isKeyed = frame.rax == SYS_PKEY_MPROTECT && frame.r10 - 1 < KEYS;
   if (isKeyed) giveUpViews(frame.rdi, last);
+  if ((frame.rdx & (PROT_EXEC | PROT_WRITE)) == PROT_EXEC && !isKeyed) adoptRunViews(frame.rdi, last);
   openViews(frame.rdi, last, frame.rdx);
   const result = protectSplit(frame.rdi, last, frame.rdx, isKeyed, protectPart, protectCodePart);
   // How far the kernel came before it refused is not known.

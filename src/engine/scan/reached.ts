@@ -163,11 +163,33 @@ function isCall(branch: Instruction): bool {
 
 const INT3: u8 = 0xcc;
 
-/** `pop` of a register: what is called is the address of what lies behind the call. */
+/** Of what is called: so many bytes are looked at, of instructions that move something and push nothing. */
+const CALLEE_BYTES: u32 = 32;
+const callee = memory.data(32, 8);
+const moving = changetype<Instruction>(memory.data(offsetof<Instruction>(), 8));
+
+/** `mov` and `lea` to a register but rsp, or to memory. */
+function isMove(): bool {
+  if (moving.map != MAP_ONE_BYTE) return false;
+  const opcode = moving.opcode;
+  const toRegister = opcode == 0x8a || opcode == 0x8b || opcode == 0x8d;
+  if (toRegister) return (moving.modrm & 0x38) != 0x20;
+  return opcode == 0x88 || opcode == 0x89 || (opcode >= 0xb8 && opcode <= 0xbf) || opcode == 0xc7;
+}
+
+/**
+ * Whether what is called begins by popping its return address: it never returns there, and there is data for it (Mono's trampolines
+ * keep r11 in front of that), or a string.
+ */
 function popsReturnAddress(target: u32): bool {
-  if (target >= size) return false;
-  const byte = load<u8>(code + target);
-  return (byte & 0xf8) == 0x58 || ((byte & 0xfe) == 0x40 && (load<u8>(code + target + 1) & 0xf8) == 0x58);
+  const address = base + (target as i32 as u64);
+  if (tryCopyIn(callee, address, CALLEE_BYTES) != 0) return false;
+  restoreCopy(callee, address, CALLEE_BYTES);
+  for (let at: u32 = 0; decode(callee + at, CALLEE_BYTES - at, changetype<usize>(moving)) != 0; at += moving.length) {
+    if (moving.map == MAP_ONE_BYTE && (moving.opcode & 0xf8) == 0x58) return true;
+    if (!isMove()) return false;
+  }
+  return false;
 }
 
 /** Whether a branch may lead to an offset from a place that is not known to be code. */
@@ -217,25 +239,37 @@ function endOfCode(start: u32): u32 {
   return start;
 }
 
+/** Up to where what lies behind a call has been taken for code. */
+let knownEnd: u32 = 0;
+
+/** Whether control goes on behind `instruction`. @param copy its bytes, @param at its offset, which is negative in front of the piece */
+function goesOn(copy: usize, at: u32): bool {
+  const next = at + instruction.length;
+  if (endsFlow(instruction) || load<u8>(copy) == INT3) return false;
+  if (!isCall(instruction)) return true;
+  if (instruction.flow == FLOW_CALL_RELATIVE && popsReturnAddress(branchTarget(instruction, copy - at, at)))
+    return false;
+  if (next <= knownEnd) return true;
+  knownEnd = endOfCode(next);
+  return knownEnd > next;
+}
+
+/** Follows a branch, if `instruction` is one. Parameters as in `goesOn`. */
+function followBranch(copy: usize, at: u32): void {
+  if (!isRelativeBranch(instruction)) return;
+  const target = branchTarget(instruction, copy - at, at);
+  if (target < size) wait(target);
+  else if (isLive) rememberTarget(base + (at as i32 as u64) + ((target - at) as i32 as u64));
+  if (target < size && isLive && instruction.flow == FLOW_CALL_RELATIVE) noteProven(target);
+}
+
 /** Follows control from an offset to where nothing goes on, or to what has been seen. */
 function follow(at: u32): void {
-  // What lies up to here has been taken for code.
-  let known: u32 = 0;
+  knownEnd = 0;
   while (at < size && markInstruction(at)) {
     const next = at + instruction.length;
-    let goesOn = !endsFlow(instruction) && !isInt3(at);
-    if (isRelativeBranch(instruction)) {
-      const target = branchTarget(instruction, code, at);
-      if (target < size) wait(target);
-      else if (isLive) rememberTarget(base + (at as u64) + ((target - at) as i32 as u64));
-      if (target < size && isLive && instruction.flow == FLOW_CALL_RELATIVE) noteProven(target);
-      if (instruction.flow == FLOW_CALL_RELATIVE && popsReturnAddress(target)) goesOn = false;
-    }
-    if (goesOn && next > known && isCall(instruction)) {
-      known = endOfCode(next);
-      goesOn = known > next;
-    }
-    if (!goesOn) return;
+    followBranch(code + at, at);
+    if (!goesOn(code + at, at)) return;
     at = next;
   }
 }
@@ -347,6 +381,21 @@ function behindFilling(at: u32): u32 {
 function prove(at: u32): void {
   noteProven(at);
   followAll(at);
+}
+
+const crossing = memory.data(16, 8);
+
+/** A thread is at an instruction that begins in front of the piece and ends there: what it leads to is followed. */
+function proveBehind(address: Address): void {
+  if (tryCopyIn(crossing, address, INSTRUCTION_MAX) != 0) return;
+  restoreCopy(crossing, address, INSTRUCTION_MAX);
+  if (decode(crossing, INSTRUCTION_MAX as u32, changetype<usize>(instruction)) == 0) return;
+  const at = (address - base) as u32;
+  const next = at + instruction.length;
+  followBranch(crossing, at);
+  knownEnd = 0;
+  if (next != 0 && next < size && goesOn(crossing, at)) wait(next);
+  while (waitingCount != 0) prove(load<u32>(waiting + (--waitingCount << 2)));
 }
 
 const RET: u8 = 0xc3;
@@ -464,7 +513,7 @@ function copyAllLast(): usize {
 
 /**
  * Finds the instructions of [start, start + length), at most PIECE_MAX bytes.
- * @param entry where a thread is about to go on, there or elsewhere
+ * @param entry the instruction that a thread is at: it is there, ends there, or is elsewhere
  * @param changes whether the program may write there while it runs it. Then functions are not known by their look: HotSpot makes code in
  *   a buffer beside code that runs, and copies it from there
  */
@@ -485,6 +534,7 @@ export function openReached(start: Address, length: u32, entry: Address, changes
   provenCount = 0;
   isLive = true;
   if (entry - base < (size as u64)) prove((entry - base) as u32);
+  else if (base - entry < (INSTRUCTION_MAX as u64)) proveBehind(entry);
   isLive = false;
   const looksForFunctions = !changes && hasMatchers();
   const mark = temporaryMark();

@@ -6,7 +6,7 @@ import { promisify } from "node:util";
 import { packageRoot } from "../src/host/package-root.js";
 import type { Benchmark, Report, Table } from "./benchmark.js";
 import { summarize, timeTable } from "./measure.js";
-import { engines } from "../test/oracle/engines.js";
+import { type Engine, engines } from "../test/oracle/engines.js";
 import { benchFolder, buildTarget, flicker, isInstalled, launcherPath, outputOf } from "./target.js";
 
 /** The launcher that puts a trampoline in front of each call. */
@@ -27,10 +27,15 @@ function ways(): Way[] {
   ];
 }
 
+/** Engines with more of their work: what they cost once most of it is compiled. */
+const LONGER: readonly Pick<Engine, "name" | "command">[] = engines
+  .filter(({ name }) => name === "HotSpot")
+  .map(({ name, command }) => ({ name: `${name}, ten times the work`, command: [...command, "15000"] }));
+
 function engineTables(rounds: number): Table[] {
   const timer = buildTarget("spawn-timer");
   const all = ways();
-  return engines
+  return [...engines, ...LONGER]
     .filter(({ command }) => isInstalled(command[0]))
     .map(({ name, command }): Table => {
       process.chdir(benchFolder());
@@ -77,6 +82,7 @@ function churn(prefix: readonly string[], functions: number, way: string, thread
 const CHURN = [
   { way: "pages", what: "32 on a page, published and freed together" },
   { way: "unmap", what: "one on a page, published and freed" },
+  { way: "move", what: "likewise, at ever new addresses" },
   { way: "toggle", what: "one after the other on pages that toggle" },
   { way: "reuse", what: "one over the other, writable and executable" },
 ] as const;

@@ -2,7 +2,7 @@
 //
 //     churn FUNCTIONS WAY THREADS
 //
-// WAY: `unmap` maps and unmaps each function, `pages` 32 of them together; `reuse` writes one over the other in memory that is
+// WAY: `unmap` maps and unmaps each function, `move` at an address of its own, `pages` 32 of them together; `reuse` writes one over the other in memory that is
 // writable and executable; `toggle` does so in memory that is either. THREADS more threads run code of their own meanwhile. Each function makes a
 // system call by which it can tell whether it was patched, and a call. At each tenth a line: functions so far, milliseconds,
 // resident KiB, mappings, and how many of the functions since the last line were patched.
@@ -70,7 +70,7 @@ int main(int argc, char **argv) {
   for (int i = 0; i < threads; i++) pthread_create(&others[i], 0, run_other, 0);
   int protection = PROT_READ | PROT_WRITE | (both ? PROT_EXEC : 0);
   unsigned char *page = 0, *region = mmap(0, PAGES * PAGE, protection, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  int unmaps = strcmp(way, "unmap") == 0, fills = strcmp(way, "pages") == 0;
+  int moves = strcmp(way, "move") == 0, unmaps = moves || strcmp(way, "unmap") == 0, fills = strcmp(way, "pages") == 0;
   double start = now();
   for (long i = 0; i < functions; i++) {
     unsigned char *place = region + i % PLACES * SIZE;
@@ -80,7 +80,8 @@ int main(int argc, char **argv) {
       mprotect(page, PAGE, PROT_READ | PROT_EXEC);
     }
     if (fills) place = page + i % (PAGE / SIZE) * SIZE;
-    if (unmaps) place = mmap(0, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    void *hint = moves ? (void *)(0x100000000000 + i * 3 * PAGE) : 0;
+    if (unmaps) place = mmap(hint, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (!fills) page = (unsigned char *)((unsigned long)place & -PAGE);
     if (strcmp(way, "toggle") == 0) mprotect(page, PAGE, PROT_READ | PROT_WRITE);
     if (!fills) generate(place, i);

@@ -18,7 +18,7 @@ code:load_binary(engine, "engine", Code), engine:main().`;
 
 const mono = `mcs -r:System.Core -out:engine.exe ${script("Engine.cs")} && mono engine.exe`;
 
-interface Engine {
+export interface Engine {
   readonly name: string;
   readonly command: readonly [string, ...string[]];
   readonly processes: Readonly<Record<string, number>>;

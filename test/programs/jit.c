@@ -856,6 +856,24 @@ CASE(views_given_up) {
   say("done");
 }
 
+// The kernel changes what lies in front of a hole, and fails.
+CASE(views_protected_up_to_a_hole) {
+  int file = object(3);
+  unsigned char *code = view(file, 0, 3, RX), *writable = view(file, 0, 3, RW);
+  write_and_run(writable, code, 3);
+  check(munmap(writable + PAGE, PAGE) == 0);
+  check(mprotect(writable, 3 * PAGE, PROT_READ) == -1 && errno == ENOMEM);
+  check(mprotect(writable, PAGE, RW) == 0);
+  adds(writable, 7), adds(writable + 2 * PAGE, 8);
+  check(run(code, 1) == 8 && run(code + 2 * PAGE, 1) == 9);
+  check(munmap(code + PAGE, PAGE) == 0);
+  check(mprotect(code, 3 * PAGE, PROT_READ) == -1 && errno == ENOMEM);
+  check(mprotect(code, PAGE, RX) == 0);
+  adds(writable, 9), adds(writable + 2 * PAGE, 10);
+  check(run(code, 1) == 10 && run(code + 2 * PAGE, 1) == 11);
+  say("done");
+}
+
 static int waits_for(pid_t child) {
   int status;
   check(waitpid(child, &status, 0) == child && WIFEXITED(status));
@@ -894,6 +912,37 @@ CASE(views_and_children) {
   for (int i = 0; i < 10; i++) check(munmap(memory(1, RW), PAGE) == 0 && run(code + 320, 1) == 5);
   check(write(pipes[1], "x", 1) == 1 && waits_for(child) == 0);
   check(run(code + 320, 1) == 101 && run(code + 352, 1) == 51);
+  say("done");
+}
+
+// More of them than anybody remembers: one after the other, and all at once.
+CASE(views_and_many_children) {
+  int file = object(2), pipes[2], status;
+  unsigned char *code = view(file, 0, 2, RX), *writable = view(file, 0, 2, RW);
+  check(pipe(pipes) == 0);
+  write_and_run(writable, code, 3);
+  for (int i = 0; i < 40; i++) {
+    pid_t child = fork();
+    if (child == 0) _exit(0);
+    check(waits_for(child) == 0);
+  }
+  usleep(50000);
+  check(munmap(memory(1, RW), PAGE) == 0);
+  write_and_run(writable, code, 3);
+  for (int i = 0; i < 40; i++) {
+    if (fork() > 0) continue;
+    char byte;
+    check(read(pipes[0], &byte, 1) == 1);
+    adds(writable + 320, 7);
+    _exit(run(code + 320, 1) == 8 ? 0 : 9);
+  }
+  for (int i = 0; i < 10; i++) {
+    adds(writable + 288, i);
+    check(munmap(memory(1, RW), PAGE) == 0 && run(code + 288, 1) == 1 + i);
+  }
+  for (int i = 0; i < 40; i++) check(write(pipes[1], "x", 1) == 1);
+  for (int i = 0; i < 40; i++) check(wait(&status) > 0 && status == 0);
+  check_equal(run(code + 320, 1), 8);
   say("done");
 }
 

@@ -96,13 +96,6 @@ function isOwnProc(pid: u32): bool {
   return end - number == (size as usize) && memory.compare(number, link, size as usize) == 0;
 }
 
-/** Memory was copied for the process `child`, in the parent `pid`. An error stands for no child. */
-export function noteSharer(pid: u32, child: i64): void {
-  if (!areLent || isError(child) || isForever) return;
-  isForever = sharerCount == SHARERS_MAX || isFiltered || !isOwnProc(pid);
-  if (!isForever) store<u32>(sharers + ((sharerCount++ as usize) << 2), child as u32);
-}
-
 /** Whether the last line of a maps file is a view of an object that has views here. */
 function isMapOfView(): bool {
   for (let i: u32 = 0; i < viewCount; i++)
@@ -122,6 +115,25 @@ function isSharing(pid: u32): bool {
   }
   closeMaps();
   return found || lines == 0;
+}
+
+/** Forgets those sharers that show nothing any more. */
+function dropGone(): void {
+  let left: u32 = 0;
+  for (let i: u32 = 0; i < sharerCount; i++) {
+    const pid = load<u32>(sharers + (i << 2));
+    if (isSharing(pid)) store<u32>(sharers + (left++ << 2), pid);
+  }
+  sharerCount = left;
+}
+
+/** Memory was copied for the process `child`, in the parent `pid`. An error stands for no child. */
+export function noteSharer(pid: u32, child: i64): void {
+  if (!areLent || isError(child) || isForever) return;
+  isForever = isFiltered || !isOwnProc(pid);
+  if (!isForever && sharerCount == SHARERS_MAX) dropGone();
+  isForever = isForever || sharerCount == SHARERS_MAX;
+  if (!isForever) store<u32>(sharers + (sharerCount++ << 2), child as u32);
 }
 
 /** Splits the views again if nobody else shows them. Only while `areLent`. */

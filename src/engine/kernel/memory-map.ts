@@ -152,7 +152,11 @@ function forgetReplaced(result: i64, frame: GateFrame): i64 {
 
 /** Whether code can be mapped without PROT_EXEC at first, and get it later. */
 function mayPatch(frame: GateFrame): bool {
-  if (refusesExecution) return false;
+  return !refusesExecution && mayClose(frame);
+}
+
+/** Whether the program's filters let the engine make a mmap or mprotect without PROT_EXEC, too. */
+function mayClose(frame: GateFrame): bool {
   if (!isFiltered) return true;
   const closed = frame.rdx & ~PROT_EXEC;
   return (
@@ -270,7 +274,7 @@ function protect(end: u64): i64 {
   const hasOwn = hasOwnMemory(frame.rdi, end);
   const stop = hasOwn && nextForeign(frame.rdi, end) && foreignStart == frame.rdi ? foreignEnd : frame.rdi;
   const last = hasOwn ? stop : end;
-  if (frame.rdx & PROT_GROWS || !maySplit(frame)) {
+  if (frame.rdx & PROT_GROWS || !mayClose(frame)) {
     giveUpViews(frame.rdi, end);
     return protectCode(frame.rdi, end, frame.rdx, protectNatively);
   }
@@ -287,16 +291,6 @@ function protect(end: u64): i64 {
 
 /** Protection keys that are no ordinary memory's: 1 to 15. */
 const KEYS: u64 = 15;
-
-/** Whether the program's filters let the engine make the call with other protections. */
-function maySplit(frame: GateFrame): bool {
-  if (!isFiltered) return true;
-  const closed = frame.rdx & ~PROT_EXEC;
-  return (
-    mayCall(frame.rax, frame.rdi, frame.rsi, frame.rdx, frame.r10, frame.r8, frame.r9) &&
-    mayCall(frame.rax, frame.rdi, frame.rsi, closed, frame.r10, frame.r8, frame.r9)
-  );
-}
 
 function protectNatively(): i64 {
   const frame = callFrame();

@@ -60,6 +60,16 @@ function bucketOf(site: Address): usize {
   return buckets + ((((site >> 1) ^ (site >> 12)) as usize) % BUCKETS) * 4;
 }
 
+/**
+ * Traps that are gone, and have no trampoline: generated code comes and goes, at ever new addresses. So many of them are remembered, for
+ * the statistics and for threads that came to one just before.
+ */
+const GONE_MAX: u32 = 1024;
+let goneCount: u32 = 0;
+/** The bucket that the next one to be forgotten is looked for in; and how often those that were forgotten had been executed. */
+let sweep: usize = 0;
+let executedBefore: u64 = 0;
+
 const emitted = memory.data(128, 8);
 
 function mapAt(address: Address, size: u64): bool {
@@ -163,16 +173,45 @@ function isSameSite(trap: Trap): bool {
   return statsMode == STATS_NONE || (trap.file == mappingFile() && trap.offset == fileOffsetOf(trap.site));
 }
 
+/** Takes a trap that is gone out of a bucket: engine pointer, or 0. A reader that is there goes on, and misses others at worst (`wasTrap`). */
+function takeGoneFrom(bucket: usize): usize {
+  let link = bucket;
+  for (let pointer: usize = load<u32>(bucket); pointer != 0; pointer = load<u32>(link)) {
+    const trap = changetype<Trap>(pointer);
+    if (trap.gone != 0 && trap.trampoline == 0) {
+      atomic.store<u32>(link, trap.next as u32);
+      executedBefore += trap.executed;
+      goneCount -= 1;
+      return pointer;
+    }
+    link = pointer + offsetof<Trap>("next");
+  }
+  return 0;
+}
+
+/** Memory for a trap without a trampoline: that of one that is gone, when there are many. 0 when memory is out. */
+function takeTrap(): usize {
+  if (goneCount < GONE_MAX) return allocate(offsetof<Trap>(), 8);
+  let pointer: usize = 0;
+  while (pointer == 0) {
+    pointer = takeGoneFrom(buckets + sweep * 4);
+    sweep = (sweep + 1) % BUCKETS;
+  }
+  memory.fill(pointer, 0, offsetof<Trap>());
+  return pointer;
+}
+
 /** Makes a trapped site known. Readers need no lock. */
 function addTrap(site: Address, trampoline: Address): bool {
   const gone = findGone(site);
   if (gone != 0 && isSameSite(changetype<Trap>(gone))) {
+    if (changetype<Trap>(gone).trampoline == 0) goneCount -= 1;
     // A trampoline stands for its site, whatever code was there in the meantime.
     if (trampoline != 0) changetype<Trap>(gone).trampoline = trampoline;
     atomic.store<u32>(gone, 0, offsetof<Trap>("gone"));
     return true;
   }
-  const pointer = allocate(offsetof<Trap>(), 8);
+  const pointer = trampoline == 0 ? takeTrap() : allocate(offsetof<Trap>(), 8);
   if (pointer == 0) return false;
   const trap = changetype<Trap>(pointer);
   trap.site = site;
@@ -255,14 +294,15 @@ function enterInstructionTrap(thread: ThreadBlock, context: Context): bool {
 
 /** If the context is at a trapped site: goes on in its trampoline, or in the gate. */
 export function enterTrap(thread: ThreadBlock, context: Context): bool {
-  const pointer = findTrap(context.rip);
+  const site = context.rip;
+  const pointer = findTrap(site);
   if (pointer == 0) return enterInstructionTrap(thread, context) || wasTrap(thread, context);
   atomic.add<u64>(pointer + offsetof<Trap>("executed"), 1);
   context.rip = changetype<Trap>(pointer).trampoline;
   if (context.rip != 0) return true;
   thread.savedRcx = context.rcx;
   thread.savedR11 = context.r11;
-  thread.after = changetype<Trap>(pointer).site + SYSCALL_SIZE;
+  thread.after = site + SYSCALL_SIZE;
   // In the place of a descriptor (thread/faulted-call.ts).
   context.rcx = 0;
   context.r11 = thread.address;
@@ -275,8 +315,10 @@ export function forgetTraps(start: Address, end: Address): void {
   for (let i: usize = 0; i < BUCKETS; i++) {
     for (let pointer: usize = load<u32>(buckets + i * 4); pointer != 0;) {
       const trap = changetype<Trap>(pointer);
-      if (trap.site >= start && trap.site < end) trap.gone = 1;
       pointer = trap.next;
+      if (trap.gone != 0 || trap.site < start || trap.site >= end) continue;
+      trap.gone = 1;
+      if (trap.trampoline == 0) goneCount += 1;
     }
   }
 }
@@ -294,7 +336,7 @@ export function forEachTrappedSite(start: Address, end: Address, visit: (site: A
 
 /** How often trapped sites were executed. */
 export function executedTraps(): u64 {
-  let sum: u64 = 0;
+  let sum = executedBefore;
   for (let i: usize = 0; i < BUCKETS; i++) {
     for (let pointer: usize = load<u32>(buckets + i * 4); pointer != 0; pointer = changetype<Trap>(pointer).next)
       sum += changetype<Trap>(pointer).executed;

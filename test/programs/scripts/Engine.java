@@ -9,7 +9,8 @@ public class Engine {
       try { String z = i % 97 == 0 ? null : "a"; h += z.length(); } catch (NullPointerException e) { h += 7; }
     } return h; }
   public static void main(String[] a) throws Exception {
+    int n = a.length > 0 ? Integer.parseInt(a[0]) : 1500;
     ExecutorService e = Executors.newFixedThreadPool(4); List<Future<Long>> f = new ArrayList<>();
-    for (int i = 0; i < 8; i++) { final int s = i; f.add(e.submit(() -> work(s, 1500))); }
+    for (int i = 0; i < 8; i++) { final int s = i; f.add(e.submit(() -> work(s, n))); }
     for (Future<Long> x : f) System.out.println(x.get()); e.shutdown(); System.gc(); System.out.println("done");
   } }

@@ -80,7 +80,7 @@ int main(int argc, char **argv) {
       mprotect(page, PAGE, PROT_READ | PROT_EXEC);
     }
     if (fills) place = page + i % (PAGE / SIZE) * SIZE;
-    void *hint = moves ? (void *)(0x100000000000 + i * 3 * PAGE) : 0;
+    void *hint = moves ? (void *)(0x200000000000 + i * 3 * PAGE) : 0;
     if (unmaps) place = mmap(hint, PAGE, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (!fills) page = (unsigned char *)((unsigned long)place & -PAGE);
     if (strcmp(way, "toggle") == 0) mprotect(page, PAGE, PROT_READ | PROT_WRITE);

@@ -173,20 +173,23 @@ function isSameSite(trap: Trap): bool {
   return statsMode == STATS_NONE || (trap.file == mappingFile() && trap.offset == fileOffsetOf(trap.site));
 }
 
-/** Takes a trap that is gone out of a bucket: engine pointer, or 0. A reader that is there goes on, and misses others at worst (`wasTrap`). */
+/**
+ * Takes the oldest trap that is gone out of a bucket, the newest of which is in front: engine pointer, or 0. A reader that is there goes
+ * on, and misses others at worst (`wasTrap`).
+ */
 function takeGoneFrom(bucket: usize): usize {
-  let link = bucket;
-  for (let pointer: usize = load<u32>(bucket); pointer != 0; pointer = load<u32>(link)) {
-    const trap = changetype<Trap>(pointer);
-    if (trap.gone != 0 && trap.trampoline == 0) {
-      atomic.store<u32>(link, trap.next as u32);
-      executedBefore += trap.executed;
-      goneCount -= 1;
-      return pointer;
-    }
-    link = pointer + offsetof<Trap>("next");
+  let link: usize = 0;
+  for (let at = bucket; load<u32>(at) != 0; at = (load<u32>(at) as usize) + offsetof<Trap>("next")) {
+    const trap = changetype<Trap>(load<u32>(at) as usize);
+    if (trap.gone != 0 && trap.trampoline == 0) link = at;
   }
-  return 0;
+  if (link == 0) return 0;
+  const pointer = load<u32>(link) as usize;
+  const trap = changetype<Trap>(pointer);
+  atomic.store<u32>(link, trap.next as u32);
+  executedBefore += trap.executed;
+  goneCount -= 1;
+  return pointer;
 }
 
 /** Memory for a trap without a trampoline: that of one that is gone, when there are many. 0 when memory is out. */

@@ -9,7 +9,7 @@ import { Image, mapImage, readHeaders, refusal } from "./load/map";
 import { patchVdso } from "./patch/executable";
 import { weighCandidate } from "./patch/sites";
 import { beginMapping } from "./patch/mapping";
-import { outpostAt, outpostCount } from "./patch/outpost";
+import { OUTPOST_COUNT, outpostAt } from "./patch/outpost";
 import { Record, findSite, findTrampoline, findVictim } from "./patch/record";
 import { countSlots } from "./patch/territory";
 import { trapTrampolineOf } from "./patch/traps";
@@ -173,7 +173,10 @@ export function functionSize(): u64 {
 }
 export { markBlocks };
 
-export { trapTrampolineOf, codeRangeCount, codeRangeStart, codeRangeEnd, countSlots, outpostCount, outpostAt };
+export { trapTrampolineOf, codeRangeCount, codeRangeStart, codeRangeEnd, countSlots, outpostAt };
+export function outpostsMax(): u32 {
+  return OUTPOST_COUNT;
+}
 export { fateCount };
 export function interiorSites(): u32 {
   return interiorCount;

@@ -107,7 +107,7 @@ export interface Engine {
   codeRangeStart(index: number): bigint;
   codeRangeEnd(index: number): bigint;
   countSlots(): number;
-  outpostCount(): number;
+  outpostsMax(): number;
   outpostAt(index: number): bigint;
   fateCount(fate: number): number;
   interiorSites(): number;
@@ -441,7 +441,9 @@ export class Inspection {
 
   /** Starts of the engine's outposts: the view of the table of calls, then the jump to the gate. */
   outposts(): bigint[] {
-    return Array.from({ length: this.engine.outpostCount() }, (_, i) => BigInt.asUintN(64, this.engine.outpostAt(i)));
+    return Array.from({ length: this.engine.outpostsMax() }, (_, i) =>
+      BigInt.asUintN(64, this.engine.outpostAt(i)),
+    ).filter((outpost) => outpost !== 0n);
   }
 
   /**

@@ -173,6 +173,35 @@ CASE(only_executable) {
   say("%d %ld", is_program(code), run(code + PAGE - 5, 1));
 }
 
+static int count_mappings(void) {
+  char buffer[4096];
+  int file = open("/proc/self/maps", O_RDONLY), count = 0;
+  for (long size; (size = read(file, buffer, sizeof buffer)) > 0;)
+    for (long i = 0; i < size; i++) count += buffer[i] == '\n';
+  close(file);
+  return count;
+}
+
+// Each function has 4 GiB for itself. What it needed in its reach goes with it: the last one is as well off as the first.
+CASE(far_from_each_other) {
+  enum { places = 200 };
+  int good = 0, trapped, others = 0, few = 0;
+  for (long i = 0; i < places; i++) {
+    unsigned char *code = mmap((void *)(0x200000000000 + (i << 32)), PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    unsigned char *end = reads_link(code);
+    check(mprotect(code, PAGE, RX) == 0);
+    good += is_program(code);
+    int is_trap = memcmp(end - 4, "\x0f\x0b", 2) == 0;
+    if (i == 0) trapped = is_trap;
+    others += is_trap != trapped;
+    check(munmap(code, PAGE) == 0);
+    if (i == 10) few = count_mappings();
+  }
+  check_equal(good, places);
+  check_equal(others, 0);
+  check(count_mappings() < few + places / 2);
+}
+
 CASE(moved_and_dropped) {
   unsigned char *code = memory(4, RWX), *place = memory(8, PROT_NONE);
   reads_link(code + PAGE - 20), adds(code + 3 * PAGE, 3);

@@ -1,6 +1,6 @@
 // A walk over all trampolines of the process, for those who name them.
 
-import { countOutposts, islandAt, ISLAND_SIZE } from "../patch/outpost";
+import { ISLAND_SIZE, OUTPOST_COUNT, countBuilt, islandOf, outpostAt, serialOf } from "../patch/outpost";
 import { Record, SITE, forEachTrampoline } from "../patch/record";
 import { forEachTrap } from "../patch/traps";
 import { Address } from "../process";
@@ -67,10 +67,11 @@ export function visitTrampolines(start: Address, end: Address, visit: VisitTramp
   forEachTrap(visitTrap);
 }
 
-/** Calls `visit` for the jump of each outpost from `first` on; gives their number. */
-export function visitIslands(first: u32, visit: VisitTrampoline): u32 {
-  for (let i = first; i < countOutposts(); i++) {
-    current.address = islandAt(i);
+/** Calls `visit` for the jump of each outpost but the first `known` that were built; gives how many were. */
+export function visitIslands(known: u32, visit: VisitTrampoline): u32 {
+  for (let i: u32 = 0; i < OUTPOST_COUNT; i++) {
+    if (outpostAt(i) == 0 || serialOf(i) <= known) continue;
+    current.address = islandOf(outpostAt(i));
     current.original = current.address;
     current.size = ISLAND_SIZE as u32;
     current.kind = ISLAND;
@@ -79,5 +80,5 @@ export function visitIslands(first: u32, visit: VisitTrampoline): u32 {
     current.entry = 0;
     visit(current);
   }
-  return countOutposts();
+  return countBuilt();
 }

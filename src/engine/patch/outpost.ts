@@ -9,23 +9,34 @@
 // One outpost serves all code within 1 GiB; the planner keeps trampolines within another GiB of it. The view is made
 // from the one shared mapping with mremap(old_size = 0), which duplicates it (mm/mremap.c): two mappings an outpost, no
 // descriptor, no copy.
+//
+// Generated code comes and goes, at ever new addresses. When code needs a new outpost, those that no trampoline can reach are
+// unmapped: a thread comes to an outpost by a trampoline alone, and a trampoline's memory is free once no thread is in it
+// (patch/record.ts, thread/quiescence.ts). All functions expect the caller to hold the engine lock, but for those that ask whether
+// a thread is at an island.
 
 import { gateFault, gateInstruction, gateSyscall } from "../gates";
 import { DISPATCH_SIZE, dispatchTable } from "../kernel/dispatch-table";
 import { isError, syscall2, syscall3 } from "../kernel/calls";
 import { SYS_MMAP, SYS_MPROTECT, SYS_MREMAP, SYS_MUNMAP } from "../kernel/numbers";
-import { claimMemory } from "../own-memory";
+import { claimMemory, releaseMemory } from "../own-memory";
 import { programOwnsGs } from "../thread/gs-base";
 import { Address, poke16, poke32, poke64, syscall } from "../process";
+import { hasTrampolineIn } from "./territory";
+import { forEachTrap } from "./traps";
 
 const OUTPOST_SIZE: u64 = DISPATCH_SIZE + 4096;
 export const ISLAND_SIZE: u64 = 6;
 const INSTRUCTION_ISLAND: u64 = 16;
 /** Where in an island's page the address is that it jumps to: aligned, since a program may have set AC in its RFLAGS. */
 export const ISLAND_TARGET: u64 = 8;
-const OUTPOST_COUNT: u32 = 64;
+/** Most outposts at a time. Code that none can be made for gets traps. */
+export const OUTPOST_COUNT: u32 = 64;
+/** Their addresses, u64 each; 0 where there is none. They do not move: a signal may come between any two reads. */
 const outposts = memory.data(512, 8);
-let count: u32 = 0;
+/** Which outpost of the process's it is, u32 each: they are counted from 1 on, also those that are gone. */
+const serials = memory.data(256, 8);
+let built: u32 = 0;
 
 const GIB: u64 = 0x40000000;
 const ADDRESS_MIN: u64 = 0x10000;
@@ -36,11 +47,19 @@ const MAP_PRIVATE_ANONYMOUS_NOREPLACE: u64 = 0x100022;
 const PROT_READ_WRITE: u64 = 3;
 const PROT_READ_EXECUTE: u64 = 5;
 
-export function outpostCount(): u32 {
-  return count;
-}
+/** The outpost with this index, which is less than OUTPOST_COUNT; or 0. */
 export function outpostAt(index: u32): Address {
   return load<u64>(outposts + (index << 3));
+}
+
+/** How many outposts have been built, ever. */
+export function countBuilt(): u32 {
+  return built;
+}
+
+/** As which one the outpost with this index was built. */
+export function serialOf(index: u32): u32 {
+  return load<u32>(serials + (index << 2));
 }
 
 /** The island of an outpost: where the slow path of a trampoline jumps to. */
@@ -53,19 +72,11 @@ export function instructionIslandOf(outpost: Address): Address {
   return islandOf(outpost) + INSTRUCTION_ISLAND;
 }
 
-export function countOutposts(): u32 {
-  return count;
-}
-/** The island of the outpost with this number. */
-export function islandAt(index: u32): Address {
-  return islandOf(outpostAt(index));
-}
-
 /** Whether a thread was interrupted at an island's jump. */
 export function isIsland(rip: Address): bool {
-  for (let i: u32 = 0; i < count; i++) {
-    const island = islandOf(outpostAt(i));
-    if (rip >= island && rip < island + ISLAND_SIZE) return true;
+  for (let i: u32 = 0; i < OUTPOST_COUNT; i++) {
+    const outpost = outpostAt(i);
+    if (outpost != 0 && rip - islandOf(outpost) < ISLAND_SIZE) return true;
   }
   return false;
 }
@@ -112,25 +123,68 @@ function build(at: Address): bool {
   return false;
 }
 
-/**
- * An outpost in reach of the code in [start, end).
- * @returns its address, or 0 when none can be made there
- */
-export function outpostFor(start: Address, end: Address): Address {
-  for (let i: u32 = 0; i < count; i++) if (isNear(outpostAt(i), start, end)) return outpostAt(i);
-  if (count == OUTPOST_COUNT) return 0;
-  // Outwards from the code, below first: above it a heap or the next library may want to grow.
+let low: Address = 0;
+let high: Address = 0;
+let isReached: bool = false;
+
+function noteTrap(_site: Address, trampoline: Address): void {
+  if (trampoline >= low && trampoline <= high) isReached = true;
+}
+
+/** Whether there may be a trampoline that leads to an outpost. */
+function isInUse(outpost: Address): bool {
+  low = reachLow(outpost);
+  high = reachHigh(outpost);
+  isReached = hasTrampolineIn(low, high);
+  if (!isReached) forEachTrap(noteTrap);
+  return isReached;
+}
+
+/** Unmaps the outposts that are not in use. Where the kernel is out of mappings, which it needs to split one, they stay. */
+function releaseUnused(): void {
+  for (let i: u32 = 0; i < OUTPOST_COUNT; i++) {
+    const outpost = outpostAt(i);
+    if (outpost == 0 || isInUse(outpost) || syscall2(SYS_MUNMAP, outpost, OUTPOST_SIZE) != 0) continue;
+    releaseMemory(outpost, outpost + OUTPOST_SIZE);
+    store<u64>(outposts + (i << 3), 0);
+  }
+}
+
+/** The first index that no outpost has; OUTPOST_COUNT when there are as many. */
+function freeIndex(): u32 {
+  let index: u32 = 0;
+  while (index < OUTPOST_COUNT && outpostAt(index) != 0) index++;
+  return index;
+}
+
+/** Builds an outpost in reach of the code in [start, end): outwards from it, below first, for above a heap or the next library may want to grow. */
+function buildNear(start: Address, end: Address): Address {
   for (let distance: u64 = 0x200000; distance < GIB; distance += distance / 4) {
     const step = distance & ~0xfff;
     const below = start > step + ADDRESS_MIN ? (start - step) & ~0xfff : 0;
+    if (below != 0 && build(below)) return below;
     const above = ((end + 0xfff) & ~0xfff) + step;
-    let place: Address = 0;
-    if (below != 0 && build(below)) place = below;
-    else if (above + OUTPOST_SIZE < ADDRESS_END && build(above)) place = above;
-    if (place == 0) continue;
-    store<u64>(outposts + (count << 3), place);
-    count += 1;
-    return place;
+    if (above + OUTPOST_SIZE < ADDRESS_END && build(above)) return above;
   }
   return 0;
+}
+
+/**
+ * An outpost in reach of the code in [start, end), for a plan that is about to begin.
+ * @returns its address, or 0 when none can be made there
+ */
+export function outpostFor(start: Address, end: Address): Address {
+  for (let i: u32 = 0; i < OUTPOST_COUNT; i++) {
+    const outpost = outpostAt(i);
+    if (outpost != 0 && isNear(outpost, start, end)) return outpost;
+  }
+  releaseUnused();
+  const index = freeIndex();
+  if (index == OUTPOST_COUNT) return 0;
+  const outpost = buildNear(start, end);
+  if (outpost == 0) return 0;
+  built += 1;
+  store<u32>(serials + (index << 2), built);
+  store<u64>(outposts + (index << 3), outpost);
+  return outpost;
 }

@@ -118,6 +118,13 @@ export function slotOf(address: Address): Slot | null {
   return slot;
 }
 
+/** Whether anything in [start, end) is, or is being made, a trampoline that a thread may be in, to the slot. */
+export function hasTrampolineIn(start: Address, end: Address): bool {
+  for (let index = slotIndex(start as i64); index < slotCount && slotAt(index).base < end; index++)
+    if ((slotAt(index).live | slotAt(index).open) != 0) return true;
+  return false;
+}
+
 /** Makes room in the directory for one more, or closes the gap of one less. */
 function moveDirectory(to: u32, from: u32, count: u32): void {
   memory.copy(directory + (to << 2), directory + (from << 2), count << 2);

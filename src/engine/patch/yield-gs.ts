@@ -24,7 +24,7 @@ import { Address, copyIn, copyOut, poke16, poke64, poke8, syscall } from "../pro
 import { programOwnsGs, setProgramOwnsGs } from "../thread/gs-base";
 import { SKIP_SAVES } from "../thread/trampoline";
 import { behindOf, hasFront } from "./instruction-trampoline";
-import { ISLAND_TARGET, countOutposts, islandAt } from "./outpost";
+import { ISLAND_TARGET, OUTPOST_COUNT, islandOf, outpostAt } from "./outpost";
 import { Record, SITE } from "./record";
 import { PAGE_SHIFT, PAGE_SIZE, SLOT_PAGES, Slot, firstRecord } from "./slot";
 import { countSlots, slotAt } from "./territory";
@@ -117,7 +117,8 @@ export function yieldGs(): i64 {
   trapsDone = true;
   forEachTrap(skipSavesOfTrap);
   if (!trapsDone) return -ENOMEM;
-  for (let i: u32 = 0; i < countOutposts(); i++) if (!redirectIsland(islandAt(i))) return -ENOMEM;
+  for (let i: u32 = 0; i < OUTPOST_COUNT; i++)
+    if (outpostAt(i) != 0 && !redirectIsland(islandOf(outpostAt(i)))) return -ENOMEM;
   setProgramOwnsGs();
   return 0;
 }

@@ -202,6 +202,46 @@ CASE(far_from_each_other) {
   check(count_mappings() < few + places / 2);
 }
 
+// `mov $getpid,%eax; syscall; ret` so often, and in front of them a function that calls them all, which is `start`.
+static void crowd(unsigned char *start, int count) {
+  unsigned char *at = start, *each = start + 5 * count + 1;
+  for (int i = 0; i < count; i++, each += 8) {
+    at = word(EMIT(at, 0xe8), (int)(each - (at + 5)));
+    EMIT(each, 0xb8, 39, 0, 0, 0, 0x0f, 0x05, 0xc3);
+  }
+  EMIT(at, 0xc3);
+}
+
+// Where no trampoline may be (AddressSanitizer's shadow), so that its system calls become traps.
+static unsigned char *memory_without_trampolines(long pages) {
+  static long place = 0x080000000000;
+  unsigned char *code = mmap((void *)place, pages * PAGE, RWX, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+  check(code == (void *)place);
+  place += 1 << 20;
+  return code;
+}
+
+static sigjmp_buf illegal;
+static void leave_illegal(int signal) {
+  (void)signal;
+  siglongjmp(illegal, 1);
+}
+
+CASE(illegal_where_a_call_was) {
+  unsigned char *code = memory_without_trampolines(1);
+  crowd(code, 8);
+  check_equal(run(code, 0), getpid());
+  unsigned char *call = code + 8 * 5 + 1 + 5;
+  EMIT(call, 0x0f, 0xff);
+  struct sigaction action = {.sa_handler = leave_illegal}, before;
+  sigaction(SIGILL, &action, &before);
+  if (sigsetjmp(illegal, 1) == 0) say("went on with %ld", run(code, 0));
+  else say("illegal");
+  sigaction(SIGILL, &before, 0);
+  EMIT(call, 0x0f, 0x05);
+  check_equal(run(code, 0), getpid());
+}
+
 CASE(moved_and_dropped) {
   unsigned char *code = memory(4, RWX), *place = memory(8, PROT_NONE);
   reads_link(code + PAGE - 20), adds(code + 3 * PAGE, 3);
@@ -655,6 +695,41 @@ CASE(signals_while_publishing) {
   check(setitimer(ITIMER_REAL, &never, 0) == 0);
   check(signals > 0);
   say("done");
+}
+
+static int crowd_stops;
+static long crowd_calls;
+
+static void *call_crowd(void *code) {
+  long pid = getpid(), wrong = 0;
+  while (!__atomic_load_n(&crowd_stops, __ATOMIC_RELAXED)) {
+    wrong += run(code, 0) != pid;
+    __atomic_add_fetch(&crowd_calls, 1, __ATOMIC_RELAXED);
+  }
+  return (void *)wrong;
+}
+
+// A thread is at some of more than a thousand traps while they go, and as many come at another place, and go.
+CASE(crowds_that_go) {
+  enum { pages = 5, count = 1500 };
+  unsigned char *code = memory_without_trampolines(pages);
+  pthread_t thread;
+  void *wrong;
+  crowd(code, count);
+  pthread_create(&thread, 0, call_crowd, code);
+  for (int i = 0; i < rounds(40); i++) {
+    unsigned char *other = memory_without_trampolines(pages);
+    crowd(other, count);
+    check(mprotect(code, pages * PAGE, RX) == 0);
+    long before = __atomic_load_n(&crowd_calls, __ATOMIC_RELAXED);
+    while (__atomic_load_n(&crowd_calls, __ATOMIC_RELAXED) == before) sched_yield();
+    check(mprotect(code, pages * PAGE, RWX) == 0);
+    check_equal(run(other, 0), getpid());
+    check(munmap(other, pages * PAGE) == 0);
+  }
+  __atomic_store_n(&crowd_stops, 1, __ATOMIC_RELAXED);
+  pthread_join(thread, &wrong);
+  say("wrong %ld", (long)wrong);
 }
 
 // ---- Several processes, several views

@@ -13,7 +13,7 @@ import { allocateTemporary, releaseTemporary, temporaryMark } from "../patch/are
 import { patchSplit, searchSplit } from "../patch/executable";
 import { TRAP_BYTE } from "../patch/tactics";
 import { isEntry, restoreCopy } from "../patch/record";
-import { enterPatchedTrap, forEachTrappedSite, isTrapped } from "../patch/traps";
+import { enterPatchedTrap, forEachTrappedSite, isTrapped, mayRetry } from "../patch/traps";
 import { closeReached, forgetTargets } from "../scan/reached";
 import { INSTRUCTION_MAX } from "../x86/instruction";
 import { Address, copyIn, tryCopyIn } from "../process";
@@ -320,20 +320,11 @@ export function turnForAccess(address: Address, rip: Address, isWrite: bool): bo
   return true;
 }
 
-/**
- * So often in a row a thread is sent back to a place where the trap is gone, since others come to functions of the same page. Beyond
- * that the illegal instruction is the program's own.
- */
-const RETRIES_MAX: u32 = 100;
-
 /** Whether a trap that a thread came to has been taken away since. */
 function isGone(thread: ThreadBlock, address: Address): bool {
-  if (thread.retriedAt != address) thread.retries = 0;
-  thread.retriedAt = address;
-  if (isTrapped(address) || thread.retries == RETRIES_MAX) return false;
+  if (isTrapped(address)) return false;
   if (tryCopyIn(current, address, 1) != 0 || load<u8>(current) == TRAP_BYTE) return false;
-  thread.retries += 1;
-  return true;
+  return mayRetry(thread, address);
 }
 
 /**

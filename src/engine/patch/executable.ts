@@ -89,7 +89,7 @@ import {
   fateOfInstruction,
   forEachPlanned,
   forEachWindow,
-  hasInstructions,
+  hasInstructionsToPlan,
   hooksAt,
   countOf,
   planChangingCode,
@@ -317,7 +317,7 @@ function patchRange(start: Address, end: Address, protection: u64, offset: u64):
   findSites(start, end, offset);
   // The program may be about to use gs base itself. Without memory for that it is looked at again with the next mapping.
   if (gsBaseSeen) yieldGs();
-  if (hasInstructions()) forEachWindow(start, end, offset, protection, patchWindow);
+  if (hasInstructionsToPlan()) forEachWindow(start, end, offset, protection, patchWindow);
   else if (siteCount != 0) patchSites(start, end, protection);
   countTime(nanoseconds() - began);
 }

@@ -60,15 +60,14 @@ function bucketOf(site: Address): usize {
   return buckets + ((((site >> 1) ^ (site >> 12)) as usize) % BUCKETS) * 4;
 }
 
-/**
- * Traps that are gone, and have no trampoline: generated code comes and goes, at ever new addresses. So many of them are remembered, for
- * the statistics and for threads that came to one just before.
- */
+/** Traps that are gone, and have no trampoline: generated code comes and goes, at ever new addresses. So many of them are remembered. */
 const GONE_MAX: u32 = 1024;
 let goneCount: u32 = 0;
 /** The bucket that the next one to be forgotten is looked for in; and how often those that were forgotten had been executed. */
 let sweep: usize = 0;
 let executedBefore: u64 = 0;
+/** Whether there may have been a trap anywhere. */
+let areForgotten: bool = false;
 
 const emitted = memory.data(128, 8);
 
@@ -195,6 +194,7 @@ function takeGoneFrom(bucket: usize): usize {
 /** Memory for a trap without a trampoline: that of one that is gone, when there are many. 0 when memory is out. */
 function takeTrap(): usize {
   if (goneCount < GONE_MAX) return allocate(offsetof<Trap>(), 8);
+  areForgotten = true;
   let pointer: usize = 0;
   while (pointer == 0) {
     pointer = takeGoneFrom(buckets + sweep * 4);
@@ -249,13 +249,28 @@ export function trapTrampolineOf(site: Address): Address {
   return pointer == 0 ? 0 : changetype<Trap>(pointer).trampoline;
 }
 
+/**
+ * So often in a row a thread is sent back to a place where the trap is gone, since others come to functions of the same page. Beyond
+ * that the illegal instruction is the program's own.
+ */
+const RETRIES_MAX: u32 = 100;
+
+/** Whether a thread that came to a trap, which is not there any more, may look what is there now. */
+export function mayRetry(thread: ThreadBlock, address: Address): bool {
+  if (thread.retriedAt != address) thread.retries = 0;
+  thread.retriedAt = address;
+  if (thread.retries == RETRIES_MAX) return false;
+  thread.retries += 1;
+  return true;
+}
+
 /** Whether a trap has become something else since the thread came to it: it goes on at what is there, or as it would have. */
 function wasTrap(thread: ThreadBlock, context: Context): bool {
   const address = context.rip;
   lockEngine(thread);
   const isOther = tryCopyIn(trapBytes, address, 2) == 0 && load<u16>(trapBytes) != TRAP_BYTES;
-  const found =
-    (isOther && findGone(address) != 0) || findTrap(address) != 0 || (hasMatchers() && enterRetiredTrap(context));
+  const wasHere = isOther && (areForgotten || findGone(address) != 0) && mayRetry(thread, address);
+  const found = wasHere || findTrap(address) != 0 || (hasMatchers() && enterRetiredTrap(context));
   unlockEngine();
   return found;
 }
@@ -301,6 +316,7 @@ export function enterTrap(thread: ThreadBlock, context: Context): bool {
   const pointer = findTrap(site);
   if (pointer == 0) return enterInstructionTrap(thread, context) || wasTrap(thread, context);
   atomic.add<u64>(pointer + offsetof<Trap>("executed"), 1);
+  thread.retries = 0;
   context.rip = changetype<Trap>(pointer).trampoline;
   if (context.rip != 0) return true;
   thread.savedRcx = context.rcx;

@@ -94,7 +94,7 @@ export function planSplit(splits: bool): void {
 }
 
 /** Whether the mapping that was begun has instructions that are looked for. */
-export function hasInstructions(): bool {
+export function hasInstructionsToPlan(): bool {
   if (isSplit) {
     openReachedFunctions();
     // Nothing that looks like a system call, or nothing that can be decoded: no patch comes back there either.

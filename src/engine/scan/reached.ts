@@ -168,6 +168,11 @@ const CALLEE_BYTES: u32 = 32;
 const callee = memory.data(32, 8);
 const moving = changetype<Instruction>(memory.data(offsetof<Instruction>(), 8));
 
+/** The address of an offset that a branch at another one leads to, up to 2 GiB away in either direction. */
+function addressFrom(at: u32, target: u32): Address {
+  return base + (at as i32 as u64) + ((target - at) as i32 as u64);
+}
+
 /** `mov` and `lea` to a register but rsp, or to memory. */
 function isMove(): bool {
   if (moving.map != MAP_ONE_BYTE) return false;
@@ -181,8 +186,8 @@ function isMove(): bool {
  * Whether what is called begins by popping its return address: it never returns there, and there is data for it (Mono's trampolines
  * keep r11 in front of that), or a string.
  */
-function popsReturnAddress(target: u32): bool {
-  const address = base + (target as i32 as u64);
+function popsReturnAddress(at: u32, target: u32): bool {
+  const address = addressFrom(at, target);
   if (tryCopyIn(callee, address, CALLEE_BYTES) != 0) return false;
   restoreCopy(callee, address, CALLEE_BYTES);
   for (let at: u32 = 0; decode(callee + at, CALLEE_BYTES - at, changetype<usize>(moving)) != 0; at += moving.length) {
@@ -193,9 +198,9 @@ function popsReturnAddress(target: u32): bool {
 }
 
 /** Whether a branch may lead to an offset from a place that is not known to be code. */
-function mayLeadTo(target: u32): bool {
+function mayLeadTo(at: u32, target: u32): bool {
   if (target < size) return (load<u8>(marks + target) & GOES_ON) == 0;
-  const address = base + (target as i32 as u64);
+  const address = addressFrom(at, target);
   return hasSplit(address, address + 1) || hasCode(address, address + 1);
 }
 
@@ -221,7 +226,7 @@ function isInt3(at: u32): bool {
 /** Decodes at an offset where code is supposed to be; false when that cannot be. */
 function decodeSupposed(at: u32): bool {
   if (load<u16>(code + at) == 0 || decode(code + at, visible - at, changetype<usize>(instruction)) == 0) return false;
-  return !isOutOfPlace() && (!isRelativeBranch(instruction) || mayLeadTo(branchTarget(instruction, code, at)));
+  return !isOutOfPlace() && (!isRelativeBranch(instruction) || mayLeadTo(at, branchTarget(instruction, code, at)));
 }
 
 /**
@@ -247,7 +252,7 @@ function goesOn(copy: usize, at: u32): bool {
   const next = at + instruction.length;
   if (endsFlow(instruction) || load<u8>(copy) == INT3) return false;
   if (!isCall(instruction)) return true;
-  if (instruction.flow == FLOW_CALL_RELATIVE && popsReturnAddress(branchTarget(instruction, copy - at, at)))
+  if (instruction.flow == FLOW_CALL_RELATIVE && popsReturnAddress(at, branchTarget(instruction, copy - at, at)))
     return false;
   if (next <= knownEnd) return true;
   knownEnd = endOfCode(next);
@@ -259,7 +264,7 @@ function followBranch(copy: usize, at: u32): void {
   if (!isRelativeBranch(instruction)) return;
   const target = branchTarget(instruction, copy - at, at);
   if (target < size) wait(target);
-  else if (isLive) rememberTarget(base + (at as i32 as u64) + ((target - at) as i32 as u64));
+  else if (isLive) rememberTarget(addressFrom(at, target));
   if (target < size && isLive && instruction.flow == FLOW_CALL_RELATIVE) noteProven(target);
 }
 

@@ -90,7 +90,11 @@ static void on_tick(int signal) {
   ticks++;
 }
 static sigjmp_buf left;
+static volatile sig_atomic_t leaves;
+// A tick may come between the last turn and the end of the timer.
 static void on_leave(int signal) {
+  if (leaves == 200) return;
+  leaves++;
   siglongjmp(left, 1);
 }
 
@@ -151,12 +155,10 @@ int main(int count, char **arguments) {
     printf("%lu\n", shared);
   }
   if (!strcmp(what, "jumps")) {
-    volatile int times = 0;
-    if (sigsetjmp(left, 1)) times++;
-    else start_timer(on_leave);
-    while (times < 200) spin(100000);
+    if (!sigsetjmp(left, 1)) start_timer(on_leave);
+    while (leaves < 200) spin(100000);
     stop_timer();
-    printf("left %d\n", times);
+    printf("left %d\n", (int)leaves);
   }
   return 0;
 }

@@ -182,12 +182,14 @@ static int count_mappings(void) {
   return count;
 }
 
-// Each function has 4 GiB for itself. What it needed in its reach goes with it: the last one is as well off as the first.
+// Each function has 4 GiB for itself. What it needed in its reach goes with it: the last one is as well off as the first. Half of them are
+// where AddressSanitizer would have its shadow.
 CASE(far_from_each_other) {
   enum { places = 200 };
   int good = 0, trapped, others = 0, few = 0;
   for (long i = 0; i < places; i++) {
-    unsigned char *code = mmap((void *)(0x200000000000 + (i << 32)), PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    long start = i & 1 ? 0x080000000000 : 0x200000000000;
+    unsigned char *code = mmap((void *)(start + (i << 32)), PAGE, RW, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     unsigned char *end = reads_link(code);
     check(mprotect(code, PAGE, RX) == 0);
     good += is_program(code);
@@ -212,11 +214,16 @@ static void crowd(unsigned char *start, int count) {
   EMIT(at, 0xc3);
 }
 
-// Where no trampoline may be (AddressSanitizer's shadow), so that its system calls become traps.
+// In the middle of so much memory that no trampoline is in reach: system calls become traps.
 static unsigned char *memory_without_trampolines(long pages) {
-  static long place = 0x080000000000;
-  unsigned char *code = mmap((void *)place, pages * PAGE, RWX, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-  check(code == (void *)place);
+  static unsigned char *reserved, *place;
+  if (place == 0) {
+    reserved = mmap(0, 5L << 30, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
+    check(reserved != MAP_FAILED);
+    place = reserved + (5L << 29);
+  }
+  unsigned char *code = mmap(place, pages * PAGE, RWX, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0);
+  check(code == place);
   place += 1 << 20;
   return code;
 }
@@ -725,7 +732,7 @@ CASE(crowds_that_go) {
     while (__atomic_load_n(&crowd_calls, __ATOMIC_RELAXED) == before) sched_yield();
     check(mprotect(code, pages * PAGE, RWX) == 0);
     check_equal(run(other, 0), getpid());
-    check(munmap(other, pages * PAGE) == 0);
+    check(mmap(other, pages * PAGE, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED, -1, 0) == other);
   }
   __atomic_store_n(&crowd_stops, 1, __ATOMIC_RELAXED);
   pthread_join(thread, &wrong);

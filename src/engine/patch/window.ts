@@ -36,7 +36,7 @@ import {
 } from "../stats/counters";
 import { decode } from "../x86/decode";
 import { areFlagsDead } from "../x86/flags-dead";
-import { Instruction } from "../x86/instruction";
+import { FLOW_CALL_INDIRECT, FLOW_CALL_RELATIVE, Instruction } from "../x86/instruction";
 import { allocateTemporary, closeTemporary, keepLinear, makeRoom, openTemporary } from "./arena";
 import { Cluster } from "./cluster";
 import { COUNTED, FLAGS_DEAD, hooksSize, instructionCookie, instructionTrampolineSize } from "./instruction-trampoline";
@@ -296,6 +296,22 @@ function lockReadBack(cluster: Cluster, end: u32): u32 {
   return matching;
 }
 
+/**
+ * Leaves what lies behind calls in generated code alone: stacks are walked with it. Microsoft's unwinder takes a jump at a return address for
+ * the end of a function (unwinder_amd64.cpp of .NET, "The epilogue" in the x64 exception handling ABI).
+ */
+function lockBehindCalls(cluster: Cluster, end: u32): void {
+  for (let at: u32 = 0; at < end; at++) {
+    if ((load<u8>(cluster.boundary + at) & (STARTS | SYSTEM_CALL)) != STARTS) continue;
+    if (decode(cluster.code + at, cluster.size - at, changetype<usize>(instruction)) == 0) continue;
+    if (instruction.flow != FLOW_CALL_RELATIVE && instruction.flow != FLOW_CALL_INDIRECT) continue;
+    const next = at + instruction.length;
+    if (next >= cluster.size || load<u8>(cluster.boundary + next) & (MATCHES | SYSTEM_CALL)) continue;
+    if (decode(cluster.code + next, cluster.size - next, changetype<usize>(instruction)) == 0) continue;
+    lock(cluster.locks, next, instruction.length, LOCK_WRITTEN);
+  }
+}
+
 /** Lists the window's sites; false when the engine's memory is out. */
 function listSites(cluster: Cluster, high: Address): bool {
   const end = (high - cluster.address) as u32;
@@ -310,6 +326,7 @@ function listSites(cluster: Cluster, high: Address): bool {
   // Code in memory has no place that counts could be kept by.
   const counts = countSites && mappingDescriptor() >= 0 && openCounts(count, base - linkAddressOf(base - bias));
   count = 0;
+  if (isSplit) lockBehindCalls(cluster, end);
   let refused: u32 = isChanging ? lockReadBack(cluster, end) : 0;
   for (let at = nextSite(cluster, 0, end); at < end; at = nextSite(cluster, at + 1, end)) {
     const marks = load<u8>(cluster.boundary + at);

@@ -174,12 +174,12 @@ function buildNear(start: Address, end: Address): Address {
  * @returns its address, or 0 when none can be made there
  */
 export function outpostFor(start: Address, end: Address): Address {
+  noteCode(start, end);
   for (let i: u32 = 0; i < OUTPOST_COUNT; i++) {
     const outpost = outpostAt(i);
     if (outpost != 0 && isNear(outpost, start, end)) return outpost;
   }
   releaseUnused();
-  noteCode(start, end);
   const index = freeIndex();
   if (index == OUTPOST_COUNT) return 0;
   const outpost = buildNear(start, end);

@@ -39,7 +39,7 @@ import {
 import { countInline, emitInline, inlineSize, undoInline } from "./inline-counters";
 import { countSite, emitSiteCounter, siteCounterSize, undoSiteCounter } from "./site-counter";
 import { ENTERED_BY_CALL, INSTRUCTION, Record, originalBytes, tailEnd, translate } from "./record";
-import { JUMP_SIZE, doneOffset, emitJump, endsFlow, placeOf, relocate, relocatedSize } from "./relocate";
+import { JUMP_SIZE, doneOffset, emitJump, endsFlow, isCall, placeOf, relocate, relocatedSize } from "./relocate";
 import { bytesToRelocate } from "./skipped-prefix";
 import {
   AFTER_SAVES,
@@ -59,10 +59,6 @@ const PUSHED: u32 = 5;
 const GROWTH: u32 = 4;
 
 const instruction = changetype<Instruction>(memory.data(offsetof<Instruction>(), 8));
-
-function isCall(moved: Instruction): bool {
-  return moved.flow == FLOW_CALL_RELATIVE || moved.flow == FLOW_CALL_INDIRECT;
-}
 
 const REG_MASK: u8 = 0x38;
 /** ModRM.reg of `call r/m64`, and of `jmp r/m64`: SDM volume 2, table A-6, group 5. */

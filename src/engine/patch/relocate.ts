@@ -50,6 +50,11 @@ export function endsFlow(instruction: Instruction): bool {
   return flow == FLOW_JUMP_RELATIVE || flow == FLOW_JUMP_INDIRECT || flow == FLOW_RETURN || flow == FLOW_STOP;
 }
 
+/** Whether the instruction is a near call. */
+export function isCall(instruction: Instruction): bool {
+  return instruction.flow == FLOW_CALL_RELATIVE || instruction.flow == FLOW_CALL_INDIRECT;
+}
+
 /** Whether the instruction has a rel8 or rel32, which names a place in the code. */
 export function isRelativeBranch(instruction: Instruction): bool {
   const flow = instruction.flow;
@@ -92,7 +97,7 @@ function isLandingPad(instruction: Instruction): bool {
  */
 export function relocatedSize(instruction: Instruction): u32 {
   const flow = instruction.flow;
-  if (flow == FLOW_CALL_RELATIVE || flow == FLOW_CALL_INDIRECT) return 0;
+  if (isCall(instruction)) return 0;
   if (flow == FLOW_SYSCALL || flow == FLOW_SYSENTER || flow == FLOW_INTERRUPT || flow == FLOW_STOP) return 0;
   if (isLandingPad(instruction)) return 0;
   const prefixes = instruction.prefixes;

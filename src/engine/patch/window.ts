@@ -36,7 +36,7 @@ import {
 } from "../stats/counters";
 import { decode } from "../x86/decode";
 import { areFlagsDead } from "../x86/flags-dead";
-import { FLOW_CALL_INDIRECT, FLOW_CALL_RELATIVE, Instruction } from "../x86/instruction";
+import { Instruction } from "../x86/instruction";
 import { allocateTemporary, closeTemporary, keepLinear, makeRoom, openTemporary } from "./arena";
 import { Cluster } from "./cluster";
 import { COUNTED, FLAGS_DEAD, hooksSize, instructionCookie, instructionTrampolineSize } from "./instruction-trampoline";
@@ -45,6 +45,7 @@ import { LOCK_FILLING, LOCK_FREE, LOCK_WRITTEN, lock } from "./locks";
 import { TRAP_BYTE } from "./tactics";
 import { TACTIC_B0, TACTIC_T3, addCluster, planCluster } from "./plan";
 import { Moved, addRecord } from "./placement";
+import { isCall } from "./relocate";
 import {
   ENTRY,
   INSTRUCTION,
@@ -304,7 +305,7 @@ function lockBehindCalls(cluster: Cluster, end: u32): void {
   for (let at: u32 = 0; at < end; at++) {
     if ((load<u8>(cluster.boundary + at) & (STARTS | SYSTEM_CALL)) != STARTS) continue;
     if (decode(cluster.code + at, cluster.size - at, changetype<usize>(instruction)) == 0) continue;
-    if (instruction.flow != FLOW_CALL_RELATIVE && instruction.flow != FLOW_CALL_INDIRECT) continue;
+    if (!isCall(instruction)) continue;
     const next = at + instruction.length;
     if (next >= cluster.size || load<u8>(cluster.boundary + next) & (MATCHES | SYSTEM_CALL)) continue;
     if (decode(cluster.code + next, cluster.size - next, changetype<usize>(instruction)) == 0) continue;

@@ -14,12 +14,12 @@ import { RUN_MAX, hasSplit, nextSplit } from "../jit/pages";
 import { hasMatchers, hooksWanting, needsBlocks } from "../match";
 import { allocateTemporary, releaseTemporary, temporaryMark } from "../patch/arena";
 import { hasCode } from "../patch/code-map";
-import { endsFlow, isRelativeBranch } from "../patch/relocate";
+import { endsFlow, isCall, isRelativeBranch } from "../patch/relocate";
 import { restoreCopy } from "../patch/record";
 import { Address, copyIn, tryCopyIn } from "../process";
 import { SYSCALL_BYTES } from "../patch/traps";
 import { decode } from "../x86/decode";
-import { FLOW_CALL_INDIRECT, FLOW_CALL_RELATIVE, Instruction, INSTRUCTION_MAX, MAP_ONE_BYTE } from "../x86/instruction";
+import { FLOW_CALL_RELATIVE, Instruction, INSTRUCTION_MAX, MAP_ONE_BYTE } from "../x86/instruction";
 import { branchTarget } from "./blocks";
 import { isPadding } from "./evidence";
 
@@ -155,10 +155,6 @@ function markInstruction(at: u32): bool {
     mark(at + i, GOES_ON);
   }
   return true;
-}
-
-function isCall(branch: Instruction): bool {
-  return branch.flow == FLOW_CALL_RELATIVE || branch.flow == FLOW_CALL_INDIRECT;
 }
 
 const INT3: u8 = 0xcc;
